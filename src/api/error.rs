@@ -1,0 +1,1 @@
+//! The error envelope of the management API.

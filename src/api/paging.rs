@@ -1,0 +1,1 @@
+//! Cursor paging and conditional requests (RFC 9110 §13).

@@ -1,0 +1,1 @@
+//! The router: every route of the server, on one screen.

@@ -1,0 +1,4 @@
+//! How a person proves who they are.
+
+pub mod password;
+pub mod session;

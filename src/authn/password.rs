@@ -1,0 +1,1 @@
+//! Passwords: Argon2id with a pepper, a bounded number at once.

@@ -1,0 +1,1 @@
+//! Browser sessions: begin, resume, end.

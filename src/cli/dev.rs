@@ -1,0 +1,1 @@
+//! `ostiary dev`: a throw-away provider with a demonstration application.

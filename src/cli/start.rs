@@ -1,0 +1,1 @@
+//! Opens what every command needs: configuration, data folder, master key, database.

@@ -1,0 +1,87 @@
+//! Configuration: built-in defaults, then a TOML file, then `OSTIARY_…` environment variables; unknown keys refuse to start.
+//!
+//! A section is declared once, by [`section!`]: its fields, their defaults and their documentation. The example file,
+//! `docs/configuration.md` and `ostiary config check` are made from the same declaration.
+
+mod load;
+mod sections;
+mod validate;
+
+pub use load::{ConfigError, load};
+pub use sections::{
+    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
+};
+pub use validate::InvalidConfig;
+
+use serde::{Deserialize, Serialize};
+
+/// One documented key, as the reference prints it.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// `section.name`.
+    pub name: String,
+    /// What it does, from the declaration's doc comment.
+    pub doc: String,
+    /// The default, as TOML.
+    pub default: String,
+}
+
+macro_rules! section {
+    (
+        $(#[doc = $section_doc:literal])*
+        $section:ident {
+            $($(#[doc = $doc:literal])* $name:ident: $kind:ty = $default:expr;)*
+        }
+    ) => {
+        $(#[doc = $section_doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $section {
+            $($(#[doc = $doc])* pub $name: $kind,)*
+        }
+
+        impl Default for $section {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl $section {
+            /// What the section is for.
+            pub const DOC: &'static str = concat!($($section_doc, "\n",)*);
+
+            /// Each key with its documentation: `(name, doc)`, in the order of the declaration.
+            pub const KEYS: &'static [(&'static str, &'static str)] = &[$((stringify!($name), concat!($($doc, "\n",)*)),)*];
+        }
+    };
+}
+use section;
+
+macro_rules! config {
+    ($($name:ident: $section:ident,)*) => {
+        /// The whole configuration.
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Config {
+            $(pub $name: $section,)*
+        }
+
+        impl Config {
+            /// Every section: `(name, what it is for, its keys)`.
+            pub const SECTIONS: &'static [(&'static str, &'static str, &'static [(&'static str, &'static str)])] =
+                &[$((stringify!($name), $section::DOC, $section::KEYS),)*];
+        }
+    };
+}
+
+config! {
+    server: ServerConfig,
+    database: DatabaseConfig,
+    keys: KeysConfig,
+    tokens: TokenConfig,
+    session: SessionConfig,
+    password: PasswordConfig,
+    admin: AdminConfig,
+    audit: AuditConfig,
+    log: LogConfig,
+}

@@ -1,0 +1,50 @@
+//! Reads the configuration from its three sources.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+
+use super::{Config, InvalidConfig};
+
+/// Why there is no configuration. Names the key and never prints a value: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("the configuration file {0} does not exist")]
+    Missing(PathBuf),
+    #[error("configuration: {0}")]
+    Unreadable(String),
+    #[error(transparent)]
+    Invalid(#[from] InvalidConfig),
+}
+
+/// Defaults, then `file` (or `ostiary.toml` in the current folder, when there is one), then the environment:
+/// `OSTIARY_SERVER__ISSUER` is `server.issuer`.
+pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    match file {
+        Some(path) if !path.is_file() => return Err(ConfigError::Missing(path.to_owned())),
+        Some(path) => figment = figment.merge(Toml::file_exact(path)),
+        None => figment = figment.merge(Toml::file_exact("ostiary.toml")),
+    }
+    let environment = Env::prefixed("OSTIARY_").ignore(&["CONFIG"]).split("__");
+    let config: Config = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(describe(&error)))?;
+    config.validate()?;
+    Ok(config)
+}
+
+/// Which key is wrong and what was expected, without the value.
+fn describe(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    let key = error.path.join(".");
+    match &error.kind {
+        Kind::UnknownField(name, _) => {
+            let name = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            format!("unknown key '{name}'")
+        }
+        Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("'{key}' should be {expected}"),
+        Kind::UnknownVariant(_, expected) => format!("'{key}' should be one of {}", expected.join(", ")),
+        Kind::Message(_) if key.is_empty() => "the file is not valid TOML".to_owned(),
+        _ => format!("'{key}' has a value that does not fit"),
+    }
+}

@@ -1,0 +1,150 @@
+//! The sections, one declaration each.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use super::section;
+use crate::protocol::client::Algorithm;
+use crate::protocol::scope::Scope;
+
+section! {
+    /// Where the server listens and who it says it is.
+    ServerConfig {
+        /// Address and port to listen on.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080));
+        /// The issuer: the URL under which clients and people reach this server. `https`, without query or fragment;
+        /// `http` for a loopback host only. A path is allowed.
+        issuer: String = "http://localhost:8080".to_owned();
+        /// Folder for the embedded database and the master key. Created with mode 0700.
+        data_dir: PathBuf = PathBuf::from("data");
+        /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<IpNet> = Vec::new();
+        /// Seconds a client may take to send the request's head.
+        header_timeout: u64 = 10;
+        /// Seconds a client may take to send the request's body.
+        body_timeout: u64 = 15;
+        /// Seconds that requests under way are given to finish at shutdown.
+        shutdown_timeout: u64 = 20;
+        /// Connections served at once; more wait in the listen queue.
+        max_connections: usize = 10_000;
+    }
+}
+
+section! {
+    /// The database.
+    DatabaseConfig {
+        /// `sqlite:PATH` (a file in `server.data_dir` when empty) or `postgres://USER:PASSWORD@HOST/NAME`.
+        url: String = String::new();
+        /// Connections to keep open at most (for SQLite: readers; there is one writer).
+        max_connections: u32 = 8;
+        /// Seconds to wait for a free connection before the request is answered with 503.
+        acquire_timeout: u64 = 1;
+        /// Seconds a statement may take on PostgreSQL.
+        statement_timeout: u64 = 3;
+    }
+}
+
+section! {
+    /// The master key and the signing keys.
+    KeysConfig {
+        /// File with the master key (32 bytes, base64); `master.key` in `server.data_dir` when empty. It is created at the
+        /// first start with mode 0600, and must be the same on every node.
+        master_key_file: PathBuf = PathBuf::new();
+        /// Algorithms to hold a signing key for. `RS256` and `ES256` are always among them.
+        algorithms: Vec<Algorithm> = Algorithm::ALL.to_vec();
+        /// Days after which a signing key is replaced.
+        rotation_days: u32 = 90;
+        /// Hours a new key is published before it signs.
+        publish_hours: u32 = 24;
+    }
+}
+
+section! {
+    /// Lifetimes, in seconds.
+    TokenConfig {
+        /// Authorization codes.
+        authorization_code: i64 = 60;
+        /// Access tokens, where the client has no lifetime of its own.
+        access_token: i64 = 900;
+        /// ID tokens.
+        id_token: i64 = 900;
+        /// A refresh token that is not used.
+        refresh_token_idle: i64 = 604_800;
+        /// A family of refresh tokens, from the login on.
+        refresh_token_absolute: i64 = 2_592_000;
+        /// How long a refresh token that was used works once more when its answer was lost, while its successor has not been used. 60 at most.
+        refresh_token_grace: i64 = 60;
+        /// How long a login may take, from the authorization request to the code.
+        authorization_request: i64 = 900;
+        /// Scope values that clients may be registered for besides the standard ones, each with the sentence that the consent page shows.
+        scopes: BTreeMap<String, String> = BTreeMap::new();
+        /// Days that both secrets of a client work after a reset.
+        client_secret_overlap_hours: i64 = 24;
+    }
+}
+
+section! {
+    /// Browser sessions, in seconds.
+    SessionConfig {
+        /// A session that is not used.
+        idle: i64 = 43_200;
+        /// A session, from the login on.
+        absolute: i64 = 604_800;
+    }
+}
+
+section! {
+    /// Passwords and their hashing (Argon2id).
+    PasswordConfig {
+        /// Memory of one hash, in KiB.
+        memory_kib: u32 = 19_456;
+        /// Passes over the memory.
+        iterations: u32 = 2;
+        /// Lanes.
+        parallelism: u32 = 1;
+        /// Hashes computed at once; the number of processors when 0.
+        max_concurrent: usize = 0;
+        /// Hashes that may wait; more are refused with 503.
+        max_waiting: usize = 64;
+        /// The fewest characters of a new password.
+        min_length: usize = 12;
+    }
+}
+
+section! {
+    /// Administration.
+    AdminConfig {
+        /// Which role gives which scopes of the management API.
+        roles: BTreeMap<String, Scope> = BTreeMap::from([
+            ("admin".to_owned(), crate::protocol::scope::management()),
+        ]);
+    }
+}
+
+section! {
+    /// The audit log.
+    AuditConfig {
+        /// Write a row for each stateless token too. Otherwise they are logged and counted only.
+        tokens: bool = false;
+    }
+}
+
+section! {
+    /// The log on standard error.
+    LogConfig {
+        /// `text` or `json`.
+        format: LogFormat = LogFormat::Text;
+        /// What to log, as a tracing filter: `info`, `ostiary=debug`.
+        filter: String = "info".to_owned();
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}

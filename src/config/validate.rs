@@ -1,0 +1,87 @@
+//! Refuses a configuration that could not be run safely.
+
+use url::Url;
+
+use super::Config;
+
+/// A key whose value can't be used, and why. The value itself is not printed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration: '{key}' {problem}")]
+pub struct InvalidConfig {
+    pub key: &'static str,
+    pub problem: &'static str,
+}
+
+impl Config {
+    /// Checks what the types can't say.
+    pub fn validate(&self) -> Result<(), InvalidConfig> {
+        issuer(&self.server.issuer)?;
+        for network in &self.server.trusted_proxies {
+            require(network.prefix_len() > 0, "server.trusted_proxies", "must not trust every address")?;
+        }
+        for (key, seconds) in [
+            ("tokens.authorization_code", self.tokens.authorization_code),
+            ("tokens.access_token", self.tokens.access_token),
+            ("tokens.id_token", self.tokens.id_token),
+            ("tokens.refresh_token_idle", self.tokens.refresh_token_idle),
+            ("tokens.refresh_token_absolute", self.tokens.refresh_token_absolute),
+            ("tokens.authorization_request", self.tokens.authorization_request),
+            ("session.idle", self.session.idle),
+            ("session.absolute", self.session.absolute),
+        ] {
+            require((1..=31_536_000).contains(&seconds), key, "must be between 1 second and 365 days")?;
+        }
+        require(
+            self.tokens.authorization_code <= 600,
+            "tokens.authorization_code",
+            "must not exceed 600 seconds (RFC 6749 section 4.1.2)",
+        )?;
+        require(
+            (0..=60).contains(&self.tokens.refresh_token_grace),
+            "tokens.refresh_token_grace",
+            "must be between 0 and 60 seconds",
+        )?;
+        require(
+            (0..=24 * 365).contains(&self.tokens.client_secret_overlap_hours),
+            "tokens.client_secret_overlap_hours",
+            "must be between 0 hours and 365 days",
+        )?;
+        require(self.keys.rotation_days > 0, "keys.rotation_days", "must be at least 1")?;
+        require(
+            u64::from(self.keys.publish_hours) < u64::from(self.keys.rotation_days) * 24,
+            "keys.publish_hours",
+            "must be shorter than keys.rotation_days",
+        )?;
+        require(self.password.memory_kib >= 7_168, "password.memory_kib", "must be at least 7168")?;
+        require((1..=16).contains(&self.password.iterations), "password.iterations", "must be between 1 and 16")?;
+        require((1..=16).contains(&self.password.parallelism), "password.parallelism", "must be between 1 and 16")?;
+        require((8..=64).contains(&self.password.min_length), "password.min_length", "must be between 8 and 64")?;
+        require(self.database.max_connections > 0, "database.max_connections", "must be at least 1")?;
+        let url = &self.database.url;
+        let known = url.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+        require(known, "database.url", "must start with sqlite: or postgres://")
+    }
+}
+
+fn require(holds: bool, key: &'static str, problem: &'static str) -> Result<(), InvalidConfig> {
+    if holds { Ok(()) } else { Err(InvalidConfig { key, problem }) }
+}
+
+/// OpenID Connect Discovery 1.0 §3: https, no query, no fragment. Ours: http for a loopback host.
+fn issuer(text: &str) -> Result<(), InvalidConfig> {
+    const KEY: &str = "server.issuer";
+    let Ok(url) = Url::parse(text) else {
+        return Err(InvalidConfig { key: KEY, problem: "must be an absolute URL" });
+    };
+    require(url.query().is_none() && url.fragment().is_none(), KEY, "must have neither query nor fragment")?;
+    require(url.username().is_empty() && url.password().is_none(), KEY, "must not hold a user name or password")?;
+    require(!text.ends_with('/'), KEY, "must not end with a slash")?;
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" => require(loopback, KEY, "must use https, unless the host is localhost, 127.0.0.1 or [::1]"),
+        _ => Err(InvalidConfig { key: KEY, problem: "must use https" }),
+    }?;
+    let canonical = url.as_str().trim_end_matches('/');
+    require(canonical == text, KEY, "must be written in canonical form: lower-case host, no default port, no dot segments")
+}

@@ -1,0 +1,10 @@
+//! One file per OAuth and OpenID Connect endpoint.
+
+pub mod authorize;
+pub mod discovery;
+pub mod health;
+pub mod introspect;
+pub mod jwks;
+pub mod revoke;
+pub mod token;
+pub mod userinfo;

@@ -1,0 +1,1 @@
+//! The userinfo endpoint (OpenID Connect Core §5.3).

@@ -1,0 +1,5 @@
+//! Background work.
+
+pub mod cleanup;
+pub mod key_rotation;
+pub mod refresh;

@@ -1,0 +1,1 @@
+//! Rotates the signing keys when it is time.

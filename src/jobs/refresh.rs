@@ -1,0 +1,1 @@
+//! Learns of changes that other processes made.

@@ -1,0 +1,1 @@
+//! The key ring: which key signs, which keys verify, and the published JWKS.

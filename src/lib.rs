@@ -1,0 +1,44 @@
+//! Ostiary: a self-hosted OAuth 2.0 authorization server and OpenID Connect provider.
+//!
+//! # The rooms
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`protocol`] | pure decisions, one file per standard idea: no I/O, no clock, no randomness |
+//! | [`storage`] | all SQL, one file per table group; `storage/db.rs` alone knows that there are two databases |
+//! | [`keys`] | the signing-key ring, sealing at rest, hashing of tokens and secrets |
+//! | [`authn`] | how a person proves who they are: passwords, browser sessions |
+//! | [`grants`] | one file per grant type of the token endpoint |
+//! | [`web`] | axum plumbing: the accept loop, parameters, client authentication, cookies, headers, error rendering |
+//! | [`endpoints`] | one file per OAuth / OpenID Connect endpoint: parse, call, render |
+//! | [`pages`] | HTML for people |
+//! | [`api`] | the JSON management API |
+//! | [`app`] | the application state and every route, on one screen |
+//! | [`cli`] | one file per command |
+//!
+//! # Direction
+//!
+//! `main → cli → app → {endpoints, pages, api} → {web, grants, authn, keys, audit, jobs} → storage → protocol`.
+//! An arrow may skip a layer and never turns back; `tests/architecture.rs` holds the tree to it. [`clock`], [`random`]
+//! and [`config`] may be imported by all but `protocol`, which is handed values.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod authn;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod endpoints;
+pub mod flow;
+pub mod grants;
+pub mod jobs;
+pub mod keys;
+pub mod pages;
+pub mod protocol;
+pub mod random;
+pub mod state;
+pub mod storage;
+pub mod telemetry;
+pub mod web;

@@ -1,0 +1,13 @@
+//! HTML for people: server-rendered, and usable without JavaScript.
+
+pub mod account;
+pub mod admin;
+pub mod consent;
+pub mod error;
+pub mod form_post;
+pub mod login;
+pub mod logout;
+pub mod setup;
+pub mod statics;
+pub mod text;
+pub mod view;

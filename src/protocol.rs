@@ -1,0 +1,28 @@
+//! Pure protocol logic: what the standards say, as types and functions of their input alone.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: such values are arguments.
+
+pub mod access_token;
+pub mod audience;
+pub mod authorization_request;
+pub mod authorize;
+pub mod claims;
+pub mod claims_request;
+pub mod client;
+pub mod client_auth;
+pub mod client_registration;
+pub mod error;
+pub mod id;
+pub mod id_token;
+pub mod introspection;
+pub mod jwk;
+pub mod jwt;
+pub mod metadata;
+pub mod params;
+pub mod pkce;
+pub mod prompt;
+pub mod redirect_uri;
+pub mod response_mode;
+pub mod scope;
+pub mod sign_in_name;
+pub mod time;

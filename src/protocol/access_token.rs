@@ -1,0 +1,1 @@
+//! JWT access tokens: their claims, built and checked (RFC 9068).

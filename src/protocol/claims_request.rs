@@ -1,0 +1,1 @@
+//! The `claims` request parameter (OpenID Connect Core §5.5).

@@ -1,0 +1,190 @@
+//! A client and its registered metadata (RFC 6749 §2; RFC 7591 §2; OpenID Connect Registration 1.0 §2).
+
+use serde::{Deserialize, Serialize};
+
+use super::id::ClientId;
+use super::scope::Scope;
+use super::time::Timestamp;
+
+/// A client as the registry knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    pub id: ClientId,
+    pub status: ClientStatus,
+    pub metadata: ClientMetadata,
+    /// Every secret that is still stored; [`ClientSecret::is_valid`] tells which count.
+    pub secrets: Vec<ClientSecret>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Counts the changes: the ETag of the management API.
+    pub version: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientStatus {
+    Active,
+    /// May do nothing; its tokens are inactive.
+    Disabled,
+}
+
+/// One secret of a confidential client, stored as a keyed hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientSecret {
+    pub id: String,
+    /// HMAC-SHA256 of the secret: it is random, so a fast hash is enough.
+    pub hash: [u8; 32],
+    pub created_at: Timestamp,
+    /// Set when a newer secret replaces this one; both count until then.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl ClientSecret {
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// What was registered, under the names of RFC 7591 and OpenID Connect Registration; ours beside them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientMetadata {
+    /// Shown to people on the consent page.
+    pub client_name: String,
+    #[serde(default)]
+    pub application_type: ApplicationType,
+    #[serde(default)]
+    pub token_endpoint_auth_method: ClientAuthMethod,
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
+    #[serde(default = "default_grant_types")]
+    pub grant_types: Vec<GrantType>,
+    /// The scope values the client may ask for.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub scope: Scope,
+    /// `aud` of its access tokens; the issuer when empty.
+    #[serde(default)]
+    pub audiences: Vec<String>,
+    #[serde(default)]
+    pub access_token_format: AccessTokenFormat,
+    #[serde(default = "default_access_token_alg")]
+    pub access_token_signed_response_alg: Algorithm,
+    #[serde(default = "default_id_token_alg")]
+    pub id_token_signed_response_alg: Algorithm,
+    /// Seconds; the server's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<i64>,
+    /// Belongs to the operator, who may let it skip the consent page. Only an administrator sets this.
+    #[serde(default)]
+    pub first_party: bool,
+    /// A confidential client whose refresh tokens rotate all the same. Public clients' always do.
+    #[serde(default)]
+    pub rotate_refresh_tokens: bool,
+    #[serde(default)]
+    pub require_auth_time: bool,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<i64>,
+    /// Origins whose scripts may call the token, revocation and userinfo endpoints (CORS).
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
+    #[serde(default)]
+    pub post_logout_redirect_uris: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+}
+
+fn default_grant_types() -> Vec<GrantType> {
+    vec![GrantType::AuthorizationCode]
+}
+
+const fn default_access_token_alg() -> Algorithm {
+    Algorithm::ES256
+}
+
+const fn default_id_token_alg() -> Algorithm {
+    Algorithm::RS256
+}
+
+/// `application_type` (OpenID Connect Registration 1.0 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    #[default]
+    Web,
+    Native,
+}
+
+/// `token_endpoint_auth_method` (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthMethod {
+    /// A public client.
+    None,
+    #[default]
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+/// `grant_types` (RFC 7591 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokenFormat {
+    /// RFC 9068.
+    #[default]
+    Jwt,
+    /// A random value that only introspection understands.
+    Opaque,
+}
+
+/// Signature algorithms (RFC 7518 §3.1; RFC 8037 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum Algorithm {
+    RS256,
+    PS256,
+    ES256,
+    EdDSA,
+}
+
+impl Algorithm {
+    pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+impl Client {
+    /// Has no credentials (RFC 6749 §2.1).
+    pub fn is_public(&self) -> bool {
+        self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.status == ClientStatus::Active
+    }
+
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.metadata.grant_types.contains(&grant)
+    }
+}

@@ -1,0 +1,67 @@
+//! The error that OAuth 2.0 endpoints answer with (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1; OpenID Connect Core §3.1.2.6).
+
+use serde::Serialize;
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal;)*) => {
+        /// The value of `error`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        pub enum ErrorCode {
+            $($(#[$doc])* #[serde(rename = $code)] $variant,)*
+        }
+
+        impl ErrorCode {
+            /// The code as it stands on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status of a direct (JSON) answer.
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    AccessDenied = "access_denied", 403;
+    ConsentRequired = "consent_required", 400;
+    InsufficientScope = "insufficient_scope", 403;
+    InteractionRequired = "interaction_required", 400;
+    InvalidClient = "invalid_client", 401;
+    InvalidGrant = "invalid_grant", 400;
+    InvalidRequest = "invalid_request", 400;
+    InvalidScope = "invalid_scope", 400;
+    InvalidTarget = "invalid_target", 400;
+    InvalidToken = "invalid_token", 401;
+    LoginRequired = "login_required", 400;
+    RegistrationNotSupported = "registration_not_supported", 400;
+    RequestNotSupported = "request_not_supported", 400;
+    RequestUriNotSupported = "request_uri_not_supported", 400;
+    ServerError = "server_error", 500;
+    TemporarilyUnavailable = "temporarily_unavailable", 503;
+    UnauthorizedClient = "unauthorized_client", 400;
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
+    UnsupportedGrantType = "unsupported_grant_type", 400;
+    UnsupportedResponseType = "unsupported_response_type", 400;
+    UnsupportedTokenType = "unsupported_token_type", 400;
+}
+
+/// A refusal: the public code, a public description that never holds user input, and the exact reason for the audit log.
+///
+/// `reason` is a stable word such as `redirect_uri_mismatch`; it goes into the audit log and never over the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {description}", code.as_str())]
+pub struct OAuthError {
+    pub code: ErrorCode,
+    /// `error_description`: characters of `%x20-21 / %x23-5B / %x5D-7E` only (RFC 6749 §5.2).
+    pub description: &'static str,
+    pub reason: &'static str,
+}
+
+impl OAuthError {
+    pub const fn new(code: ErrorCode, reason: &'static str, description: &'static str) -> Self {
+        Self { code, description, reason }
+    }
+}

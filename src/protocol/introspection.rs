@@ -1,0 +1,1 @@
+//! The answer of the introspection endpoint (RFC 7662 §2.2).

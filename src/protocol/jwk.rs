@@ -1,0 +1,1 @@
+//! Public keys as JSON Web Keys (RFC 7517).

@@ -1,0 +1,1 @@
+//! PKCE: the code challenge and its verification (RFC 7636 §4).

@@ -1,0 +1,1 @@
+//! The `prompt` parameter (OpenID Connect Core §3.1.2.1).

@@ -1,0 +1,123 @@
+//! Scope values (RFC 6749 §3.3).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The most values one `scope` parameter may hold.
+pub const MAX_VALUES: usize = 64;
+
+/// A scope that doesn't fit RFC 6749 §3.3, or holds more than [`MAX_VALUES`] values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid scope")]
+pub struct InvalidScope;
+
+/// A set of scope values, kept in order so that equal sets are equal text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(BTreeSet<String>);
+
+impl Scope {
+    /// Reads values separated by single or repeated spaces; a value is `%x21 / %x23-5B / %x5D-7E`, 128 bytes at most.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let mut values = BTreeSet::new();
+        for value in text.split(' ').filter(|value| !value.is_empty()) {
+            let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+            if value.len() > 128 || !value.bytes().all(allowed) {
+                return Err(InvalidScope);
+            }
+            if !values.contains(value) {
+                if values.len() == MAX_VALUES {
+                    return Err(InvalidScope);
+                }
+                values.insert(value.to_owned());
+            }
+        }
+        Ok(Self(values))
+    }
+
+    pub fn contains(&self, value: &str) -> bool {
+        self.0.contains(value)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.0.is_subset(&other.0)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Those values for which `keep` says yes.
+    #[must_use]
+    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|value| keep(value)).cloned().collect())
+    }
+
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.filter(|value| other.contains(value))
+    }
+
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        self.filter(|value| !other.contains(value))
+    }
+
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, value) in self.0.iter().enumerate() {
+            if index > 0 {
+                formatter.write_str(" ")?;
+            }
+            formatter.write_str(value)?;
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = InvalidScope;
+
+    fn try_from(text: String) -> Result<Self, InvalidScope> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.to_string()
+    }
+}
+
+/// The scope values of the management API (audience `{issuer}/api/v1`), each with the sentence that the consent page shows.
+pub const MANAGEMENT: [(&str, &str); 9] = [
+    ("users:read", "See the people registered here"),
+    ("users:write", "Create, change and delete people"),
+    ("clients:read", "See the registered applications"),
+    ("clients:write", "Register, change and delete applications"),
+    ("sessions:read", "See who is logged in"),
+    ("sessions:write", "Log people out"),
+    ("keys:read", "See the signing keys"),
+    ("keys:write", "Rotate the signing keys"),
+    ("audit:read", "Read the audit log"),
+];
+
+/// The standard scope values (OpenID Connect Core §5.4, §11).
+pub const STANDARD: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+/// All of [`MANAGEMENT`].
+pub fn management() -> Scope {
+    Scope(MANAGEMENT.iter().map(|(value, _)| (*value).to_owned()).collect())
+}

@@ -1,0 +1,38 @@
+//! The one place that draws random numbers, from the operating system's generator.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// `N` bytes nobody can guess.
+///
+/// # Panics
+/// When the operating system has no randomness to give: nothing safe can be done then.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill(&mut bytes);
+    bytes
+}
+
+/// Fills `buffer` with bytes nobody can guess.
+///
+/// # Panics
+/// Like [`bytes`].
+#[expect(clippy::expect_used, reason = "without randomness nothing safe can be done")]
+pub fn fill(buffer: &mut [u8]) {
+    aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");
+}
+
+/// A secret of 256 bits as 43 characters of base64url: codes, tokens, session ids, client secrets.
+pub fn secret() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<32>())
+}
+
+/// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret.
+pub fn identifier() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<16>())
+}
+
+/// An opaque id for a person, a session or a grant: a random UUID, which tells nothing about when it was made.
+pub fn uuid() -> String {
+    uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()
+}

@@ -1,0 +1,20 @@
+//! All SQL, one file per table group. `db.rs` is the only file that knows that there are two databases.
+
+pub mod access_tokens;
+pub mod audit;
+pub mod authorization_codes;
+pub mod clients;
+pub mod consents;
+pub mod db;
+pub mod error;
+pub mod grants;
+pub mod instance;
+pub mod migrations;
+pub mod page;
+pub mod profiles;
+pub mod refresh_tokens;
+pub mod sessions;
+pub mod setup_links;
+pub mod signing_keys;
+pub mod users;
+pub mod value;

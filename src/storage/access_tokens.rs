@@ -1,0 +1,1 @@
+//! Opaque access tokens, and the identifiers of access tokens that were revoked.

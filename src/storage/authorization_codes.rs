@@ -1,0 +1,1 @@
+//! Authorization codes: stored as hashes, spent once.

@@ -1,0 +1,1 @@
+//! Authorizations given by a person to a client: the families of tokens.

@@ -1,0 +1,1 @@
+//! Facts about this installation: the check value of the master key.

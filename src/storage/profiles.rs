@@ -1,0 +1,1 @@
+//! The optional profile of a person.

@@ -1,0 +1,1 @@
+//! Refresh tokens: rotation, reuse detection, and the retry after a lost answer.

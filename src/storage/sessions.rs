@@ -1,0 +1,1 @@
+//! Browser sessions: stored as hashes of their cookie.

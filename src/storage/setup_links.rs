@@ -1,0 +1,1 @@
+//! One-time links to set up the first administrator.

@@ -1,0 +1,1 @@
+//! Values that both databases read and write alike.

@@ -1,0 +1,1 @@
+//! Authenticates the client of a direct endpoint.

@@ -1,0 +1,1 @@
+//! Reading and writing cookies (RFC 6265).

@@ -1,0 +1,1 @@
+//! Cross-origin access, decided per endpoint (Fetch standard).

@@ -1,0 +1,1 @@
+//! Protection of forms against requests forged by other sites.

@@ -1,0 +1,1 @@
+//! Renders an error once, for the audience that gets it.
