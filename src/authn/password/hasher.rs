@@ -1,0 +1,309 @@
+//! Argon2id (RFC 9106) with a pepper, on a bounded number of threads with a bounded queue.
+//!
+//! A hash costs tens of megabytes and tens of milliseconds on purpose, so a flood of logins must not choose how many are
+//! computed at once: as many as configured run, some wait, and the rest is told at once that the server is busy.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
+
+use super::Password;
+use crate::config::PasswordConfig;
+use crate::random;
+
+const OUTPUT_LENGTH: usize = 32;
+
+/// A stored hash that asks for more memory than this is not computed.
+const MAX_STORED_MEMORY_KIB: u32 = 1_048_576;
+
+/// What a password proved to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password. `needs_rehash`: its hash was made with other parameters than those configured now.
+    Match {
+        needs_rehash: bool,
+    },
+    Mismatch,
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// Too many are waiting already: answer 503 (`Retry-After`).
+    #[error("too many passwords are being checked")]
+    Overloaded,
+    #[error("the password could not be hashed: {0}")]
+    Failed(String),
+}
+
+/// Hashes passwords and checks them. One for the whole process; clones share it.
+#[derive(Clone)]
+pub struct PasswordHasher(Arc<Shared>);
+
+struct Shared {
+    pepper: Zeroizing<[u8; 32]>,
+    params: Params,
+    /// One permit for each hash that is computed.
+    running: Arc<Semaphore>,
+    /// One permit for each hash that is computed or waits.
+    admitted: Arc<Semaphore>,
+    /// The permits of `admitted` when nothing is hashed.
+    capacity: usize,
+    /// Memory of earlier hashes: allocating and faulting it in anew costs 2 ms of 15. What stays in it is overwritten by the
+    /// next hash; wiping it would cost as much again, and who can read it can read the pepper and the passwords too.
+    buffers: Mutex<Vec<Vec<Block>>>,
+    /// Stands in for the hash of an account that has none. No password matches it.
+    dummy: PasswordHash,
+}
+
+impl PasswordHasher {
+    /// `pepper` is a key derived from the master key: a stolen database alone does not allow guessing.
+    pub fn new(pepper: [u8; 32], config: &PasswordConfig) -> Result<Self, HashingError> {
+        let params =
+            Params::new(config.memory_kib, config.iterations, config.parallelism, Some(OUTPUT_LENGTH)).map_err(failed)?;
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let concurrent = if config.max_concurrent == 0 { processors() } else { config.max_concurrent };
+        let dummy = phc(&params, &random::bytes::<16>(), &random::bytes::<OUTPUT_LENGTH>())?;
+        Ok(Self(Arc::new(Shared {
+            pepper: Zeroizing::new(pepper),
+            params,
+            running: Arc::new(Semaphore::new(concurrent)),
+            admitted: Arc::new(Semaphore::new(concurrent + config.max_waiting)),
+            capacity: concurrent + config.max_waiting,
+            buffers: Mutex::new(Vec::new()),
+            dummy,
+        })))
+    }
+
+    /// The hash of a new password, as a PHC string.
+    pub async fn hash(&self, password: &Password) -> Result<SecretString, HashingError> {
+        let password = password.clone();
+        self.run(move |shared| {
+            let salt = random::bytes::<16>();
+            let mut output = Zeroizing::new([0; OUTPUT_LENGTH]);
+            shared.compute(&shared.params, &password, &salt, output.as_mut_slice())?;
+            Ok(SecretString::from(phc(&shared.params, &salt, output.as_slice())?.to_string()))
+        })
+        .await
+    }
+
+    /// Compares a password with a stored hash. Without one (no such person, no password, disabled) the same work is done
+    /// and the answer is `Mismatch`, so that the time tells nothing.
+    pub async fn verify(&self, password: &Password, stored: Option<&SecretString>) -> Result<Verdict, HashingError> {
+        let password = password.clone();
+        let hash = stored.and_then(|stored| parse(stored.expose_secret())).unwrap_or_else(|| self.0.dummy.clone());
+        self.run(move |shared| shared.verify(&password, &hash)).await
+    }
+
+    /// How many hashes are computed or wait at the moment.
+    pub fn busy(&self) -> usize {
+        self.0.capacity.saturating_sub(self.0.admitted.available_permits())
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, HashingError> + Send + 'static,
+    ) -> Result<T, HashingError> {
+        let admitted = self.0.admitted.clone().try_acquire_owned().map_err(|_| HashingError::Overloaded)?;
+        let running = self.0.running.clone().acquire_owned().await.map_err(failed)?;
+        let shared = self.0.clone();
+        // The permits go with the work: a request that is given up while its hash is computed still counts until it is done.
+        let permits: [OwnedSemaphorePermit; 2] = [admitted, running];
+        tokio::task::spawn_blocking(move || {
+            let _permits = permits;
+            work(&shared)
+        })
+        .await
+        .map_err(failed)?
+    }
+}
+
+impl Shared {
+    fn verify(&self, password: &Password, stored: &PasswordHash) -> Result<Verdict, HashingError> {
+        let params = Params::try_from(stored).map_err(failed)?;
+        let (Some(salt), Some(expected)) = (&stored.salt, &stored.hash) else {
+            return Ok(Verdict::Mismatch);
+        };
+        let mut output = Zeroizing::new(vec![0; expected.len()]);
+        self.compute(&params, password, salt, &mut output)?;
+        // `Output` compares in constant time.
+        if Output::new(&output).map_err(failed)? != *expected {
+            return Ok(Verdict::Mismatch);
+        }
+        let current = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost(), params.output_len());
+        Ok(Verdict::Match { needs_rehash: current(&params) != current(&self.params) })
+    }
+
+    fn compute(&self, params: &Params, password: &Password, salt: &[u8], output: &mut [u8]) -> Result<(), HashingError> {
+        let argon2 = Argon2::new_with_secret(self.pepper.as_slice(), Algorithm::Argon2id, Version::V0x13, params.clone())
+            .map_err(failed)?;
+        let mut buffer = self.lock().pop().unwrap_or_default();
+        buffer.resize(params.block_count(), Block::new());
+        let result = argon2.hash_password_into_with_memory(password.as_str().as_bytes(), salt, output, &mut buffer);
+        if buffer.len() == self.params.block_count() {
+            self.lock().push(buffer);
+        }
+        result.map_err(failed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for PasswordHasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PasswordHasher").field("params", &self.0.params).finish_non_exhaustive()
+    }
+}
+
+/// Reads a stored hash that this hasher can check. Anything else counts as no hash, and is an operator's matter.
+fn parse(stored: &str) -> Option<PasswordHash> {
+    let hash = PasswordHash::new(stored).ok().filter(|hash| {
+        hash.algorithm == ARGON2ID_IDENT
+            && hash.version == Some(Version::V0x13.into())
+            && hash.salt.is_some()
+            && hash.hash.is_some()
+            && Params::try_from(hash).is_ok_and(|params| params.m_cost() <= MAX_STORED_MEMORY_KIB)
+    });
+    if hash.is_none() {
+        tracing::error!("a stored password hash can't be read; its owner can't log in with a password");
+    }
+    hash
+}
+
+fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<PasswordHash, HashingError> {
+    Ok(PasswordHash {
+        algorithm: ARGON2ID_IDENT,
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(failed)?,
+        salt: Some(Salt::new(salt).map_err(failed)?),
+        hash: Some(Output::new(output).map_err(failed)?),
+    })
+}
+
+fn failed(error: impl fmt::Display) -> HashingError {
+    HashingError::Failed(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> PasswordConfig {
+        PasswordConfig { memory_kib: 64, iterations: 1, max_concurrent: 2, max_waiting: 3, ..PasswordConfig::default() }
+    }
+
+    fn hasher(config: &PasswordConfig) -> PasswordHasher {
+        PasswordHasher::new([7; 32], config).unwrap()
+    }
+
+    fn password(typed: &str) -> Password {
+        Password::parse(typed).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_its_own_hash_and_no_other() {
+        let hasher = hasher(&config());
+        let hash = hasher.hash(&password("correct horse")).await.unwrap();
+        let right = hasher.verify(&password("correct horse"), Some(&hash)).await.unwrap();
+        assert_eq!(right, Verdict::Match { needs_rehash: false });
+        assert_eq!(hasher.verify(&password("correct horsf"), Some(&hash)).await.unwrap(), Verdict::Mismatch);
+        let again = hasher.hash(&password("correct horse")).await.unwrap();
+        assert_ne!(hash.expose_secret(), again.expose_secret(), "each hash has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn passwords_that_differ_in_the_73rd_character_differ() {
+        let hasher = hasher(&config());
+        let hash = hasher.hash(&password(&format!("{}x", "a".repeat(72)))).await.unwrap();
+        assert_eq!(hasher.verify(&password(&format!("{}y", "a".repeat(72))), Some(&hash)).await.unwrap(), Verdict::Mismatch);
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_version_19_with_the_configured_parameters() {
+        let hash = hasher(&PasswordConfig::default()).hash(&password("correct horse")).await.unwrap();
+        assert!(hash.expose_secret().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "the OWASP default");
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_worth_nothing_without_the_pepper() {
+        let hash = hasher(&config()).hash(&password("correct horse")).await.unwrap();
+        let other = PasswordHasher::new([8; 32], &config()).unwrap();
+        assert_eq!(other.verify(&password("correct horse"), Some(&hash)).await.unwrap(), Verdict::Mismatch);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_other_parameters_still_matches_and_asks_to_be_renewed() {
+        let old = hasher(&config()).hash(&password("correct horse")).await.unwrap();
+        let newer = hasher(&PasswordConfig { memory_kib: 128, iterations: 2, ..config() });
+        let verdict = newer.verify(&password("correct horse"), Some(&old)).await.unwrap();
+        assert_eq!(verdict, Verdict::Match { needs_rehash: true });
+    }
+
+    #[tokio::test]
+    async fn no_hash_and_a_damaged_hash_match_nothing() {
+        let hasher = hasher(&config());
+        assert_eq!(hasher.verify(&password("x"), None).await.unwrap(), Verdict::Mismatch);
+        let greedy = "$argon2id$v=19$m=4194304,t=1,p=1$c2FsdHNhbHRzYWx0$c2FsdHNhbHRzYWx0c2FsdHNhbHQ";
+        for damaged in [
+            "",
+            "plain",
+            "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ",
+            "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo",
+            greedy,
+        ] {
+            let verdict = hasher.verify(&password("x"), Some(&SecretString::from(damaged))).await.unwrap();
+            assert_eq!(verdict, Verdict::Mismatch, "{damaged}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_is_answered_at_once_and_never_computes_more_than_allowed() {
+        let hasher = hasher(&PasswordConfig { memory_kib: 19_456, iterations: 2, ..config() });
+        let floods: Vec<_> = (0..50)
+            .map(|_| {
+                let hasher = hasher.clone();
+                tokio::spawn(async move { hasher.verify(&password("guess"), None).await })
+            })
+            .collect();
+        let mut refused = 0;
+        for flood in floods {
+            match flood.await.unwrap() {
+                Ok(verdict) => assert_eq!(verdict, Verdict::Mismatch),
+                Err(error) => {
+                    assert!(matches!(error, HashingError::Overloaded));
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "50 at once are more than 2 that run and 3 that wait");
+        assert!(hasher.0.lock().len() <= 2, "two at once need two buffers");
+        assert_eq!(hasher.busy(), 0);
+        assert_eq!(hasher.verify(&password("guess"), None).await.unwrap(), Verdict::Mismatch);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_frees_its_place() {
+        let hasher = hasher(&PasswordConfig { max_concurrent: 1, max_waiting: 0, ..config() });
+        for _ in 0..20 {
+            let given_up = tokio::time::timeout(std::time::Duration::ZERO, hasher.verify(&password("guess"), None)).await;
+            drop(given_up);
+            while hasher.busy() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(hasher.verify(&password("guess"), None).await.unwrap(), Verdict::Mismatch);
+    }
+
+    #[test]
+    fn debug_does_not_tell_the_pepper() {
+        let shown = format!("{:?}", hasher(&config()));
+        assert!(!shown.contains("7, 7"), "{shown}");
+    }
+}
