@@ -1,1 +1,6 @@
 //! The integration tests: one binary, so that it is linked once.
+// For clippy, which lets tests alone unwrap.
+#![cfg(test)]
+
+mod architecture;
+mod cli;
