@@ -18,6 +18,9 @@ pub enum ConfigError {
     Invalid(#[from] InvalidConfig),
 }
 
+/// Read from the current folder when no other file is named.
+const DEFAULT_FILE: &str = "ostiary.toml";
+
 /// Defaults, then `file` (or `ostiary.toml` in the current folder, when there is one), then the environment:
 /// `OSTIARY_SERVER__ISSUER` is `server.issuer`.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
@@ -25,7 +28,8 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
     match file {
         Some(path) if !path.is_file() => return Err(ConfigError::Missing(path.to_owned())),
         Some(path) => figment = figment.merge(Toml::file_exact(path)),
-        None => figment = figment.merge(Toml::file_exact("ostiary.toml")),
+        None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+        None => {}
     }
     let environment = Env::prefixed("OSTIARY_").ignore(&["CONFIG"]).split("__");
     let config: Config = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(describe(&error)))?;
@@ -44,7 +48,17 @@ fn describe(error: &figment::Error) -> String {
         }
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("'{key}' should be {expected}"),
         Kind::UnknownVariant(_, expected) => format!("'{key}' should be one of {}", expected.join(", ")),
-        Kind::Message(_) if key.is_empty() => "the file is not valid TOML".to_owned(),
+        Kind::Message(message) if key.is_empty() => format!("the file is not valid TOML{}", position(message)),
         _ => format!("'{key}' has a value that does not fit"),
+    }
+}
+
+/// ` (line 3, column 7)`, from the first line of the parser's message. The lines after it quote the file.
+fn position(message: &str) -> String {
+    let place = message.lines().next().and_then(|line| line.split_once(" at line "));
+    let numbers: Option<Vec<u32>> = place.map(|(_, place)| place.split(", column ").flat_map(str::parse).collect());
+    match numbers.as_deref() {
+        Some([line, column]) => format!(" (line {line}, column {column})"),
+        _ => String::new(),
     }
 }

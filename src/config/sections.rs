@@ -81,7 +81,7 @@ section! {
         authorization_request: i64 = 900;
         /// Scope values that clients may be registered for besides the standard ones, each with the sentence that the consent page shows.
         scopes: BTreeMap<String, String> = BTreeMap::new();
-        /// Days that both secrets of a client work after a reset.
+        /// Hours that both secrets of a client work after a reset.
         client_secret_overlap_hours: i64 = 24;
     }
 }

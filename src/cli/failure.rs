@@ -1,0 +1,58 @@
+//! What a command that can't do its work says, and with which code it exits.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// The exit codes, as `ostiary --help` lists them. Scripts rely on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Failed = 1,
+    Usage = 2,
+    Configuration = 3,
+    NotFound = 4,
+    Conflict = 5,
+    /// The data folder, the master key, the database or the address can't be used.
+    Unusable = 6,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A sentence that says what is wrong and, where that can be said, what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Failure {
+    pub exit: Exit,
+    pub sentence: String,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self { exit, sentence: sentence.into() }
+    }
+
+    pub fn usage(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, sentence)
+    }
+
+    pub fn not_found(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, sentence)
+    }
+
+    pub fn conflict(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Conflict, sentence)
+    }
+
+    pub fn unusable(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Unusable, sentence)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+    pub fn configuration(error: ConfigError) -> Self {
+        Self::new(Exit::Configuration, error.to_string())
+    }
+}
