@@ -1,4 +1,13 @@
 //! The master key, the signing-key ring, sealing at rest, and hashing of tokens and secrets.
+//!
+//! ```text
+//! master   32 bytes from a file or the environment; everything below is derived from it
+//!   ├─ seal   AES-256-GCM: private keys at rest, state that travels through the browser
+//!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
+//! signer   one private key, parsed once
+//! ring     which key signs, which keys verify, the published JWKS
+//! rotation when each of that is due (pure)
+//! ```
 
 pub mod hash;
 pub mod master;

@@ -1,1 +1,100 @@
-//! Hashes of tokens and secrets.
+//! Hashes of tokens and secrets: what is stored instead of them.
+//!
+//! Tokens and secrets are 256 random bits, so a fast hash is enough; it is keyed all the same (HMAC-SHA256, RFC 2104), so that
+//! a copy of the database alone does not even tell whether a token that somebody found belongs to it.
+
+use std::fmt;
+
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use subtle::ConstantTimeEq;
+
+use super::master::MasterKey;
+
+/// What is hashed. Each kind has a key of its own: the hash of a code is never that of a token with the same text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    Code,
+    AccessToken,
+    RefreshToken,
+    Session,
+    ClientSecret,
+    SetupLink,
+}
+
+impl TokenKind {
+    const ALL: [Self; 6] =
+        [Self::Code, Self::AccessToken, Self::RefreshToken, Self::Session, Self::ClientSecret, Self::SetupLink];
+
+    /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
+    const fn purpose(self) -> &'static str {
+        match self {
+            Self::Code => "hash/authorization-code",
+            Self::AccessToken => "hash/access-token",
+            Self::RefreshToken => "hash/refresh-token",
+            Self::Session => "hash/session",
+            Self::ClientSecret => "hash/client-secret",
+            Self::SetupLink => "hash/setup-link",
+        }
+    }
+}
+
+/// Hashes tokens and secrets with keys derived from the master key.
+#[derive(Clone)]
+pub struct TokenHasher([hmac::Key; TokenKind::ALL.len()]);
+
+impl TokenHasher {
+    pub fn new(master: &MasterKey) -> Self {
+        Self(TokenKind::ALL.map(|kind| hmac::Key::new(HMAC_SHA256, master.derive(kind.purpose()).as_slice())))
+    }
+
+    /// The hash to store or to look up.
+    pub fn hash(&self, kind: TokenKind, token: &str) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.0[kind as usize], token.as_bytes()).as_ref());
+        hash
+    }
+
+    /// Whether `hash` is that of `token`, in the same time for every answer.
+    pub fn matches(&self, kind: TokenKind, token: &str, hash: &[u8; 32]) -> bool {
+        self.hash(kind, token).ct_eq(hash).into()
+    }
+}
+
+impl fmt::Debug for TokenHasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenHasher([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher() -> TokenHasher {
+        TokenHasher::new(&MasterKey::from_bytes([1; 32]))
+    }
+
+    #[test]
+    fn a_token_matches_its_own_hash_only() {
+        let hash = hasher().hash(TokenKind::Code, "token");
+        assert!(hasher().matches(TokenKind::Code, "token", &hash));
+        assert!(!hasher().matches(TokenKind::Code, "token2", &hash));
+    }
+
+    #[test]
+    fn the_same_text_has_another_hash_as_another_kind() {
+        let mut hashes = TokenKind::ALL.map(|kind| hasher().hash(kind, "token")).to_vec();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), TokenKind::ALL.len());
+        for (index, kind) in TokenKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
+        }
+    }
+
+    #[test]
+    fn another_master_key_gives_other_hashes() {
+        let other = TokenHasher::new(&MasterKey::from_bytes([2; 32]));
+        assert_ne!(hasher().hash(TokenKind::Session, "x"), other.hash(TokenKind::Session, "x"));
+    }
+}

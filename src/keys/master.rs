@@ -1,1 +1,148 @@
 //! The master key and the keys derived from it (HKDF, RFC 5869).
+//!
+//! 32 random bytes as base64, in a file or in the environment variable `OSTIARY_MASTER_KEY`, the same on every node. Whoever has
+//! it and the database has everything; whoever loses it has to make new signing keys and client secrets.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::random;
+
+/// The environment variable that goes before the file.
+pub const VARIABLE: &str = "OSTIARY_MASTER_KEY";
+
+/// The secret that everything else is derived from.
+#[derive(Clone)]
+pub struct MasterKey(Prk);
+
+/// Why there is no master key. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MasterKeyError {
+    #[error(
+        "the environment variable OSTIARY_MASTER_KEY does not hold 32 bytes as base64: \
+         make a key with `openssl rand -base64 32`, or unset the variable to use a file"
+    )]
+    Variable,
+    #[error(
+        "the master key file {} does not hold 32 bytes as base64: restore it from a backup; \
+         if this is a new installation, delete the file and start again", .0.display()
+    )]
+    Malformed(PathBuf),
+    #[error("the master key file {} may be read by others: run `chmod 600 {}`", .0.display(), .0.display())]
+    Exposed(PathBuf),
+    #[error("the master key file {} can't be read: {source}; check its owner and permissions", path.display())]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the master key file {} can't be created: {source}; check that its folder exists and may be written to", path.display())]
+    Uncreatable { path: PathBuf, source: io::Error },
+}
+
+impl MasterKey {
+    /// From the environment when [`VARIABLE`] is set, else from `path`, where a new key is put when there is none.
+    pub fn obtain(path: &Path) -> Result<Self, MasterKeyError> {
+        match std::env::var(VARIABLE) {
+            Ok(text) => Self::parse(&Zeroizing::new(text)).ok_or(MasterKeyError::Variable),
+            Err(std::env::VarError::NotUnicode(_)) => Err(MasterKeyError::Variable),
+            Err(std::env::VarError::NotPresent) => Self::load_or_create(path),
+        }
+    }
+
+    /// Reads the key in `path`; makes one, with mode 0600, when there is no such file.
+    pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
+        match read(path) {
+            Err(MasterKeyError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                create(path).map_err(|source| MasterKeyError::Uncreatable { path: path.to_owned(), source })?;
+                // Read back: when two processes start at once, both use the key that came first.
+                read(path)
+            }
+            result => result,
+        }
+    }
+
+    /// A key for a throw-away installation.
+    pub fn random() -> Self {
+        Self::from_bytes(random::bytes())
+    }
+
+    pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
+        // Extract with the empty salt (RFC 5869 §2.2): the key is uniform already.
+        let key = Salt::new(HKDF_SHA256, &[]).extract(&bytes);
+        bytes.zeroize();
+        Self(key)
+    }
+
+    /// base64, with or without white space around it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
+        Some(Self::from_bytes(bytes.as_slice().try_into().ok()?))
+    }
+
+    /// The key for one purpose: knowing it tells nothing about the master key or the key for another purpose.
+    ///
+    /// # Panics
+    /// Never: HKDF-SHA256 gives up to 8160 bytes.
+    #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
+    pub fn derive(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
+        let mut derived = Zeroizing::new([0; 32]);
+        let info = ["ostiary/1/", purpose].map(str::as_bytes);
+        self.0.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(derived.as_mut())).expect("32 bytes");
+        derived
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MasterKey([redacted])")
+    }
+}
+
+fn read(path: &Path) -> Result<MasterKey, MasterKeyError> {
+    let unreadable = |source| MasterKeyError::Unreadable { path: path.to_owned(), source };
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if is_exposed(&metadata) {
+        return Err(MasterKeyError::Exposed(path.to_owned()));
+    }
+    let content = Zeroizing::new(fs::read(path).map_err(unreadable)?);
+    let key = std::str::from_utf8(&content).ok().and_then(MasterKey::parse);
+    key.ok_or_else(|| MasterKeyError::Malformed(path.to_owned()))
+}
+
+#[cfg(unix)]
+fn is_exposed(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o077 != 0
+}
+
+#[cfg(not(unix))]
+fn is_exposed(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// Writes a new key beside `path`, makes it durable, and gives it its name last: a crash leaves either no key or a whole one.
+/// A key that is there already stays.
+fn create(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = folder.join(format!(".master-key-{}", random::identifier()));
+    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(random::bytes::<32>())));
+
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    // A hard link, unlike a rename, does not replace what is there.
+    let named = written.and_then(|()| match fs::hard_link(&temporary, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    });
+    fs::remove_file(&temporary)?;
+    named?;
+    File::open(folder)?.sync_all()
+}
