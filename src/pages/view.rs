@@ -1,1 +1,236 @@
-//! What each template is given.
+//! What each template is given: plain values, and nothing that could do anything.
+//!
+//! Every view is an Askama template of `templates/`; [`askama::Template::render`] makes its HTML. The names of fields and
+//! buttons in the forms are in [`field`], for the handlers that read them.
+
+use askama::Template;
+
+use super::statics;
+use super::text::Text;
+
+mod account;
+mod client;
+
+pub use account::{Account, Admin, ConnectedApp, Moment, SessionRow};
+pub use client::{ClaimRow, ClientView, ScopeRow};
+
+/// Names of the form fields and the values of the buttons.
+pub mod field {
+    pub const CSRF: &str = "csrf";
+    /// The sealed authorization request.
+    pub const FLOW: &str = "flow";
+    pub const USERNAME: &str = "username";
+    pub const PASSWORD: &str = "password";
+    pub const PASSWORD_AGAIN: &str = "password_again";
+    /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`].
+    pub const DECISION: &str = "decision";
+    pub const CONTINUE: &str = "continue";
+    pub const ANOTHER: &str = "another";
+    pub const ALLOW: &str = "allow";
+    pub const DENY: &str = "deny";
+    /// Once for each scope value that is left ticked.
+    pub const SCOPE: &str = "scope";
+    /// The one-time token of the set-up link.
+    pub const TOKEN: &str = "token";
+}
+
+/// What all pages have in common.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub text: Text,
+    /// The issuer's path, empty or `/path` without a slash at its end.
+    pub base: String,
+    /// The issuer's host, which the reader can compare with the address bar.
+    pub host: String,
+    /// Of the response's Content-Security-Policy; scripts are left out when there is none.
+    pub nonce: Option<String>,
+}
+
+impl Frame {
+    pub fn asset(&self, name: &str) -> String {
+        statics::path(&self.base, name)
+    }
+
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+/// Why the login page is shown once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginProblem {
+    /// Whatever was wrong: the page doesn't tell an unknown name from a wrong password or a disabled person.
+    Refused,
+    /// The form was open for too long, or its CSRF token doesn't fit.
+    Stale,
+    /// Too many logins at once.
+    Overloaded,
+}
+
+impl LoginProblem {
+    fn id(self) -> &'static str {
+        match self {
+            Self::Refused => "login-refused",
+            Self::Stale => "form-stale",
+            Self::Overloaded => "login-overloaded",
+        }
+    }
+}
+
+/// Sign-in name and password.
+#[derive(Clone, Debug, Template)]
+#[template(path = "login.html")]
+pub struct Login {
+    pub frame: Frame,
+    /// The client that the person comes from; none when they log in to their own account page.
+    pub client: Option<ClientView>,
+    /// Somebody is logged in already and has to show that it is still them.
+    pub again: bool,
+    /// What the field is filled with: what was typed before, or `login_hint`.
+    pub sign_in_name: String,
+    pub problem: Option<LoginProblem>,
+    pub action: String,
+    pub csrf: String,
+    pub flow: Option<String>,
+}
+
+impl Login {
+    fn title(&self) -> String {
+        let text = self.frame.text;
+        self.client.as_ref().map_or_else(|| text.of("login-title"), |client| text.with("login-title-for", "client", &client.name))
+    }
+
+    /// The fields are marked as wrong only when it was they that were refused.
+    fn is_refused(&self) -> bool {
+        self.problem == Some(LoginProblem::Refused)
+    }
+}
+
+/// `prompt=select_account` (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Debug, Template)]
+#[template(path = "select_account.html")]
+pub struct SelectAccount {
+    pub frame: Frame,
+    pub client: ClientView,
+    /// Who is logged in.
+    pub sign_in_name: String,
+    pub action: String,
+    pub csrf: String,
+    pub flow: String,
+}
+
+/// May this client do that? (OpenID Connect Core §3.1.2.4)
+#[derive(Clone, Debug, Template)]
+#[template(path = "consent.html")]
+pub struct Consent {
+    pub frame: Frame,
+    pub client: ClientView,
+    /// Who is logged in.
+    pub sign_in_name: String,
+    /// Where the browser goes afterwards: the host of the redirect URI, or its scheme.
+    pub return_to: String,
+    pub scopes: Vec<ScopeRow>,
+    /// Asked for by the `claims` parameter.
+    pub claims: Vec<ClaimRow>,
+    pub action: String,
+    pub csrf: String,
+    pub flow: String,
+}
+
+/// The person's request goes no further.
+#[derive(Clone, Debug, Template)]
+#[template(path = "error.html")]
+pub struct Error {
+    pub frame: Frame,
+    pub status: u16,
+    pub title: String,
+    pub text: String,
+    /// What to tell an administrator; the log has the cause under it.
+    pub trace_id: String,
+}
+
+/// Posts an authorization response to the client (Form Post Response Mode §2).
+#[derive(Clone, Debug, Template)]
+#[template(path = "form_post.html")]
+pub struct FormPost {
+    pub frame: Frame,
+    pub action: String,
+    pub fields: Vec<(String, String)>,
+}
+
+/// What is wrong with the set-up form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetupProblem {
+    /// Empty, too long, or characters that a sign-in name may not have.
+    Name,
+    /// Too short.
+    Password,
+    /// The two passwords differ.
+    Repetition,
+    Stale,
+    Overloaded,
+}
+
+impl SetupProblem {
+    /// The id of the field, and of the message.
+    fn field_and_id(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Name => ("username", "setup-name-refused"),
+            Self::Password => ("password", "setup-password-refused"),
+            Self::Repetition => ("password-again", "setup-repetition-differs"),
+            Self::Stale => ("", "form-stale"),
+            Self::Overloaded => ("", "login-overloaded"),
+        }
+    }
+}
+
+/// The first administrator chooses a name and a password.
+#[derive(Clone, Debug, Template)]
+#[template(path = "setup.html")]
+pub struct Setup {
+    pub frame: Frame,
+    pub sign_in_name: String,
+    /// The fewest characters of a password.
+    pub min_length: usize,
+    pub problems: Vec<SetupProblem>,
+    pub action: String,
+    pub csrf: String,
+    pub token: String,
+}
+
+impl Setup {
+    /// The field, which may be none, and what is wrong with it.
+    fn complaints(&self) -> Vec<(&'static str, String)> {
+        self.problems.iter().map(|problem| (problem.field_and_id().0, self.sentence(*problem))).collect()
+    }
+
+    fn complaint(&self, field: &str) -> Option<String> {
+        self.complaints().into_iter().find(|(of, _)| *of == field).map(|(_, sentence)| sentence)
+    }
+
+    fn password_hint(&self) -> String {
+        self.frame.text.count("setup-password-hint", i64::try_from(self.min_length).unwrap_or(i64::MAX))
+    }
+
+    fn sentence(&self, problem: SetupProblem) -> String {
+        let count = i64::try_from(self.min_length).unwrap_or(i64::MAX);
+        self.frame.text.count(problem.field_and_id().1, count)
+    }
+}
+
+/// Shall the session end?
+#[derive(Clone, Debug, Template)]
+#[template(path = "logout.html")]
+pub struct LogoutConfirm {
+    pub frame: Frame,
+    pub sign_in_name: String,
+    pub action: String,
+    pub csrf: String,
+}
+
+/// The session has ended.
+#[derive(Clone, Debug, Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOut {
+    pub frame: Frame,
+}

@@ -1,0 +1,38 @@
+### A person's start page, and the administrator's.
+
+nav-label = Main
+nav-account = Account
+nav-admin = Administration
+nav-logout = Log out
+
+account-title = Your account
+account-heading = Your account
+account-name = Sign-in name
+account-roles = Roles
+account-no-roles = None
+account-sessions = Where you are logged in
+account-sessions-text = End a session that you don’t recognise, and change your password.
+account-this-session = This browser
+account-unknown-device = Unknown browser
+account-last-seen = Last seen
+account-address = Address
+account-end-session = End session
+account-end-others = End all other sessions
+account-apps = Connected applications
+account-no-apps = No application has access to your account.
+account-app-since = Since
+account-remove-app = Remove access
+
+admin-title = Administration
+admin-heading = Administration
+admin-text = You administer { $issuer }
+admin-counts = At a glance
+admin-users = People
+admin-clients = Applications
+admin-sessions = Sessions
+admin-keys = Signing keys
+admin-interfaces = Interfaces
+admin-api = Management API description
+admin-discovery = OpenID Connect discovery
+admin-jwks = Public signing keys
+admin-command-line = Everything can be managed on the command line and through the management API.

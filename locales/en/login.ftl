@@ -1,0 +1,30 @@
+### Logging in, choosing the account, consent.
+
+login-title = Log in
+login-title-for = Log in to { $client }
+login-heading = Log in
+login-continue-to = to continue to { $client }
+login-again-heading = Confirm that it’s you
+login-again-text = You are logged in already. Please enter your password once more to continue.
+login-again-text-for = { $client } asks you to enter your password once more.
+login-username = Sign-in name
+login-password = Password
+login-submit = Log in
+login-refused = The sign-in name or the password is wrong.
+login-overloaded = Too many people are logging in just now. Please try again in a moment.
+
+select-title = Choose an account
+select-heading = Choose an account
+select-logged-in = Logged in here
+select-another = Use another account
+
+consent-title = Give access
+consent-heading = { $client } asks for access to your account
+consent-logged-in-as = Logged in as { $name }
+consent-not-you = Not you?
+consent-scopes = It will be able to:
+consent-claims = It will be told your:
+consent-fixed = needed to log in
+consent-return = You will return to { $place }.
+consent-allow = Allow
+consent-deny = Deny

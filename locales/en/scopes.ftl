@@ -1,0 +1,39 @@
+### Sentences for scope values, and words for claims. An operator's own scope values have theirs in the configuration.
+
+scope-openid = Recognise you when you log in
+scope-profile = See your name and the rest of your profile
+scope-email = See your e-mail address
+scope-address = See your postal address
+scope-phone = See your telephone number
+scope-offline-access = Keep this access while you are away
+scope-users-read = See the people registered here
+scope-users-write = Create, change and delete people
+scope-clients-read = See the registered applications
+scope-clients-write = Register, change and delete applications
+scope-sessions-read = See who is logged in
+scope-sessions-write = Log people out
+scope-keys-read = See the signing keys
+scope-keys-write = Rotate the signing keys
+scope-audit-read = Read the audit log
+
+claim-name = full name
+claim-given-name = given name
+claim-family-name = family name
+claim-middle-name = middle name
+claim-nickname = nickname
+claim-preferred-username = preferred name
+claim-profile = profile page
+claim-picture = picture
+claim-website = website
+claim-email = e-mail address
+claim-email-verified = whether your e-mail address is verified
+claim-gender = gender
+claim-birthdate = date of birth
+claim-zoneinfo = time zone
+claim-locale = language
+claim-phone-number = telephone number
+claim-phone-number-verified = whether your telephone number is verified
+claim-address = postal address
+claim-updated-at = date of the last change to your profile
+claim-auth-time = time of your login
+claim-acr = way you logged in

@@ -1,0 +1,140 @@
+//! How a client, and what it asks for, is shown to people.
+
+use std::collections::BTreeMap;
+
+use crate::pages::text::Text;
+use crate::protocol::client::Client;
+use crate::protocol::scope::MANAGEMENT;
+
+/// A client as people see it.
+#[derive(Clone, Debug)]
+pub struct ClientView {
+    pub name: String,
+    /// A `data:` image. A logo on another server isn't shown: fetching it would tell that server who logs in where.
+    pub logo: Option<String>,
+    pub home: Option<String>,
+    pub policy: Option<String>,
+    pub terms: Option<String>,
+}
+
+impl ClientView {
+    pub fn new(client: &Client) -> Self {
+        let metadata = &client.metadata;
+        let name = match metadata.client_name.trim() {
+            "" => client.id.to_string(),
+            name => name.to_owned(),
+        };
+        Self {
+            name,
+            logo: metadata.logo_uri.clone().filter(|uri| is_embedded_image(uri)),
+            home: web_link(metadata.client_uri.as_deref()),
+            policy: web_link(metadata.policy_uri.as_deref()),
+            terms: web_link(metadata.tos_uri.as_deref()),
+        }
+    }
+
+    /// Stands where there is no logo.
+    pub fn initial(&self) -> String {
+        let first = self.name.chars().find(|letter| letter.is_alphanumeric());
+        first.map_or_else(|| "·".to_owned(), |letter| letter.to_uppercase().collect())
+    }
+}
+
+/// Bitmaps only: an SVG may hold more than a picture.
+fn is_embedded_image(uri: &str) -> bool {
+    ["png", "jpeg", "webp", "gif"].iter().any(|kind| {
+        uri.strip_prefix("data:image/").and_then(|rest| rest.strip_prefix(kind)).is_some_and(|rest| rest.starts_with(";base64,"))
+    })
+}
+
+/// A link is shown only if following it can't run anything here.
+fn web_link(uri: Option<&str>) -> Option<String> {
+    uri.filter(|uri| uri.starts_with("https://") || uri.starts_with("http://")).map(str::to_owned)
+}
+
+/// One scope value on the consent page.
+#[derive(Clone, Debug)]
+pub struct ScopeRow {
+    pub value: String,
+    /// What it lets the client do.
+    pub sentence: String,
+    /// Can't be unticked.
+    pub fixed: bool,
+}
+
+impl ScopeRow {
+    /// The sentence comes from the texts, or from `configured` (`token.scopes`), or is the value itself. `openid` is what
+    /// makes the request a login, so it is fixed.
+    pub fn new(text: Text, value: &str, configured: &BTreeMap<String, String>) -> Self {
+        Self { value: value.to_owned(), sentence: scope_sentence(text, value, configured), fixed: value == "openid" }
+    }
+
+    /// The id of its checkbox: an HTML id may hold all but spaces.
+    pub(super) fn id(&self) -> String {
+        format!("scope-{}", self.value)
+    }
+}
+
+/// What the scope value lets a client do, as a sentence.
+pub fn scope_sentence(text: Text, value: &str, configured: &BTreeMap<String, String>) -> String {
+    let english = || MANAGEMENT.iter().find(|(known, _)| *known == value).map(|(_, sentence)| (*sentence).to_owned());
+    message(text, "scope", value).or_else(|| configured.get(value).cloned()).or_else(english).unwrap_or_else(|| value.to_owned())
+}
+
+/// One claim on the consent page.
+#[derive(Clone, Debug)]
+pub struct ClaimRow {
+    pub name: String,
+    pub label: String,
+}
+
+impl ClaimRow {
+    pub fn new(text: Text, name: &str) -> Self {
+        Self { name: name.to_owned(), label: message(text, "claim", name).unwrap_or_else(|| name.to_owned()) }
+    }
+}
+
+/// The message for a name of the protocol, if there is one: `users:read` is `scope-users-read`.
+fn message(text: Text, kind: &str, name: &str) -> Option<String> {
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || matches!(letter, ':' | '_');
+    if name.is_empty() || !name.chars().all(plain) {
+        return None;
+    }
+    text.find(&format!("{kind}-{}", name.replace([':', '_'], "-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_standard_and_management_scope_has_a_sentence_of_its_own() {
+        let none = BTreeMap::new();
+        let known = crate::protocol::scope::STANDARD.into_iter().chain(MANAGEMENT.into_iter().map(|(value, _)| value));
+        for value in known {
+            assert!(message(Text::default(), "scope", value).is_some(), "{value}");
+            assert_ne!(scope_sentence(Text::default(), value, &none), value);
+        }
+    }
+
+    #[test]
+    fn an_operators_scope_has_the_operators_sentence() {
+        let configured = BTreeMap::from([("photos.read".to_owned(), "See your photos".to_owned())]);
+        assert_eq!(scope_sentence(Text::default(), "photos.read", &configured), "See your photos");
+        assert_eq!(scope_sentence(Text::default(), "photos.write", &configured), "photos.write");
+    }
+
+    #[test]
+    fn only_embedded_bitmaps_and_web_links_are_shown() {
+        assert!(is_embedded_image("data:image/png;base64,AAAA"));
+        for refused in
+            ["https://app.example/logo.png", "data:image/svg+xml;base64,AAAA", "data:text/html;base64,AAAA", "javascript:1"]
+        {
+            assert!(!is_embedded_image(refused), "{refused}");
+        }
+        assert!(web_link(Some("https://app.example/terms")).is_some());
+        for refused in ["javascript:alert(1)", "data:text/html,x", "//app.example", "ftp://app.example"] {
+            assert!(web_link(Some(refused)).is_none(), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Every page in every state worth looking at, some of them filled by somebody with bad intentions.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use ostiary::pages::text::Text;
+use ostiary::pages::view::{
+    Account, Admin, ClaimRow, ClientView, ConnectedApp, Consent, Error, FormPost, Frame, Login, LoginProblem, LogoutConfirm,
+    Moment, ScopeRow, SelectAccount, SessionRow, Setup, SetupProblem, SignedOut,
+};
+use ostiary::protocol::time::Timestamp;
+
+pub const NONCE: &str = "n0nce";
+pub const HOSTILE: &str = "\"></form></script><img src=x onerror=alert(1)>\u{2028}<b>&amp;'";
+
+/// Name and HTML of each, for an issuer without a path.
+pub fn all() -> Vec<(String, String)> {
+    under("")
+}
+
+/// The same below the path `base`.
+pub fn under(base: &str) -> Vec<(String, String)> {
+    let frame =
+        Frame { text: Text::default(), base: base.to_owned(), host: "id.example.org".to_owned(), nonce: Some(NONCE.to_owned()) };
+    let mut pages = Vec::new();
+    let mut add = |name: &str, template: &dyn DynRender| pages.push((name.to_owned(), template.html()));
+    let action = |path: &str| format!("{base}{path}");
+
+    let login = Login {
+        frame: frame.clone(),
+        client: Some(client("Photo Printer")),
+        again: false,
+        sign_in_name: String::new(),
+        problem: None,
+        action: action("/login"),
+        csrf: "c".to_owned(),
+        flow: Some("f".to_owned()),
+    };
+    add("login", &login);
+    let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
+    add("login-refused", &refused);
+    add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
+    add("login-again", &Login { sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
+    add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });
+
+    let select = SelectAccount {
+        frame: frame.clone(),
+        client: client("Photo Printer"),
+        sign_in_name: "alice@example.org".to_owned(),
+        action: action("/login/account"),
+        csrf: "c".to_owned(),
+        flow: "f".to_owned(),
+    };
+    add("select-account", &select);
+
+    let configured = BTreeMap::from([("photos.read".to_owned(), "See the photos in your albums".to_owned())]);
+    let scope = |value: &str| ScopeRow::new(Text::default(), value, &configured);
+    let consent = Consent {
+        frame: frame.clone(),
+        client: client("Photo Printer"),
+        sign_in_name: "alice@example.org".to_owned(),
+        return_to: "printer.example".to_owned(),
+        scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
+        claims: Vec::new(),
+        action: action("/consent"),
+        csrf: "c".to_owned(),
+        flow: "f".to_owned(),
+    };
+    add("consent", &consent);
+    let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(Text::default(), name)).to_vec();
+    add("consent-claims", &Consent { claims, client: with_logo(), ..consent.clone() });
+    let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes: vec![scope(HOSTILE)], ..consent };
+    add("consent-hostile", &hostile);
+
+    let error = Error {
+        frame: Frame { nonce: None, ..frame.clone() },
+        status: 400,
+        title: Text::default().of("error-redirect-uri"),
+        text: Text::default().of("error-redirect-uri.text"),
+        trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+    };
+    add("error", &error);
+    let fields = vec![("code".to_owned(), "abc".to_owned()), ("state".to_owned(), HOSTILE.to_owned())];
+    add("form-post", &FormPost { frame: frame.clone(), action: "https://app.example/cb?a=1&b=2".to_owned(), fields });
+
+    let setup = Setup {
+        frame: frame.clone(),
+        sign_in_name: String::new(),
+        min_length: 12,
+        problems: Vec::new(),
+        action: action("/setup"),
+        csrf: "c".to_owned(),
+        token: "t".to_owned(),
+    };
+    add("setup", &setup);
+    let problems = vec![SetupProblem::Name, SetupProblem::Password, SetupProblem::Repetition];
+    add("setup-problems", &Setup { problems, sign_in_name: "a b".to_owned(), ..setup });
+
+    let logout =
+        LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
+    add("logout", &logout);
+    add("signed-out", &SignedOut { frame: frame.clone() });
+    add("account", &account(frame.clone()));
+    add("account-bare", &Account { roles: Vec::new(), apps: Vec::new(), is_administrator: false, ..account(frame.clone()) });
+    let issuer = format!("https://id.example.org{base}");
+    add("admin", &Admin { frame, sign_in_name: "alice".to_owned(), issuer, users: 1_204, clients: 12, sessions: 311, keys: 4 });
+    pages
+}
+
+trait DynRender {
+    fn html(&self) -> String;
+}
+
+impl<T: Template> DynRender for T {
+    fn html(&self) -> String {
+        self.render().unwrap()
+    }
+}
+
+fn client(name: &str) -> ClientView {
+    ClientView {
+        name: name.to_owned(),
+        logo: None,
+        home: Some("https://printer.example/".to_owned()),
+        policy: Some("https://printer.example/privacy".to_owned()),
+        terms: Some("https://printer.example/terms".to_owned()),
+    }
+}
+
+/// A red square.
+fn with_logo() -> ClientView {
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGM4wcAAAAMqAQ3lBPHwAAAAAElFTkSuQmCC";
+    ClientView {
+        logo: Some(format!("data:image/png;base64,{png}")),
+        ..client("The Society for Rather Long Names of Applications")
+    }
+}
+
+fn account(frame: Frame) -> Account {
+    let session = |id: &str, device: &str, seconds: i64, current: bool| SessionRow {
+        id: id.to_owned(),
+        device: device.to_owned(),
+        address: "2001:db8:85a3::8a2e:370:7334".to_owned(),
+        last_seen_at: Moment(Timestamp::from_seconds(seconds)),
+        current,
+    };
+    let app = |client_id: &str, name: &str| ConnectedApp {
+        client_id: client_id.to_owned(),
+        name: name.to_owned(),
+        may: vec!["See your e-mail address".to_owned(), HOSTILE.to_owned()],
+        since: Moment(Timestamp::from_seconds(1_790_000_000)),
+    };
+    Account {
+        frame,
+        sign_in_name: "alice@example.org".to_owned(),
+        roles: vec!["admin".to_owned(), "support".to_owned()],
+        is_administrator: true,
+        sessions: vec![session("s1", "Firefox on Linux", 1_795_317_500, true), session("s2", "", 1_795_000_000, false)],
+        apps: vec![app("printer", "Photo Printer"), app("evil", HOSTILE)],
+        csrf: "c".to_owned(),
+    }
+}
