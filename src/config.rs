@@ -9,7 +9,8 @@ mod validate;
 
 pub use load::{ConfigError, load};
 pub use sections::{
-    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
+    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, PasswordConfig, ServerConfig, SessionConfig,
+    TokenConfig,
 };
 pub use validate::InvalidConfig;
 

@@ -1,5 +1,10 @@
 //! The plumbing between HTTP and the rest.
+//!
+//! A connection is accepted by [`server`], which knows of sockets and time-outs only; each request then passes through the
+//! one [`shell`] around the router, which gives it its [`context`], keeps its limits, contains its panics, and sees to it
+//! that no answer leaves without its [`headers`]. Handlers use the extractors and the types of the other modules.
 
+pub mod body;
 pub mod client;
 pub mod context;
 pub mod cookie;
@@ -8,4 +13,6 @@ pub mod csrf;
 pub mod error;
 pub mod headers;
 pub mod params;
+pub mod redirect;
 pub mod server;
+pub mod shell;

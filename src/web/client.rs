@@ -1,1 +1,1 @@
-//! Authenticates the client of a direct endpoint.
+//! Authenticates the client of a direct endpoint (RFC 6749 §2.3).

@@ -1,1 +1,252 @@
 //! Renders an error once, for the audience that gets it.
+//!
+//! What went wrong is a [`Problem`]. Its type then says who is told: [`Error`] answers a client in the JSON of OAuth 2.0
+//! (RFC 6749 §5.2), [`PageError`] answers a person with a page, [`negotiated`] asks the `Accept` field. The public text is
+//! static; a cause is logged where it happened, under the request's trace id, and never sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Request, StatusCode};
+
+use super::context::TraceId;
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::scope::Scope;
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    /// `error` of a JSON answer.
+    pub code: &'static str,
+    /// Public, without user input, in the characters of RFC 6749 §5.2.
+    pub description: &'static str,
+    /// A stable word for the log and the audit log. Not sent.
+    pub reason: &'static str,
+    /// Seconds.
+    pub retry_after: Option<u32>,
+    /// `WWW-Authenticate`.
+    pub challenge: Option<HeaderValue>,
+}
+
+impl Problem {
+    pub const fn new(status: StatusCode, code: &'static str, reason: &'static str, description: &'static str) -> Self {
+        Self { status, code, description, reason, retry_after: None, challenge: None }
+    }
+
+    /// A refusal of the request as such: RFC 6749 has `invalid_request` for it, HTTP a status of its own.
+    pub const fn request(status: StatusCode, reason: &'static str, description: &'static str) -> Self {
+        Self::new(status, ErrorCode::InvalidRequest.as_str(), reason, description)
+    }
+
+    /// A fault of ours. `cause` is logged here, with the trace id of the request that is being worked on.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        tracing::error!(%cause, "internal error");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "internal_error", "The server met an unexpected condition")
+    }
+
+    /// The database can't be reached. `cause` is logged here.
+    ///
+    /// Never `invalid_client` or `invalid_grant`: clients throw their tokens away on those.
+    pub fn unavailable(cause: impl fmt::Display) -> Self {
+        tracing::warn!(%cause, "temporarily unavailable");
+        Self::busy("storage_unavailable")
+    }
+
+    /// More work than can be done at once: too many passwords to hash, for one.
+    pub const fn overloaded() -> Self {
+        Self::busy("overloaded")
+    }
+
+    const fn busy(reason: &'static str) -> Self {
+        let mut problem = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::TemporarilyUnavailable.as_str(),
+            reason,
+            "The server can not handle the request right now",
+        );
+        problem.retry_after = Some(2);
+        problem
+    }
+
+    pub const fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "not_found", "There is nothing here")
+    }
+
+    pub const fn method_not_allowed() -> Self {
+        Self::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed here")
+    }
+
+    /// A form that another site sent, or that was not made for this browser.
+    pub const fn forged() -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorCode::AccessDenied.as_str(), "csrf", "The form was not sent from this site")
+    }
+
+    /// With `WWW-Authenticate: Basic` (RFC 7617 §2), owed when the client tried the Authorization field (RFC 6749 §5.2).
+    #[must_use]
+    pub fn with_basic_challenge(mut self) -> Self {
+        self.challenge = Some(HeaderValue::from_static("Basic realm=\"ostiary\", charset=\"UTF-8\""));
+        self
+    }
+
+    fn put_headers(&self, response: &mut Response) {
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = &self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.clone());
+        }
+    }
+}
+
+impl From<OAuthError> for Problem {
+    fn from(error: OAuthError) -> Self {
+        let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let mut problem = Self::new(status, error.code.as_str(), error.reason, error.description);
+        if error.code == ErrorCode::TemporarilyUnavailable {
+            problem.retry_after = Some(2);
+        }
+        problem
+    }
+}
+
+/// An error for a client: JSON, never stored.
+#[derive(Clone, Debug)]
+pub struct Error(pub Problem);
+
+impl<P: Into<Problem>> From<P> for Error {
+    fn from(problem: P) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl Error {
+    /// The refusal of an access token (RFC 6750 §3.1), with the challenge that it owes.
+    ///
+    /// `None` is a request without a token: it learns the scheme and nothing else. `scope` is what the resource needs.
+    pub fn bearer(error: Option<OAuthError>, scope: Option<&Scope>) -> Self {
+        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "", "token_missing", "");
+        let mut challenge = "Bearer realm=\"ostiary\"".to_owned();
+        if let Some(error) = error {
+            problem = error.into();
+            challenge.push_str(&format!(", error=\"{}\", error_description=\"{}\"", problem.code, problem.description));
+        }
+        if let Some(scope) = scope {
+            challenge.push_str(&format!(", scope=\"{scope}\""));
+        }
+        problem.challenge = HeaderValue::try_from(challenge).ok();
+        Self(problem)
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let body = if self.0.code.is_empty() {
+            "{}".to_owned()
+        } else {
+            serde_json::json!({ "error": self.0.code, "error_description": self.0.description }).to_string()
+        };
+        let fields = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (header::PRAGMA, HeaderValue::from_static("no-cache")),
+        ];
+        let mut response = (self.0.status, fields, body).into_response();
+        self.0.put_headers(&mut response);
+        response
+    }
+}
+
+/// An error for a person: a page, never a redirect.
+#[derive(Clone, Debug)]
+pub struct PageError(pub Problem);
+
+impl<P: Into<Problem>> From<P> for PageError {
+    fn from(problem: P) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl IntoResponse for PageError {
+    /// The page itself is written by the shell, which knows the trace id and the reader's language.
+    fn into_response(self) -> Response {
+        let mut response = self.0.status.into_response();
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.0.put_headers(&mut response);
+        response.extensions_mut().insert(ErrorPage(self.0));
+        response
+    }
+}
+
+/// Marks a response whose body is the error page.
+#[derive(Clone, Debug)]
+pub(super) struct ErrorPage(pub(super) Problem);
+
+/// What the error page is made of.
+#[derive(Debug)]
+pub struct ErrorView<'a> {
+    pub problem: &'a Problem,
+    pub trace_id: TraceId,
+    /// `Accept-Language` of the request.
+    pub accept_language: Option<&'a str>,
+}
+
+/// Writes the HTML of the error page. The pages do it; the shell is given it, because a page may depend on this module and
+/// not the other way round.
+#[derive(Clone)]
+pub struct ErrorRenderer(Arc<dyn Fn(&ErrorView<'_>) -> String + Send + Sync>);
+
+impl ErrorRenderer {
+    pub fn new(render: impl Fn(&ErrorView<'_>) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    pub(super) fn render(&self, view: &ErrorView<'_>) -> String {
+        (self.0)(view)
+    }
+}
+
+impl Default for ErrorRenderer {
+    /// A bare page in English.
+    fn default() -> Self {
+        Self::new(|view| {
+            let (status, text, trace_id) = (view.problem.status.as_u16(), view.problem.description, view.trace_id);
+            format!(
+                "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Error {status}</title>\
+                 <h1>Error {status}</h1><p>{text}</p><p>{trace_id}</p></html>"
+            )
+        })
+    }
+}
+
+impl fmt::Debug for ErrorRenderer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ErrorRenderer")
+    }
+}
+
+/// A page for whoever asks for HTML, JSON for everybody else.
+pub fn negotiated(problem: Problem, wants_page: bool) -> Response {
+    if wants_page { PageError(problem).into_response() } else { Error(problem).into_response() }
+}
+
+/// Asks for HTML by name, as browsers do when a person goes somewhere.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT);
+    accept.iter().any(|line| line.as_bytes().windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html")))
+}
+
+/// The router's fallback: no such path.
+#[expect(clippy::unused_async, reason = "a handler")]
+pub async fn not_found(request: Request<Body>) -> Response {
+    negotiated(Problem::not_found(), wants_page(request.headers()))
+}
+
+/// The router's fallback for a known path: no such method. The router adds `Allow`.
+#[expect(clippy::unused_async, reason = "a handler")]
+pub async fn method_not_allowed(request: Request<Body>) -> Response {
+    negotiated(Problem::method_not_allowed(), wants_page(request.headers()))
+}

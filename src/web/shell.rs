@@ -1,0 +1,241 @@
+//! The one layer around the router: what every request is given, and what no answer may leave without.
+//!
+//! It is one service and not a stack of middleware, because every request pays for it.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, StatusCode, Version};
+use ipnet::IpNet;
+use tower::Service;
+
+use super::context::{Peer, RequestContext, TraceId, client_address};
+use super::error::{ErrorPage, ErrorRenderer, ErrorView, Problem, negotiated, wants_page};
+use super::headers::{self, Csp};
+use crate::clock::Clock;
+use crate::config::ServerConfig;
+use crate::telemetry::{Traced, in_trace};
+
+/// The longest request target.
+const MAX_URI: usize = 8 * 1_024;
+
+/// The most bytes of names and values in a request's head.
+const MAX_HEADERS: usize = 16 * 1_024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The router with everything around it. A [`Service`], for the server and for tests alike.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    router: Router,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    trusted_proxies: Vec<IpNet>,
+    hsts: bool,
+    error_page: ErrorRenderer,
+    /// Requests that are being finished although their client went away.
+    left_behind: AtomicUsize,
+    panics: AtomicUsize,
+}
+
+impl Shell {
+    pub fn new(router: Router, clock: Clock, config: &ServerConfig, error_page: ErrorRenderer) -> Self {
+        let shared = Shared {
+            clock,
+            trusted_proxies: config.trusted_proxies.clone(),
+            hsts: config.issuer.starts_with("https:"),
+            error_page,
+            left_behind: AtomicUsize::new(0),
+            panics: AtomicUsize::new(0),
+        };
+        Self { router, shared: Arc::new(shared) }
+    }
+
+    /// Requests that are being finished although their client went away.
+    pub fn left_behind(&self) -> usize {
+        self.shared.left_behind.load(Ordering::Acquire)
+    }
+
+    /// How many handlers have panicked.
+    pub fn panics(&self) -> usize {
+        self.shared.panics.load(Ordering::Relaxed)
+    }
+
+    /// Handles one request. [`Peer`] is taken from its extensions.
+    pub fn handle(&self, mut request: Request<Body>) -> Handling {
+        let trace_id = TraceId::random();
+        let reader = Reader::of(request.headers());
+        let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
+        let context = RequestContext::new(trace_id, address, self.shared.clock.now(), request.headers());
+        if let Some(problem) = refuse(&request) {
+            let work = Work::Answered(Some(negotiated(problem, reader.wants_page)));
+            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, work };
+        }
+        request.extensions_mut().insert(context);
+        let mut router = self.router.clone();
+        let begun = in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
+        let work = begun.map_or(Work::Panicked, Work::Begun);
+        Handling { shared: Arc::clone(&self.shared), trace_id, reader, work }
+    }
+}
+
+/// What can be refused by looking at the head alone.
+fn refuse(request: &Request<Body>) -> Option<Problem> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_URI {
+        return Some(Problem::request(StatusCode::URI_TOO_LONG, "uri_too_long", "The request target is too long"));
+    }
+    let size: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > MAX_HEADERS {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Some(Problem::request(status, "headers_too_large", "The request header fields are too large"));
+    }
+    // RFC 9112 §3.2. What it says is used for nothing: links and issuer come from the configuration.
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let one_host = hosts.next().is_some() && hosts.next().is_none();
+    (request.version() == Version::HTTP_11 && !one_host)
+        .then(|| Problem::request(StatusCode::BAD_REQUEST, "host_missing", "The request needs one Host field"))
+}
+
+impl Service<Request<Body>> for Shell {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Handling;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Handling {
+        self.handle(request)
+    }
+}
+
+/// Who reads an error, as far as the request's head tells.
+#[derive(Debug)]
+struct Reader {
+    wants_page: bool,
+    accept_language: Option<HeaderValue>,
+}
+
+impl Reader {
+    fn of(headers: &HeaderMap) -> Self {
+        Self { wants_page: wants_page(headers), accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned() }
+    }
+}
+
+/// One request on its way to its answer.
+///
+/// Work that has begun is finished: when this future is dropped because the client went away, the rest of it runs in a task of
+/// its own, so that nothing is ever cancelled between two steps that belong together.
+#[must_use = "futures do nothing unless polled"]
+pub struct Handling {
+    shared: Arc<Shared>,
+    trace_id: TraceId,
+    reader: Reader,
+    work: Work,
+}
+
+enum Work {
+    /// Refused by its head.
+    Answered(Option<Response>),
+    Begun(Pin<Box<RouteFuture<Infallible>>>),
+    Panicked,
+    Done,
+}
+
+impl Future for Handling {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let answer = match &mut this.work {
+            Work::Begun(future) => {
+                match in_trace(this.trace_id, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))) {
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Ok(Poll::Ready(Ok(response))) => response,
+                    Err(_) => this.panicked(),
+                }
+            }
+            Work::Answered(response) => response.take().unwrap_or_default(),
+            Work::Panicked | Work::Done => this.panicked(),
+        };
+        this.work = Work::Done;
+        Poll::Ready(Ok(this.finish(answer)))
+    }
+}
+
+impl std::fmt::Debug for Handling {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Handling").field("trace_id", &self.trace_id).finish_non_exhaustive()
+    }
+}
+
+impl Handling {
+    fn panicked(&self) -> Response {
+        let count = self.shared.panics.fetch_add(1, Ordering::Relaxed) + 1;
+        let problem = in_trace(self.trace_id, || Problem::internal(format_args!("a handler panicked ({count} since the start)")));
+        negotiated(problem, self.reader.wants_page)
+    }
+
+    fn finish(&self, mut response: Response) -> Response {
+        if let Some(ErrorPage(problem)) = response.extensions_mut().remove() {
+            let accept_language = self.reader.accept_language.as_ref().and_then(|value| value.to_str().ok());
+            let html = self.shared.error_page.render(&ErrorView { problem: &problem, trace_id: self.trace_id, accept_language });
+            let fields = response.headers_mut();
+            fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            fields.insert(header::CONTENT_LENGTH, HeaderValue::from(html.len()));
+            fields.insert(header::CONTENT_SECURITY_POLICY, Csp::Error.to_header());
+            *response.body_mut() = Body::from(html);
+        }
+        headers::fill_in(response.headers_mut(), self.shared.hsts);
+        if let Ok(trace_id) = HeaderValue::from_str(self.trace_id.as_str()) {
+            response.headers_mut().insert(REQUEST_ID, trace_id);
+        }
+        response
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        let Work::Begun(future) = std::mem::replace(&mut self.work, Work::Done) else { return };
+        // Without a runtime, the program is ending.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let left_behind = LeftBehind::new(&self.shared);
+        runtime.spawn(Traced::new(self.trace_id, async move {
+            let _left_behind = left_behind;
+            _ = future.await;
+        }));
+    }
+}
+
+/// Counts one request among those left behind, for as long as it lives.
+struct LeftBehind(Arc<Shared>);
+
+impl LeftBehind {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.left_behind.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for LeftBehind {
+    fn drop(&mut self) {
+        self.0.left_behind.fetch_sub(1, Ordering::AcqRel);
+    }
+}
