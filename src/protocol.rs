@@ -20,6 +20,7 @@ pub mod jwt;
 pub mod metadata;
 pub mod params;
 pub mod pkce;
+pub mod profile;
 pub mod prompt;
 pub mod redirect_uri;
 pub mod response_mode;

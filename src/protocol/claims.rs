@@ -1,1 +1,3 @@
-//! Standard claims and which of them a scope asks for (OpenID Connect Core §5.1, §5.4).
+//! Which claims about a person are told (OpenID Connect Core §5.4, §5.5).
+
+pub use super::profile::{Address, InvalidProfile, Profile};
