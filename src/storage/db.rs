@@ -1,1 +1,278 @@
 //! One interface to two databases: pools, transactions, and the group commit of SQLite.
+
+mod change;
+mod group_commit;
+mod postgres;
+mod query;
+mod sqlite;
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Postgres, Transaction};
+
+pub use change::Change;
+pub use query::{Columns, Query, Record};
+
+use self::change::Subscribers;
+use self::group_commit::{Turn, Writer};
+use self::sqlite::{Lease, Readers};
+use super::error::Error;
+use super::migrations::{self, MigrationError};
+use crate::config::DatabaseConfig;
+
+pub(super) use self::postgres::options as postgres_options;
+pub(super) use self::sqlite::connect as connect_sqlite;
+
+/// How often a transaction that PostgreSQL gave up for another one is run again.
+const RETRIES: u32 = 5;
+
+/// How often SQLite is asked whether another process has written.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Which database.
+#[derive(Clone, Debug)]
+pub enum DatabaseTarget {
+    /// A file, which is created when it doesn't exist.
+    Sqlite(PathBuf),
+    /// `postgres://USER:PASSWORD@HOST/NAME`.
+    Postgres(SecretString),
+}
+
+impl DatabaseTarget {
+    /// Reads `database.url`: `sqlite:PATH`, `postgres://…`, or nothing, which is `ostiary.db` in the data folder.
+    pub fn new(url: &str, data_dir: &Path) -> Self {
+        match url.strip_prefix("sqlite:") {
+            None if url.is_empty() => Self::Sqlite(data_dir.join("ostiary.db")),
+            None => Self::Postgres(url.into()),
+            Some(path) => Self::Sqlite(path.strip_prefix("//").unwrap_or(path).into()),
+        }
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Db(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    backend: Backend,
+    subscribers: Subscribers,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Sqlite { readers: Arc<Readers>, writer: Writer },
+    Postgres { pool: PgPool, listening: Box<PgConnectOptions> },
+}
+
+impl Db {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    /// See [`MigrationError`]: each is a sentence that says what to do.
+    pub async fn open(target: &DatabaseTarget, config: &DatabaseConfig) -> Result<Self, MigrationError> {
+        let subscribers = Subscribers::default();
+        let backend = match target {
+            DatabaseTarget::Sqlite(path) => {
+                let connection = migrations::sqlite(path).await?;
+                let patience = Duration::from_secs(config.acquire_timeout);
+                Backend::Sqlite {
+                    readers: Arc::new(Readers::new(path, config.max_connections, patience)),
+                    writer: Writer::start(path.clone(), connection, subscribers.clone(), patience),
+                }
+            }
+            DatabaseTarget::Postgres(url) => {
+                let url = url.expose_secret();
+                migrations::postgres(url).await?;
+                let pool = postgres::pool(url, config)?;
+                Backend::Postgres { pool, listening: Box::new(postgres::options(url)?) }
+            }
+        };
+        Ok(Self(Arc::new(Shared { backend, subscribers })))
+    }
+
+    /// A connection to read with; every statement sees what was committed before it.
+    pub async fn read(&self) -> Result<Conn, Error> {
+        Ok(Conn(match &self.0.backend {
+            Backend::Sqlite { readers, .. } => Link::Reader(readers.lease().await?),
+            Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire().await?, None),
+        }))
+    }
+
+    /// Runs `work` in one transaction. `Ok` is committed, and on the disk when this returns; `Err` is rolled back.
+    ///
+    /// A refusal that must be remembered is a value, not an error: return it in `Ok`. A statement that fails spoils the
+    /// transaction, even if `work` goes on: it is rolled back, and the statement's error returned.
+    ///
+    /// Inside stands SQL only. On SQLite all writers wait meanwhile; on PostgreSQL `work` runs again when the transaction was
+    /// given up for the sake of another one. So: no hashing, signing, HTTP or sleeping, no other [`Db::write`] (it would
+    /// wait for itself), and nothing that can't be done twice.
+    ///
+    /// When the future is dropped before `work` has ended, nothing of it is kept; when it is dropped while it waits for the
+    /// commit, all of it is.
+    pub async fn write<T, F>(&self, mut work: F) -> Result<T, Error>
+    where
+        F: AsyncFnMut(&mut Tx) -> Result<T, Error>,
+    {
+        match &self.0.backend {
+            Backend::Sqlite { writer, .. } => {
+                let mut tx = Tx::new(Link::Writer(writer.turn().await?));
+                let result = work(&mut tx).await;
+                tx.finish(result, &self.0.subscribers).await
+            }
+            Backend::Postgres { pool, .. } => {
+                let mut attempt = 0;
+                loop {
+                    let mut tx = Tx::new(Link::Transaction(pool.begin().await?, None));
+                    let result = work(&mut tx).await;
+                    match tx.finish(result, &self.0.subscribers).await {
+                        Err(error) if error.is_worth_retrying() && attempt < RETRIES => attempt += 1,
+                        result => return result,
+                    }
+                    tokio::time::sleep(pause(attempt)).await;
+                }
+            }
+        }
+    }
+
+    /// Calls `subscriber` for every change, after it was committed and before the one who made it is answered; and, while
+    /// [`Db::watch`] runs, for what other processes changed. It must be quick and must not wait.
+    pub fn subscribe(&self, subscriber: impl Fn(&Change) + Send + Sync + 'static) {
+        self.0.subscribers.add(subscriber);
+    }
+
+    /// Learns what other nodes (PostgreSQL, by NOTIFY) or other processes (SQLite, which can only say that something changed)
+    /// commit, and tells the subscribers. It doesn't end: spawn it.
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static {
+        let db = self.clone();
+        async move {
+            match &db.0.backend {
+                Backend::Sqlite { writer, .. } => poll(writer, &db.0.subscribers).await,
+                Backend::Postgres { listening, .. } => {
+                    postgres::watch(PgConnectOptions::clone(listening), db.0.subscribers.clone()).await;
+                }
+            }
+        }
+    }
+
+    /// Closes the connections, after what is under way. Every later call fails.
+    pub async fn close(&self) {
+        match &self.0.backend {
+            Backend::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Backend::Postgres { pool, .. } => pool.close().await,
+        }
+    }
+}
+
+/// Asks the writing connection, which isn't told of its own commits, whether another process has committed.
+async fn poll(writer: &Writer, subscribers: &Subscribers) {
+    let mut last = None;
+    let mut ticks = tokio::time::interval(POLL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match writer.data_version().await {
+            Ok(version) => {
+                if last.replace(version).is_some_and(|last| last != version) {
+                    subscribers.tell(&[Change::Everything]);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "can't ask whether another process has written"),
+        }
+    }
+}
+
+/// Before the nth retry: a few milliseconds, doubled each time, and random, so that those who clashed don't clash again.
+fn pause(attempt: u32) -> Duration {
+    let most = 4_000_u64 << attempt.min(RETRIES);
+    Duration::from_micros(u64::from_le_bytes(crate::random::bytes()) % most)
+}
+
+/// A connection to read with, until it is dropped.
+pub struct Conn(Link);
+
+enum Link {
+    Reader(Lease),
+    Writer(Turn),
+    Pooled(PoolConnection<Postgres>, Option<Error>),
+    Transaction(Transaction<'static, Postgres>, Option<Error>),
+}
+
+/// A transaction. It derefs to [`Conn`], so what reads can be called in it too.
+pub struct Tx {
+    conn: Conn,
+    changes: Vec<Change>,
+}
+
+impl Tx {
+    fn new(link: Link) -> Self {
+        Self { conn: Conn(link), changes: Vec::new() }
+    }
+
+    /// Notes a change of something that is kept in memory; the subscribers are told once it is committed.
+    pub fn changed(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    async fn finish<T>(mut self, result: Result<T, Error>, subscribers: &Subscribers) -> Result<T, Error> {
+        // Dropping the transaction rolls it back.
+        let value = result?;
+        if let Link::Transaction(..) = self.conn.0 {
+            for change in &self.changes {
+                let message = change.to_message();
+                self.conn.query("SELECT pg_notify($1, $2)").bind(postgres::CHANNEL).bind(message).execute().await?;
+            }
+        }
+        match self.conn.0 {
+            Link::Writer(turn) => match turn.failure() {
+                Some(error) => return Err(error.clone()),
+                None => turn.keep(self.changes).await?,
+            },
+            Link::Transaction(_, Some(error)) => return Err(error),
+            Link::Transaction(transaction, None) => {
+                transaction.commit().await?;
+                subscribers.tell(&self.changes);
+            }
+            Link::Reader(_) | Link::Pooled(..) => {}
+        }
+        Ok(value)
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Conn")
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Tx")
+    }
+}

@@ -1,1 +1,67 @@
 //! Bringing the schema up to date, once, however many processes start.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+
+use super::db::{connect_sqlite, postgres_options};
+use super::error::Error;
+
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Why a database can't be opened. Each is a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error("{0} is not an Ostiary database, or is damaged: restore it from a backup, or name another file in database.url")]
+    NotADatabase(PathBuf),
+    #[error("the database was written by a newer version of Ostiary (schema {0}): start that version, or a newer one")]
+    Newer(i64),
+    #[error(
+        "the database is of another lineage than this version of Ostiary (schema {0} differs): start the version that wrote it"
+    )]
+    Different(i64),
+    #[error("an update of the database was not finished (schema {0}): restore it from a backup and start again")]
+    Unfinished(i64),
+    #[error("the database can't be opened: {0}")]
+    Storage(#[from] Error),
+}
+
+impl From<MigrateError> for MigrationError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) if MIGRATOR.iter().all(|known| known.version < version) => Self::Newer(version),
+            MigrateError::VersionMissing(version) | MigrateError::VersionMismatch(version) => Self::Different(version),
+            MigrateError::Dirty(version) => Self::Unfinished(version),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::Storage(error.into()),
+            error => Self::Storage(Error::other(error.to_string())),
+        }
+    }
+}
+
+/// Opens and migrates an SQLite database, and returns the connection.
+///
+/// All in one transaction that no other process can write beside: sqlx has no lock of its own for SQLite.
+pub(super) async fn sqlite(path: &Path) -> Result<SqliteConnection, MigrationError> {
+    let damaged = |error: sqlx::Error| {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        match code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
+            Some(11 | 26) => MigrationError::NotADatabase(path.to_owned()),
+            _ => MigrationError::Storage(error.into()),
+        }
+    };
+    let mut connection = connect_sqlite(path).await.map_err(damaged)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(damaged)?;
+    MIGRATOR.run_direct(None, &mut *transaction, false).await?;
+    transaction.commit().await.map_err(damaged)?;
+    Ok(connection)
+}
+
+/// Migrates a PostgreSQL database, under the advisory lock that sqlx takes, on a connection without the limits of the pool's.
+pub(super) async fn postgres(url: &str) -> Result<(), MigrationError> {
+    let mut connection = postgres_options(url)?.connect().await.map_err(Error::from)?;
+    MIGRATOR.run_direct(None, &mut connection, false).await?;
+    connection.close().await.map_err(Error::from)?;
+    Ok(())
+}
