@@ -1,1 +1,340 @@
-//! The parameters of an authorization request, parsed and checked (RFC 6749 §4.1.1; OpenID Connect Core §3.1.2.1).
+//! The authorization request (RFC 6749 §4.1.1; OpenID Connect Core §3.1.2.1, §3.1.2.2), read in two phases.
+//!
+//! Phase one, [`client_id`] and [`redirect_uri`]: until both are settled an error is a page, for the redirection URI may be
+//! an attacker's. Phase two, [`AuthorizationRequest::parse`]: an error goes to the client, to [`response_target`].
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::claims_request::ClaimsRequest;
+use super::client::{Client, GrantType};
+use super::error::{ErrorCode, OAuthError};
+use super::id::{ClientId, UserId};
+use super::params::Params;
+use super::pkce::CodeChallenge;
+use super::prompt::Prompt;
+use super::redirect_uri::RedirectUri;
+use super::response_mode::{ResponseMode, ResponseTarget};
+use super::scope::{self, Scope};
+use super::time::Seconds;
+
+/// The most bytes of `state`. More is refused; it is never cut short.
+pub const MAX_STATE: usize = 4096;
+/// The most bytes of `nonce`. The conformance suite sends 384; it goes into every ID token.
+pub const MAX_NONCE: usize = 2048;
+/// The most bytes of `id_token_hint`.
+pub const MAX_ID_TOKEN_HINT: usize = 8192;
+/// The most bytes of `acr_values`.
+const MAX_ACR_VALUES: usize = 1024;
+/// The longest `login_hint` worth showing: no longer name can be signed in with. A longer one is ignored.
+const MAX_LOGIN_HINT: usize = 254;
+/// The most languages of `ui_locales` that are looked at.
+const MAX_UI_LOCALES: usize = 16;
+
+const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidRequest, reason, description)
+}
+
+/// For the caller, who looks clients up: there is none of this name.
+pub const UNKNOWN_CLIENT: OAuthError = invalid("client_unknown", "client_id is unknown");
+const CLIENT_ID_MISSING: OAuthError = invalid("client_id_missing", "client_id is required");
+const CLIENT_ID_DUPLICATED: OAuthError = invalid("client_id_duplicated", "client_id was given more than once");
+/// Told like [`UNKNOWN_CLIENT`]; the audit log knows better.
+const CLIENT_DISABLED: OAuthError = invalid("client_disabled", "client_id is unknown");
+const REDIRECT_URI_MISSING: OAuthError = invalid("redirect_uri_missing", "redirect_uri is required");
+const REDIRECT_URI_DUPLICATED: OAuthError = invalid("redirect_uri_duplicated", "redirect_uri was given more than once");
+const REDIRECT_URI_MISMATCH: OAuthError =
+    invalid("redirect_uri_mismatch", "redirect_uri is not one of those registered for this client");
+
+const DUPLICATED: OAuthError = invalid("parameter_duplicated", "A parameter was given more than once");
+const RESPONSE_TYPE_MISSING: OAuthError = invalid("response_type_missing", "response_type is required");
+const RESPONSE_TYPE_UNSUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type_unsupported", "The only response_type is code");
+const GRANT_NOT_ALLOWED: OAuthError = OAuthError::new(
+    ErrorCode::UnauthorizedClient,
+    "grant_type_not_registered",
+    "The client is not registered for the authorization code grant",
+);
+const RESPONSE_MODE_INVALID: OAuthError = invalid("response_mode_invalid", "response_mode must be query, fragment or form_post");
+const REQUEST_NOT_SUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::RequestNotSupported, "request_object", "Request objects are not supported");
+const REQUEST_URI_NOT_SUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::RequestUriNotSupported, "request_uri", "request_uri is not supported");
+const REGISTRATION_NOT_SUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::RegistrationNotSupported, "registration", "The registration parameter is not supported");
+const SCOPE_INVALID: OAuthError = OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", "scope is malformed or too long");
+const SCOPE_NOT_ALLOWED: OAuthError =
+    OAuthError::new(ErrorCode::InvalidScope, "scope_not_registered", "The client is not registered for a scope it asked for");
+const SCOPE_EMPTY: OAuthError = OAuthError::new(ErrorCode::InvalidScope, "scope_empty", "scope names nothing that is known here");
+const STATE_INVALID: OAuthError = invalid("state_invalid", "state is longer than 4096 bytes or cannot be returned unaltered");
+const NONCE_INVALID: OAuthError = invalid("nonce_invalid", "nonce is longer than 2048 bytes");
+const PROMPT_INVALID: OAuthError =
+    invalid("prompt_invalid", "prompt must be none alone or any of login, consent and select_account");
+const MAX_AGE_INVALID: OAuthError = invalid("max_age_invalid", "max_age must be a number of seconds");
+const CLAIMS_INVALID: OAuthError = invalid("claims_invalid", "claims is not a valid claims request");
+const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_token_hint is too long");
+const ACR_VALUES_INVALID: OAuthError = invalid("acr_values_too_long", "acr_values is too long");
+
+/// What the server knows beside the client.
+#[derive(Clone, Debug)]
+pub struct ServerPolicy {
+    /// Scope values that mean something here: the standard ones, those of the management API, the configured ones.
+    pub known_scope: Scope,
+}
+
+impl ServerPolicy {
+    pub fn new(configured: &Scope) -> Self {
+        Self { known_scope: scope::standard().union(&scope::management()).union(configured) }
+    }
+}
+
+/// A request that may be decided on. It travels sealed through the login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    pub client_id: ClientId,
+    pub redirect_uri: RedirectUri,
+    pub response_mode: ResponseMode,
+    /// Known and registered values only; never empty. Without `openid` this is plain OAuth, and no ID token is issued.
+    pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    pub code_challenge: CodeChallenge,
+    #[serde(default)]
+    pub prompt: Prompt,
+    /// The client's `default_max_age` where the request has none (OpenID Connect Registration §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Seconds>,
+    /// In order of preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acr_values: Vec<String>,
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    /// To fill the login form with. Text from anybody: escape it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_hint: Option<String>,
+    /// Well-formed language tags, in order of preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales: Vec<String>,
+    #[serde(default)]
+    pub display: Display,
+    /// As it came. The endpoint verifies it and sets [`Self::id_token_hint_sub`]; it does not travel.
+    #[serde(skip)]
+    pub id_token_hint: Option<IdTokenHint>,
+    /// The person of the verified hint, who alone may be answered about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_hint_sub: Option<UserId>,
+}
+
+/// An ID token that the client says it got from here; not verified.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IdTokenHint(String);
+
+impl IdTokenHint {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for IdTokenHint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("IdTokenHint([redacted])")
+    }
+}
+
+/// `display`: the kind of page the client would like. An unknown value means `page`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Display {
+    #[default]
+    Page,
+    Popup,
+    Touch,
+    Wap,
+}
+
+impl Display {
+    /// `display_values_supported`.
+    pub const VALUES: [(&str, Self); 4] =
+        [("page", Self::Page), ("popup", Self::Popup), ("touch", Self::Touch), ("wap", Self::Wap)];
+
+    fn parse(text: &str) -> Self {
+        Self::VALUES.into_iter().find(|(word, _)| *word == text).map_or(Self::Page, |(_, display)| display)
+    }
+}
+
+/// Who asks. An error is a page.
+pub fn client_id(params: &Params) -> Result<ClientId, OAuthError> {
+    if params.duplicated("client_id") {
+        return Err(CLIENT_ID_DUPLICATED);
+    }
+    let text = params.get("client_id").ok_or(CLIENT_ID_MISSING)?;
+    ClientId::parse(text).map_err(|_| UNKNOWN_CLIENT)
+}
+
+/// Where the answer goes. An error is a page, whatever else is wrong with the request (RFC 6749 §4.1.2.1).
+pub fn redirect_uri(params: &Params, client: &Client) -> Result<RedirectUri, OAuthError> {
+    if !client.is_active() {
+        return Err(CLIENT_DISABLED);
+    }
+    if params.duplicated("redirect_uri") {
+        return Err(REDIRECT_URI_DUPLICATED);
+    }
+    let presented = params.get("redirect_uri").ok_or(REDIRECT_URI_MISSING)?;
+    let metadata = &client.metadata;
+    RedirectUri::registered(&metadata.redirect_uris, presented, metadata.application_type).ok_or(REDIRECT_URI_MISMATCH)
+}
+
+/// How an answer to this request goes, even if the request is bad: read as leniently as is safe.
+///
+/// A response mode that can't be used gives way to the response type's default: `fragment` for types that would have
+/// put tokens into the URL, else `query`. A state that can't be returned unaltered is left out.
+pub fn response_target(params: &Params, redirect_uri: RedirectUri) -> ResponseTarget {
+    let asks_for_tokens =
+        params.values("response_type").flat_map(|types| types.split(' ')).any(|word| word == "token" || word == "id_token");
+    let default = if asks_for_tokens { ResponseMode::Fragment } else { ResponseMode::Query };
+    let asked = params.get("response_mode").and_then(ResponseMode::parse);
+    let response_mode = asked.filter(|mode| !(asks_for_tokens && *mode == ResponseMode::Query)).unwrap_or(default);
+    let state = params.get("state").filter(|state| is_returnable(state, response_mode)).map(str::to_owned);
+    ResponseTarget { redirect_uri, response_mode, state }
+}
+
+impl AuthorizationRequest {
+    /// Reads the rest. An error goes to [`response_target`].
+    pub fn parse(
+        params: &Params,
+        client: &Client,
+        redirect_uri: &RedirectUri,
+        policy: &ServerPolicy,
+    ) -> Result<Self, OAuthError> {
+        if params.first_duplicate().is_some() {
+            return Err(DUPLICATED);
+        }
+        check_response_type(params, client)?;
+        let response_mode = match params.get("response_mode") {
+            Some(mode) => ResponseMode::parse(mode).ok_or(RESPONSE_MODE_INVALID)?,
+            None => ResponseMode::Query,
+        };
+        refuse_unsupported(params)?;
+        Ok(Self {
+            client_id: client.id.clone(),
+            redirect_uri: redirect_uri.clone(),
+            response_mode,
+            code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
+            scope: requested_scope(params.get("scope"), client, policy)?,
+            nonce: bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?,
+            state: match params.get("state") {
+                Some(state) if !is_returnable(state, response_mode) => return Err(STATE_INVALID),
+                state => state.map(str::to_owned),
+            },
+            prompt: Prompt::parse(params.get("prompt").unwrap_or_default()).map_err(|_| PROMPT_INVALID)?,
+            max_age: max_age(params.get("max_age"))?.or(client.metadata.default_max_age.map(Seconds)),
+            claims: match params.get("claims") {
+                Some(json) => ClaimsRequest::parse(json).map_err(|_| CLAIMS_INVALID)?,
+                None => ClaimsRequest::default(),
+            },
+            id_token_hint: bounded(params.get("id_token_hint"), MAX_ID_TOKEN_HINT, ID_TOKEN_HINT_INVALID)?.map(IdTokenHint),
+            id_token_hint_sub: None,
+            acr_values: acr_values(params.get("acr_values"))?,
+            display: params.get("display").map_or(Display::Page, Display::parse),
+            ui_locales: ui_locales(params.get("ui_locales").unwrap_or_default()),
+            login_hint: params.get("login_hint").filter(|hint| is_showable(hint)).map(str::to_owned),
+        })
+    }
+
+    /// Where the answer goes.
+    pub fn target(&self) -> ResponseTarget {
+        ResponseTarget { redirect_uri: self.redirect_uri.clone(), response_mode: self.response_mode, state: self.state.clone() }
+    }
+
+    /// Is this OpenID Connect, rather than plain OAuth?
+    pub fn is_openid(&self) -> bool {
+        self.scope.contains("openid")
+    }
+}
+
+fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthError> {
+    if params.get("response_type").ok_or(RESPONSE_TYPE_MISSING)? != "code" {
+        return Err(RESPONSE_TYPE_UNSUPPORTED);
+    }
+    if client.may_use(GrantType::AuthorizationCode) { Ok(()) } else { Err(GRANT_NOT_ALLOWED) }
+}
+
+/// Never ignored in silence: they would change what is asked for (OpenID Connect Core §3.1.2.6, §6, §7.2.1).
+fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
+    let unsupported = [
+        ("request", REQUEST_NOT_SUPPORTED),
+        ("request_uri", REQUEST_URI_NOT_SUPPORTED),
+        ("registration", REGISTRATION_NOT_SUPPORTED),
+    ];
+    match unsupported.into_iter().find(|(name, _)| params.contains(name)) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// Unknown values are ignored (OpenID Connect Core §3.1.2.1); known ones that the client isn't registered for are refused.
+///
+/// Absent, it means all the client is registered for but `openid` and `offline_access` (the default that RFC 6749 §3.3
+/// asks for). `offline_access` is ignored where it can't lead to a refresh token, as OpenID Connect Core §11 says. Where it
+/// can, its other conditions are met without `prompt=consent`: an administrator registered the client for it, and the
+/// consent page names it.
+fn requested_scope(text: Option<&str>, client: &Client, policy: &ServerPolicy) -> Result<Scope, OAuthError> {
+    let registered = &client.metadata.scope;
+    let scope = match text {
+        Some(text) => {
+            let asked = Scope::parse(text).map_err(|_| SCOPE_INVALID)?;
+            let known = asked.filter(|value| policy.known_scope.contains(value) || registered.contains(value));
+            if !known.is_subset(registered) {
+                return Err(SCOPE_NOT_ALLOWED);
+            }
+            known
+        }
+        None => registered.filter(|value| value != "openid" && value != "offline_access"),
+    };
+    let refreshable = client.may_use(GrantType::RefreshToken);
+    let scope = scope.filter(|value| value != "offline_access" || refreshable);
+    if scope.is_empty() { Err(SCOPE_EMPTY) } else { Ok(scope) }
+}
+
+/// Can the state be returned byte for byte? A form's submission rewrites line ends (HTML Standard, "constructing the entry list").
+fn is_returnable(state: &str, mode: ResponseMode) -> bool {
+    state.len() <= MAX_STATE && !(mode == ResponseMode::FormPost && state.contains(['\r', '\n']))
+}
+
+fn bounded(value: Option<&str>, limit: usize, error: OAuthError) -> Result<Option<String>, OAuthError> {
+    match value {
+        Some(value) if value.len() > limit => Err(error),
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+/// Digits alone: neither sign nor exponent, nor more than a 63-bit number.
+fn max_age(text: Option<&str>) -> Result<Option<Seconds>, OAuthError> {
+    let Some(text) = text else { return Ok(None) };
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(MAX_AGE_INVALID);
+    }
+    text.parse().map(|seconds| Some(Seconds(seconds))).map_err(|_| MAX_AGE_INVALID)
+}
+
+fn acr_values(text: Option<&str>) -> Result<Vec<String>, OAuthError> {
+    let text = bounded(text, MAX_ACR_VALUES, ACR_VALUES_INVALID)?.unwrap_or_default();
+    Ok(text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect())
+}
+
+/// Tags that could not be a language's are left out: an unknown one is no error (OpenID Connect Core §3.1.2.1).
+fn ui_locales(text: &str) -> Vec<String> {
+    let shaped =
+        |tag: &&str| (1..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    text.split(' ').filter(shaped).take(MAX_UI_LOCALES).map(str::to_owned).collect()
+}
+
+fn is_showable(hint: &str) -> bool {
+    hint.len() <= MAX_LOGIN_HINT && !hint.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests;

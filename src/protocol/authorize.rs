@@ -1,1 +1,214 @@
-//! What the authorization endpoint decides: log in, ask, issue or refuse (RFC 6749 §4.1; OpenID Connect Core §3.1.2).
+//! What an authorization request gets: a login, a question, a code or a refusal (OpenID Connect Core §3.1.2.2 to §3.1.2.6).
+
+use std::collections::BTreeSet;
+
+use super::authorization_request::AuthorizationRequest;
+use super::claims_request::ClaimsRequest;
+use super::client::Client;
+use super::error::{ErrorCode, OAuthError};
+use super::id::UserId;
+use super::scope::Scope;
+use super::time::{Seconds, Timestamp};
+
+/// `acr` of a login with a password alone: level 1 of ISO/IEC 29115, whose level 0 OpenID Connect Core §2 speaks of.
+pub const ACR_PASSWORD: &str = "1";
+
+/// `amr` of a password (RFC 8176 §2).
+pub const AMR_PASSWORD: &str = "pwd";
+
+/// Every `acr` that this server can reach (`acr_values_supported`), weakest first, and what it means.
+pub const ACRS: [(&str, &str); 1] = [(ACR_PASSWORD, "A password")];
+
+/// How far two nodes' clocks may be apart before a login counts as one of the future.
+const CLOCK_SKEW: Seconds = Seconds(60);
+
+const LOGIN_REQUIRED: OAuthError = OAuthError::new(ErrorCode::LoginRequired, "login_required", "The person is not logged in");
+const REAUTHENTICATION_REQUIRED: OAuthError =
+    OAuthError::new(ErrorCode::LoginRequired, "max_age_exceeded", "The login is older than max_age");
+const OTHER_USER: OAuthError = OAuthError::new(
+    ErrorCode::LoginRequired,
+    "other_user_logged_in",
+    "The person of id_token_hint or of the sub claim is not logged in",
+);
+const SUBJECTS_DIFFER: OAuthError =
+    OAuthError::new(ErrorCode::InvalidRequest, "subjects_differ", "id_token_hint and the sub claim name different persons");
+const CONSENT_REQUIRED: OAuthError =
+    OAuthError::new(ErrorCode::ConsentRequired, "consent_required", "The person has not agreed to this request");
+const INTERACTION_REQUIRED: OAuthError = OAuthError::new(
+    ErrorCode::InteractionRequired,
+    "client_identity_not_assured",
+    "The person must confirm each request of this kind of client",
+);
+const STEP_UP_REQUIRED: OAuthError =
+    OAuthError::new(ErrorCode::InteractionRequired, "step_up_required", "The login is not of the required acr");
+const UNMET_AUTHENTICATION_REQUIREMENTS: OAuthError = OAuthError::new(
+    ErrorCode::UnmetAuthenticationRequirements,
+    "acr_unreachable",
+    "None of the acr values that were asked for as essential can be met",
+);
+
+/// For the consent page's other button.
+pub const ACCESS_DENIED: OAuthError = OAuthError::new(ErrorCode::AccessDenied, "consent_denied", "The person said no");
+
+/// All that the decision depends on beside the request itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    pub now: Timestamp,
+    /// When the request first came in, before any login for its sake.
+    pub started_at: Timestamp,
+    /// The browser's live session, of an active person.
+    pub session: Option<SessionFacts<'a>>,
+    /// The person chose an account on a page of this very flow.
+    pub account_selected: bool,
+    /// What the person agreed to before.
+    pub remembered: Option<&'a ConsentedScope>,
+    /// What the person agreed to on the consent page of this very flow.
+    pub consented_now: Option<&'a ConsentedScope>,
+    pub client: &'a Client,
+    /// See [`ACRS`].
+    pub available_acrs: &'a [&'a str],
+}
+
+/// What the decision needs to know of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionFacts<'a> {
+    pub user_id: &'a UserId,
+    pub auth_time: Timestamp,
+    pub acr: &'a str,
+}
+
+/// Scope values and names of single claims that a person agreed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentedScope {
+    pub scope: Scope,
+    /// Claims asked for by the `claims` parameter beyond the scope's own: [`ClaimsRequest::beyond`].
+    pub claims: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    LogIn {
+        reason: LoginReason,
+    },
+    SelectAccount,
+    /// Ask for all of this.
+    AskConsent(ConsentedScope),
+    /// Answer with a code for this much.
+    Issue {
+        scope: Scope,
+        claims: ClaimsRequest,
+    },
+    Refuse(OAuthError),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginReason {
+    NoSession,
+    /// `prompt=login`.
+    Prompt,
+    MaxAge,
+    /// Somebody else than the hinted person is logged in.
+    OtherUser,
+    /// The session's `acr` is too weak.
+    StepUp,
+}
+
+/// Decides. Called again after each step that the person took: it never leads in a circle, because a login that began
+/// after the request did is not asked for twice.
+pub fn decide(request: &AuthorizationRequest, situation: &Situation<'_>) -> Decision {
+    match decide_login(request, situation) {
+        Ok(()) => decide_consent(request, situation),
+        Err(decision) => decision,
+    }
+}
+
+fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Result<(), Decision> {
+    let log_in = |reason, error| Err(if request.prompt.none { Decision::Refuse(error) } else { Decision::LogIn { reason } });
+
+    let essential = request.claims.essential_acrs();
+    let reachable = |acr: &&str| situation.available_acrs.contains(acr);
+    if essential.as_ref().is_some_and(|acrs| !acrs.iter().any(reachable)) {
+        return Err(Decision::Refuse(UNMET_AUTHENTICATION_REQUIREMENTS));
+    }
+    let subject = hinted_subject(request).map_err(Decision::Refuse)?;
+    let Some(session) = situation.session else {
+        return log_in(LoginReason::NoSession, LOGIN_REQUIRED);
+    };
+    let is_fresh = session.auth_time >= situation.started_at && session.auth_time <= situation.now + CLOCK_SKEW;
+
+    // Never answered about anybody else (OpenID Connect Core §3.1.2.2).
+    if subject.is_some_and(|subject| subject != session.user_id.as_str()) {
+        return if is_fresh { Err(Decision::Refuse(OTHER_USER)) } else { log_in(LoginReason::OtherUser, OTHER_USER) };
+    }
+    if request.prompt.login && !is_fresh {
+        return Err(Decision::LogIn { reason: LoginReason::Prompt });
+    }
+    let expired = |max_age| session.auth_time + max_age < situation.now || session.auth_time > situation.now + CLOCK_SKEW;
+    if !is_fresh && request.max_age.is_some_and(expired) {
+        return log_in(LoginReason::MaxAge, REAUTHENTICATION_REQUIRED);
+    }
+    if let Some(acrs) = essential
+        && !acrs.contains(&session.acr)
+    {
+        let unmet = Err(Decision::Refuse(UNMET_AUTHENTICATION_REQUIREMENTS));
+        return if is_fresh { unmet } else { log_in(LoginReason::StepUp, STEP_UP_REQUIRED) };
+    }
+    // A voluntary acr is worth one login, and no refusal (OpenID Connect Core §3.1.2.1 acr_values, §5.5.1.1).
+    let voluntary = request.claims.voluntary_acrs();
+    let mut voluntary = request.acr_values.iter().map(String::as_str).chain(voluntary).peekable();
+    let wished = voluntary.peek().is_some();
+    let (mut met, mut possible) = (false, false);
+    for acr in voluntary {
+        met |= acr == session.acr;
+        possible |= reachable(&acr);
+    }
+    if wished && !met && possible && !is_fresh && !request.prompt.none {
+        return Err(Decision::LogIn { reason: LoginReason::StepUp });
+    }
+    // Whoever typed a name on the login page has chosen.
+    if request.prompt.select_account && !situation.account_selected && !is_fresh {
+        return Err(Decision::SelectAccount);
+    }
+    Ok(())
+}
+
+/// The person that `id_token_hint` or the `sub` claim's value names.
+fn hinted_subject(request: &AuthorizationRequest) -> Result<Option<&str>, OAuthError> {
+    match (request.id_token_hint_sub.as_ref().map(UserId::as_str), request.claims.subject()) {
+        (Some(hint), Some(claim)) if hint != claim => Err(SUBJECTS_DIFFER),
+        (hint, claim) => Ok(hint.or(claim)),
+    }
+}
+
+fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>) -> Decision {
+    let asked = ConsentedScope { scope: request.scope.clone(), claims: request.claims.beyond(&request.scope) };
+    if let Some(given) = situation.consented_now {
+        // The login itself is not a choice of the page; it stays even if nothing else does.
+        let scope = request.scope.filter(|value| value == "openid" || given.scope.contains(value));
+        if scope.is_empty() {
+            return Decision::Refuse(ACCESS_DENIED);
+        }
+        let claims = request.claims.limited_to(&scope, &given.claims);
+        return Decision::Issue { scope, claims };
+    }
+    let everything = || Decision::Issue { scope: request.scope.clone(), claims: request.claims.clone() };
+    let ask = |error| if request.prompt.none { Decision::Refuse(error) } else { Decision::AskConsent(asked.clone()) };
+
+    if request.prompt.consent {
+        return Decision::AskConsent(asked);
+    }
+    // Anybody can say they are such a client, so that nothing happens behind the person's back (RFC 8252 §8.6).
+    if situation.client.is_public() && request.redirect_uri.can_be_intercepted() {
+        return ask(INTERACTION_REQUIRED);
+    }
+    if situation.client.metadata.first_party {
+        return everything();
+    }
+    let covers = |given: &ConsentedScope| {
+        asked.scope.is_subset(&given.scope) && request.claims.beyond(&given.scope).is_subset(&given.claims)
+    };
+    if situation.remembered.is_some_and(covers) { everything() } else { ask(CONSENT_REQUIRED) }
+}
+
+#[cfg(test)]
+mod tests;

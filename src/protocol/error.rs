@@ -61,7 +61,36 @@ pub struct OAuthError {
 }
 
 impl OAuthError {
+    /// # Panics
+    /// If the description may not go over the wire. Use it in a `const` item: this is then an error of the compiler.
     pub const fn new(code: ErrorCode, reason: &'static str, description: &'static str) -> Self {
+        assert!(is_wire_text(description), "error_description: %x20-21 / %x23-5B / %x5D-7E only");
         Self { code, description, reason }
+    }
+}
+
+/// May it stand in `error_description`, in JSON, in a URL and within quotes of a `WWW-Authenticate` header alike?
+const fn is_wire_text(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut index = 0;
+    while index < bytes.len() {
+        if !matches!(bytes[index], 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e) {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_holds_only_what_the_wire_allows() {
+        assert!(is_wire_text("code_challenge_method must be 'S256' [RFC 7636]~!"));
+        for bad in ["\"", "\\", "\n", "\u{7f}", "caf\u{e9}", "\u{2014}"] {
+            assert!(!is_wire_text(bad), "{bad:?}");
+        }
     }
 }

@@ -117,7 +117,88 @@ pub const MANAGEMENT: [(&str, &str); 9] = [
 /// The standard scope values (OpenID Connect Core §5.4, §11).
 pub const STANDARD: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
 
+/// All of [`STANDARD`].
+pub fn standard() -> Scope {
+    Scope(STANDARD.iter().map(|value| (*value).to_owned()).collect())
+}
+
 /// All of [`MANAGEMENT`].
 pub fn management() -> Scope {
     Scope(MANAGEMENT.iter().map(|(value, _)| (*value).to_owned()).collect())
+}
+
+/// The claims that a scope value stands for (OpenID Connect Core §5.4).
+pub const CLAIMS: [(&str, &[&str]); 5] = [
+    ("openid", &["sub"]),
+    (
+        "profile",
+        &[
+            "name",
+            "family_name",
+            "given_name",
+            "middle_name",
+            "nickname",
+            "preferred_username",
+            "profile",
+            "picture",
+            "website",
+            "gender",
+            "birthdate",
+            "zoneinfo",
+            "locale",
+            "updated_at",
+        ],
+    ),
+    ("email", &["email", "email_verified"]),
+    ("address", &["address"]),
+    ("phone", &["phone_number", "phone_number_verified"]),
+];
+
+/// The scope value that a claim belongs to.
+pub fn of_claim(claim: &str) -> Option<&'static str> {
+    CLAIMS.iter().find(|(_, claims)| claims.contains(&claim)).map(|(value, _)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn equal_sets_are_equal_text() {
+        assert_eq!(Scope::parse("b  a b ").unwrap().to_string(), "a b");
+        assert_eq!(Scope::parse("").unwrap(), Scope::default());
+    }
+
+    #[test]
+    fn quotes_backslashes_controls_and_more_than_ascii_are_refused() {
+        for bad in ["a\"b", "a\\b", "a\tb", "a\nb", "a\u{7f}", "\u{e9}", &"a".repeat(129)] {
+            assert_eq!(Scope::parse(bad), Err(InvalidScope), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn at_most_64_values_are_taken() {
+        let many = |count: usize| (0..count).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
+        assert!(Scope::parse(&many(64)).is_ok());
+        assert_eq!(Scope::parse(&many(65)), Err(InvalidScope));
+        assert_eq!(Scope::parse(&many(500_000)), Err(InvalidScope));
+    }
+
+    #[test]
+    fn a_claim_knows_its_scope_value() {
+        assert_eq!(of_claim("email_verified"), Some("email"));
+        assert_eq!(of_claim("updated_at"), Some("profile"));
+        assert_eq!(of_claim("acr"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_reads_back_the_same(text in "[!-~ ]{0,60}|.*") {
+            if let Ok(scope) = Scope::parse(&text) {
+                prop_assert_eq!(Scope::parse(&scope.to_string()), Ok(scope));
+            }
+        }
+    }
 }
