@@ -31,7 +31,7 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
         None => {}
     }
-    let environment = Env::prefixed("OSTIARY_").ignore(&["CONFIG"]).split("__");
+    let environment = Env::prefixed("OSTIARY_").ignore(&["CONFIG", "MASTER_KEY"]).split("__");
     let config: Config = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(describe(&error)))?;
     config.validate()?;
     Ok(config)

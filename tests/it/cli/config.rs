@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::program::Program;
+use crate::program::Program;
 
 /// The program in a folder with this `ostiary.toml`.
 fn with(configuration: &str) -> Program {

@@ -1,0 +1,92 @@
+// The npm package openid-client, unmodified, against Ostiary.
+
+import assert from 'node:assert/strict'
+import * as client from 'openid-client'
+import { visit } from './person.mjs'
+import { requirement, situation } from './situation.mjs'
+
+const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
+const { issuer, redirectUri, confidential, publicId, service } = situation
+
+const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
+
+async function logIn(config, scope, extra = {}) {
+  const pkceCodeVerifier = client.randomPKCECodeVerifier()
+  const expectedState = client.randomState()
+  const expectedNonce = client.randomNonce()
+  const url = client.buildAuthorizationUrl(config, {
+    redirect_uri: redirectUri,
+    scope,
+    state: expectedState,
+    nonce: expectedNonce,
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+    ...extra,
+  })
+  const callback = await visit(url, situation)
+  return client.authorizationCodeGrant(config, callback, { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true })
+}
+
+const config = await requirement('discovery', () => discover(confidential.id, confidential.secret))
+
+let tokens = await requirement('a confidential client logs a person in with a code and PKCE', async () => {
+  const tokens = await logIn(config, 'openid profile email offline_access')
+  assert.equal(tokens.token_type, 'bearer')
+  assert.ok(tokens.refresh_token && tokens.expires_in > 0)
+  assert.equal(tokens.claims().aud, confidential.id)
+  return tokens
+})
+const { sub } = tokens.claims()
+
+await requirement('userinfo names the same person', async () => {
+  const userinfo = await client.fetchUserInfo(config, tokens.access_token, sub)
+  assert.equal(userinfo.sub, sub)
+})
+
+await requirement('a refresh keeps the person', async () => {
+  const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token)
+  assert.notEqual(refreshed.access_token, tokens.access_token)
+  if (refreshed.id_token) assert.equal(refreshed.claims().sub, sub)
+  tokens = { ...tokens, ...refreshed }
+})
+
+await requirement('introspection tells whose token it is', async () => {
+  const answer = await client.tokenIntrospection(config, tokens.access_token)
+  assert.equal(answer.active, true)
+  assert.equal(answer.sub, sub)
+  assert.equal(answer.client_id, confidential.id)
+})
+
+await requirement('a revoked token is inactive', async () => {
+  await client.tokenRevocation(config, tokens.access_token)
+  assert.deepEqual(await client.tokenIntrospection(config, tokens.access_token), { active: false })
+})
+
+await requirement('a revoked refresh token is refused', async () => {
+  await client.tokenRevocation(config, tokens.refresh_token)
+  await assert.rejects(client.refreshTokenGrant(config, tokens.refresh_token), { error: 'invalid_grant' })
+})
+
+await requirement('a public client logs a person in, and its refresh token rotates', async () => {
+  const config = await discover(publicId, undefined, client.None())
+  const tokens = await logIn(config, 'openid offline_access')
+  const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token)
+  assert.ok(refreshed.refresh_token && refreshed.refresh_token !== tokens.refresh_token)
+})
+
+await requirement('a wrong code is refused', async () => {
+  const callback = new URL(`${redirectUri}?code=wrong&state=s&iss=${encodeURIComponent(issuer)}`)
+  const checks = { pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: 's' }
+  await assert.rejects(client.authorizationCodeGrant(config, callback, checks), { error: 'invalid_grant' })
+})
+
+await requirement('client credentials', async () => {
+  const config = await discover(service.id, service.secret, client.ClientSecretBasic(service.secret))
+  const tokens = await client.clientCredentialsGrant(config, {})
+  assert.ok(tokens.access_token && !tokens.refresh_token && !tokens.id_token)
+})
+
+await requirement('a client that authenticates otherwise than it is registered is refused', async () => {
+  const config = await discover(service.id, service.secret, client.ClientSecretPost(service.secret))
+  await assert.rejects(client.clientCredentialsGrant(config, {}), { error: 'invalid_client' })
+})

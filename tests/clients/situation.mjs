@@ -1,0 +1,29 @@
+// What the Rust side of the test prepared: a running server, three clients, and a person. See tests/it/clients.
+
+export const situation = {
+  issuer: variable('ISSUER'),
+  redirectUri: variable('REDIRECT_URI'),
+  signInName: variable('SIGN_IN_NAME'),
+  password: variable('PASSWORD'),
+  confidential: { id: variable('CONFIDENTIAL_ID'), secret: variable('CONFIDENTIAL_SECRET') },
+  publicId: variable('PUBLIC_ID'),
+  service: { id: variable('SERVICE_ID'), secret: variable('SERVICE_SECRET') },
+}
+
+function variable(name) {
+  const value = process.env[name]
+  if (!value) throw new Error(`${name} is not set`)
+  return value
+}
+
+/** Runs one requirement and says its name; the first that fails ends the program. */
+export async function requirement(name, check) {
+  try {
+    const value = await check()
+    console.log(`ok: ${name}`)
+    return value
+  } catch (error) {
+    console.error(`FAILED: ${name}`)
+    throw error
+  }
+}

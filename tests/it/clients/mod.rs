@@ -1,0 +1,6 @@
+//! Other people's clients, unmodified, against the real server. Those from npm and PyPI run in `scripts/test`.
+
+mod openidconnect;
+mod person;
+mod programs;
+mod resource_server;

@@ -1,0 +1,97 @@
+//! The real server as a process of its own, on a free port, with a database of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::program::{Program, Run};
+
+/// Name and password of the person whom [`Server::with_person`] creates.
+pub const PERSON: (&str, &str) = ("anna", "correct horse battery staple");
+
+/// Where clients are sent back to. Nothing listens there: whoever plays the browser stops before.
+pub const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
+
+/// A running server; it is stopped when this is dropped.
+pub struct Server {
+    program: Program,
+    child: Child,
+    /// What it printed when it was ready.
+    pub notice: Value,
+    pub issuer: String,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        Self::start_in(Program::new())
+    }
+
+    /// Starts in this folder, on a port that was free a moment ago.
+    pub fn start_in(program: Program) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
+        let issuer = format!("http://localhost:{port}");
+        let configuration = format!("[server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"{issuer}\"\n");
+        fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
+        let mut child = serve(&program).spawn().expect("the program starts");
+        let notice = read_notice(&mut child);
+        Self { program, child, notice, issuer }
+    }
+
+    /// A server that knows [`PERSON`].
+    pub fn with_person() -> Self {
+        let server = Self::start();
+        server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
+        server
+    }
+
+    /// Runs a command beside the server, on the same data folder.
+    pub fn cli(&self, arguments: &[&str]) -> Run {
+        self.cli_with(arguments, "")
+    }
+
+    pub fn cli_with(&self, arguments: &[&str], input: &str) -> Run {
+        self.program.run_with(arguments, input)
+    }
+
+    /// Registers a client; gives its id and, where it has one, its secret.
+    pub fn client(&self, options: &[&str]) -> (String, String) {
+        let created = self.cli(&[&["--json", "client", "create"], options].concat()).json();
+        let text = |name: &str| created[name].as_str().unwrap_or_default().to_owned();
+        (text("client_id"), text("client_secret"))
+    }
+
+    /// Ends the process without notice and starts another one on the same folder and port.
+    pub fn kill_and_restart(&mut self) {
+        self.stop();
+        self.child = serve(&self.program).spawn().expect("the program starts");
+        self.notice = read_notice(&mut self.child);
+    }
+
+    fn stop(&mut self) {
+        // It may have ended by itself: then there is nothing to stop.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn serve(program: &Program) -> Command {
+    let mut command = program.command(&["--json", "serve"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// Waits until the server says on standard output that it listens.
+fn read_notice(child: &mut Child) -> Value {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("standard output")).read_line(&mut line).expect("readable");
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("the server did not start: {error}: {line}"))
+}
