@@ -1,4 +1,3 @@
 //! The command line as a person or a script meets it: the real program, its output and its exit codes.
 
 mod config;
-
