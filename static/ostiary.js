@@ -19,11 +19,13 @@ for (const button of document.querySelectorAll("button[data-reveals]")) {
   button.hidden = false;
 }
 
-// Times in the reader's own time zone and manner.
+// Times in the reader's own time zone, and in the manner of their region as far as the page's language goes.
+const language = document.documentElement.lang;
+const region = navigator.languages.find((tag) => tag.split("-")[0] === language.split("-")[0]) ?? language;
 for (const time of document.querySelectorAll("time[datetime]")) {
   const moment = new Date(time.dateTime);
   if (!Number.isNaN(moment.valueOf())) {
     time.title = time.textContent;
-    time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    time.textContent = moment.toLocaleString(region, { dateStyle: "medium", timeStyle: "short" });
   }
 }

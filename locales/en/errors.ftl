@@ -1,6 +1,7 @@
 ### Error pages. Each has a title and a text that say what the reader can do.
 
 error-reference = Reference
+error-status = Status
 error-reference-text = Please give this reference when you ask for help.
 
 error-bad-request = This request can’t be understood

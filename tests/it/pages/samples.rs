@@ -40,7 +40,7 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
     add("login-refused", &refused);
     add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
-    add("login-again", &Login { sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
+    add("login-again", &Login { client: Some(with_logo()), sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
     add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });
 
     let select = SelectAccount {
