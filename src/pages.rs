@@ -8,6 +8,7 @@ pub mod form_post;
 pub mod login;
 pub mod logout;
 pub mod setup;
+pub mod site;
 pub mod statics;
 pub mod text;
 pub mod view;

@@ -1,6 +1,21 @@
 //! The error page: what went wrong, what the reader can do, and the reference under which the log has the cause.
 
+use askama::Template;
+
+use super::site::Site;
+use super::text::Text;
 use super::view::{Error, Frame};
+use crate::web::error::ErrorRenderer;
+
+/// Writes the error pages of the whole server.
+pub fn renderer(site: Site) -> ErrorRenderer {
+    ErrorRenderer::new(move |error| {
+        let frame = site.frame(Text::negotiate(None, error.accept_language), None);
+        let view = view(frame, error.problem.status.as_u16(), error.problem.reason, error.trace_id.to_string());
+        // A template that can't be written is a fault that no page can show: the status and the trace id are in the headers.
+        view.render().unwrap_or_default()
+    })
+}
 
 /// The error page for a refusal with this status and reason (a stable word for the log, which the reader doesn't see).
 pub fn view(frame: Frame, status: u16, reason: &str, trace_id: String) -> Error {
@@ -12,9 +27,10 @@ pub fn view(frame: Frame, status: u16, reason: &str, trace_id: String) -> Error 
 /// The message for the reader. What a person can do about differs by the reason only where a flow comes to its end.
 fn message(status: u16, reason: &str) -> &'static str {
     match (status, reason) {
-        (_, "client_id_missing" | "client_unknown" | "client_disabled" | "client_id_malformed") => "error-unknown-client",
-        (_, "redirect_uri_missing" | "redirect_uri_mismatch" | "redirect_uri_malformed") => "error-redirect-uri",
-        (_, "flow_expired" | "flow_invalid" | "flow_other_browser" | "csrf") => "error-flow-expired",
+        (_, "client_id_missing" | "client_id_duplicated" | "client_unknown" | "client_disabled") => "error-unknown-client",
+        (_, "redirect_uri_missing" | "redirect_uri_duplicated" | "redirect_uri_mismatch") => "error-redirect-uri",
+        (_, "flow_expired" | "flow_foreign") => "error-flow-expired",
+        (_, "csrf") => "error-form",
         (_, "setup_link_dead") => "error-setup-link",
         (403, _) => "error-forbidden",
         (404, _) => "error-not-found",
@@ -29,10 +45,19 @@ fn message(status: u16, reason: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use askama::Template;
-
     use super::*;
-    use crate::pages::text::Text;
+    use crate::web::context::TraceId;
+    use crate::web::error::{ErrorView, Problem};
+
+    #[test]
+    fn a_refused_redirect_uri_reads_as_such_in_the_whole_servers_error_page() {
+        let site = Site::of_issuer(&"https://id.example/auth".parse().unwrap());
+        let problem =
+            Problem::request(http::StatusCode::BAD_REQUEST, "redirect_uri_mismatch", "The redirect_uri is not registered");
+        let html =
+            renderer(site).render(&ErrorView { problem: &problem, trace_id: TraceId::random(), accept_language: Some("de") });
+        assert!(html.contains("can’t be trusted with a login") && html.contains("href=\"/auth/static/"), "{html}");
+    }
 
     #[test]
     fn every_error_has_a_title_a_text_and_the_reference() {

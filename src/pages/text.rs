@@ -107,7 +107,7 @@ fn by_weight(field: &str) -> impl Iterator<Item = &str> {
         .filter_map(|item| {
             let (tag, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
             let weight = parameter.trim().strip_prefix("q=")?.parse().ok()?;
-            (weight > 0.0).then_some((tag.trim(), weight))
+            (weight > 0.0 && !tag.trim().is_empty()).then_some((tag.trim(), weight))
         })
         .collect();
     tags.sort_by(|left, right| right.1.total_cmp(&left.1));

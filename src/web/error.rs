@@ -204,7 +204,7 @@ impl ErrorRenderer {
         Self(Arc::new(render))
     }
 
-    pub(super) fn render(&self, view: &ErrorView<'_>) -> String {
+    pub fn render(&self, view: &ErrorView<'_>) -> String {
         (self.0)(view)
     }
 }
