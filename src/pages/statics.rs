@@ -54,6 +54,13 @@ pub async fn serve(Path((hash, name)): Path<(String, String)>) -> Response {
     }
 }
 
+/// `/favicon.ico`, which browsers ask for where a page names no icon: the mark, kept for a day.
+#[expect(clippy::unused_async, reason = "a handler")]
+pub async fn favicon() -> Response {
+    let kept = [(header::CONTENT_TYPE.as_str(), "image/svg+xml"), (header::CACHE_CONTROL.as_str(), "public, max-age=86400")];
+    Files::get("mark.svg").map_or_else(|| StatusCode::NOT_FOUND.into_response(), |file| (kept, file.data).into_response())
+}
+
 fn media_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("css") => "text/css; charset=utf-8",

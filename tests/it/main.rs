@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod browser;
 mod cli;
 mod pages;
 mod program;

@@ -187,19 +187,3 @@ fn the_texts_and_the_templates_fit_each_other() {
         }
     }
 }
-
-/// For the eye: `OSTIARY_PAGES=folder cargo test --test it write_the_pages -- --ignored`.
-#[test]
-#[ignore = "writes files to look at"]
-fn write_the_pages_and_their_statics_to_a_folder() {
-    let folder = std::env::var("OSTIARY_PAGES").expect("OSTIARY_PAGES names a folder");
-    let folder = Path::new(&folder);
-    for name in ["ostiary.css", "ostiary.js", "mark.svg"] {
-        let target = folder.join(ostiary::pages::statics::path("", name).trim_start_matches('/'));
-        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("static").join(name), target).unwrap();
-    }
-    for (name, html) in samples::all() {
-        std::fs::write(folder.join(format!("{name}.html")), html).unwrap();
-    }
-}

@@ -1,0 +1,5 @@
+//! The pages in a real browser: Debian's Chromium, driven through chromedriver. `scripts/test` runs these; `cargo test` shows
+//! them as ignored. A browser that isn't there fails them.
+
+mod accessibility;
+mod driver;
