@@ -146,3 +146,103 @@ fn create(path: &Path) -> io::Result<()> {
     named?;
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[cfg(unix)]
+    fn set_mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_new_key_is_written_for_its_owner_alone_and_read_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = folder();
+        let path = folder.path().join("master.key");
+        let made = MasterKey::load_or_create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(made.derive("x"), MasterKey::load_or_create(&path).unwrap().derive("x"));
+        let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(files.len(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn processes_that_start_at_once_use_one_key() {
+        let folder = folder();
+        let path = folder.path().join("master.key");
+        let start = || MasterKey::load_or_create(&path).unwrap().derive("x");
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(keys.iter().all(|key| key == &keys[0]));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_key_that_others_may_read_is_refused() {
+        let folder = folder();
+        let path = folder.path().join("master.key");
+        MasterKey::load_or_create(&path).unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o644] {
+            set_mode(&path, mode);
+            let error = MasterKey::load_or_create(&path).unwrap_err();
+            assert!(matches!(error, MasterKeyError::Exposed(_)), "{mode:o}");
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+        set_mode(&path, 0o400);
+        assert!(MasterKey::load_or_create(&path).is_ok());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn half_a_key_is_refused_and_left_alone() {
+        let folder = folder();
+        let path = folder.path().join("master.key");
+        for content in ["", "AAAA", "not base64!", "\u{0}\u{0}"] {
+            fs::write(&path, content).unwrap();
+            set_mode(&path, 0o600);
+            let error = MasterKey::load_or_create(&path).unwrap_err();
+            assert!(matches!(error, MasterKeyError::Malformed(_)), "{content:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = MasterKey::load_or_create(Path::new("/nonexistent/master.key")).unwrap_err();
+        assert!(matches!(error, MasterKeyError::Uncreatable { .. }));
+        assert!(error.to_string().contains("/nonexistent/master.key"), "{error}");
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_of_base64() {
+        let text = STANDARD.encode([1; 32]);
+        assert_eq!(MasterKey::parse(&format!(" {text}\n")).unwrap().derive("x"), MasterKey::from_bytes([1; 32]).derive("x"));
+        for bad in [STANDARD.encode([1; 31]), STANDARD.encode([1; 33]), String::new(), "x".into()] {
+            assert!(MasterKey::parse(&bad).is_none(), "{bad}");
+        }
+    }
+
+    /// HKDF-SHA256 with an empty salt and the info `ostiary/1/x`, computed with Python's hmac: what is stored depends on it.
+    #[test]
+    fn derived_keys_never_change() {
+        let derived = MasterKey::from_bytes([1; 32]).derive("x");
+        assert_eq!(STANDARD.encode(derived), "X14+SUC2Dg20j8I3yc0HDRIy3qXCiyJrMddERN3d8kE=");
+    }
+
+    #[test]
+    fn the_keys_for_two_purposes_differ_and_none_is_printed() {
+        let key = MasterKey::from_bytes([1; 32]);
+        assert_ne!(key.derive("a"), key.derive("b"));
+        assert_eq!(format!("{key:?}"), "MasterKey([redacted])");
+    }
+}
