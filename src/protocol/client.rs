@@ -161,6 +161,10 @@ pub enum Algorithm {
     EdDSA,
 }
 
+impl ClientAuthMethod {
+    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+}
+
 impl Algorithm {
     pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
 

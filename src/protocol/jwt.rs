@@ -74,7 +74,7 @@ impl<'a> Compact<'a> {
         if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
             return Err(Malformed);
         }
-        Ok(Self { signing_input, header, payload, signature })
+        Ok(Self { signing_input, signature, header, payload })
     }
 
     /// The header. A `crit` parameter is refused: no extension is understood here (RFC 7515 §4.1.11).

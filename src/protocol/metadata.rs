@@ -3,7 +3,12 @@
 //! Every list here comes from the table that the server itself reads: a grant type, an algorithm or a claim that is not in
 //! its table is neither offered nor listed.
 
-use super::client::Algorithm;
+use serde_json::{Value, json};
+
+use super::authorization_request::Display;
+use super::client::{Algorithm, ClientAuthMethod, GrantType};
+use super::response_mode::ResponseMode;
+use super::{claims, prompt, scope};
 
 /// Paths of the endpoints, below the issuer. The router and the metadata read the same constants.
 pub mod path {
@@ -19,9 +24,11 @@ pub mod path {
     pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 }
 
-/// What differs from one installation to another.
+/// What the server of this installation can do, from the tables of the rooms that do it.
 #[derive(Clone, Debug)]
 pub struct Capabilities<'a> {
+    /// Grant types there is a handler for.
+    pub grant_types: &'a [GrantType],
     /// Algorithms there is a signing key for.
     pub algorithms: &'a [Algorithm],
     /// Scope values that the operator configured, besides the standard ones and those of the management API.
@@ -31,4 +38,189 @@ pub struct Capabilities<'a> {
     /// Languages of the pages (RFC 5646).
     pub ui_locales: &'a [&'a str],
     pub service_documentation: Option<&'a str>,
+}
+
+/// The document for `issuer`, one for both specifications: neither forbids the members of the other.
+pub fn build(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
+    let url = |path: &str| format!("{issuer}{path}");
+    let methods = ClientAuthMethod::ALL;
+    let authenticated: Vec<_> = methods.into_iter().filter(|method| *method != ClientAuthMethod::None).collect();
+    let standard = scope::STANDARD.into_iter().chain(scope::MANAGEMENT.map(|(value, _)| value));
+    let scopes: Vec<_> = standard.chain(capabilities.scopes.iter().copied()).collect();
+    let mut document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": url(path::AUTHORIZATION),
+        "token_endpoint": url(path::TOKEN),
+        "userinfo_endpoint": url(path::USERINFO),
+        "jwks_uri": url(path::JWKS),
+        "introspection_endpoint": url(path::INTROSPECTION),
+        "revocation_endpoint": url(path::REVOCATION),
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
+        // RFC 9207 §3.
+        "authorization_response_iss_parameter_supported": true,
+        "grant_types_supported": capabilities.grant_types,
+        "code_challenge_methods_supported": ["S256"],
+        "token_endpoint_auth_methods_supported": methods,
+        // Public clients may revoke what is theirs (RFC 7009 §2.1) and introspect nothing (RFC 7662 §2.1).
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": authenticated,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": capabilities.algorithms,
+        "acr_values_supported": capabilities.acr_values,
+        "claim_types_supported": ["normal"],
+        "claims_supported": claims::supported(),
+        "claims_parameter_supported": true,
+        "prompt_values_supported": prompt::VALUES,
+        "display_values_supported": Display::VALUES.map(|(word, _)| word),
+        "ui_locales_supported": capabilities.ui_locales,
+        "request_parameter_supported": false,
+        // Left out, this one would mean true (Discovery §3).
+        "request_uri_parameter_supported": false,
+    });
+    if let Some(documentation) = capabilities.service_documentation {
+        document["service_documentation"] = documentation.into();
+    }
+    document
+}
+
+/// Every path, from the root of the host, at which the document of `issuer` is looked for.
+///
+/// Discovery 1.0 §4 appends the well-known path to the issuer; RFC 8414 §3.1 and §5 put it between host and path, under either name.
+pub fn locations(issuer: &str) -> Vec<String> {
+    let path = issuer_path(issuer);
+    let known = [path::OPENID_CONFIGURATION, path::OAUTH_AUTHORIZATION_SERVER];
+    if path.is_empty() {
+        return known.map(str::to_owned).into();
+    }
+    known.iter().flat_map(|well_known| [format!("{path}{well_known}"), format!("{well_known}{path}")]).collect()
+}
+
+/// The path of an issuer, without a slash at its end: empty for `https://id.example`, `/tenant` for `https://id.example/tenant`.
+pub fn issuer_path(issuer: &str) -> &str {
+    let authority = issuer.find("://").map_or(0, |at| at + 3);
+    let rest = issuer.get(authority..).unwrap_or_default();
+    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default().trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = "https://id.example/tenant";
+
+    fn document() -> Value {
+        build(
+            ISSUER,
+            &Capabilities {
+                grant_types: &[GrantType::AuthorizationCode, GrantType::ClientCredentials],
+                algorithms: &[Algorithm::RS256, Algorithm::ES256],
+                scopes: vec!["files:read"],
+                acr_values: &["1"],
+                ui_locales: &["en"],
+                service_documentation: None,
+            },
+        )
+    }
+
+    #[test]
+    fn what_the_specifications_require_is_there() {
+        let document = document();
+        // Discovery 1.0 §3 REQUIRED and RECOMMENDED; RFC 8414 §2.
+        for name in [
+            "issuer",
+            "authorization_endpoint",
+            "token_endpoint",
+            "userinfo_endpoint",
+            "jwks_uri",
+            "scopes_supported",
+            "response_types_supported",
+            "subject_types_supported",
+            "id_token_signing_alg_values_supported",
+            "claims_supported",
+        ] {
+            assert!(document.get(name).is_some_and(|value| !value.is_null()), "{name}");
+        }
+        assert_eq!(document["issuer"], ISSUER);
+        assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
+        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "client_credentials"]));
+        assert_eq!(document["response_modes_supported"], json!(["query", "fragment", "form_post"]));
+    }
+
+    #[test]
+    fn every_endpoint_lies_below_the_issuer() {
+        let document = document();
+        let urls = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
+        let mut count = 0;
+        for (name, url) in urls {
+            assert!(url.as_str().unwrap().starts_with("https://id.example/tenant/"), "{name}");
+            count += 1;
+        }
+        assert_eq!(count, 6);
+    }
+
+    #[test]
+    fn what_would_default_to_something_else_is_said() {
+        let document = document();
+        for (name, value) in [
+            ("request_parameter_supported", false),
+            ("request_uri_parameter_supported", false),
+            ("claims_parameter_supported", true),
+            ("authorization_response_iss_parameter_supported", true),
+        ] {
+            assert_eq!(document[name], value, "{name}");
+        }
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    }
+
+    #[test]
+    fn unsigned_tokens_and_anonymous_introspection_are_never_offered() {
+        let document = document();
+        let methods = json!(["client_secret_basic", "client_secret_post"]);
+        assert_eq!(document["introspection_endpoint_auth_methods_supported"], methods);
+        assert_eq!(
+            document["token_endpoint_auth_methods_supported"],
+            json!(["none", "client_secret_basic", "client_secret_post"])
+        );
+        assert!(!document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("none")));
+    }
+
+    #[test]
+    fn scopes_of_the_operator_stand_beside_the_standard_ones() {
+        let document = document();
+        let scopes = document["scopes_supported"].as_array().unwrap();
+        for value in ["openid", "offline_access", "users:read", "files:read"] {
+            assert!(scopes.contains(&json!(value)), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_document_is_found_in_both_forms_of_an_issuer_with_a_path() {
+        assert_eq!(
+            locations("https://id.example"),
+            ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"]
+        );
+        assert_eq!(
+            locations(ISSUER),
+            [
+                "/tenant/.well-known/openid-configuration",
+                "/.well-known/openid-configuration/tenant",
+                "/tenant/.well-known/oauth-authorization-server",
+                "/.well-known/oauth-authorization-server/tenant",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_path_of_an_issuer() {
+        for (issuer, path) in [
+            ("https://id.example", ""),
+            ("http://localhost:8080", ""),
+            ("https://id.example/a/b", "/a/b"),
+            ("https://[::1]:8080/a", "/a"),
+        ] {
+            assert_eq!(issuer_path(issuer), path, "{issuer}");
+        }
+    }
 }

@@ -154,8 +154,9 @@ pub const CLAIMS: [(&str, &[&str]); 5] = [
     ("phone", &["phone_number", "phone_number_verified"]),
 ];
 
-/// The scope value that a claim belongs to.
+/// The scope value that a claim belongs to, in whatever language (`name#fr`: §5.2).
 pub fn of_claim(claim: &str) -> Option<&'static str> {
+    let (claim, _) = claim.split_once('#').unwrap_or((claim, ""));
     CLAIMS.iter().find(|(_, claims)| claims.contains(&claim)).map(|(value, _)| *value)
 }
 
