@@ -30,7 +30,8 @@ CREATE TABLE profiles (
 CREATE TABLE clients (
     id TEXT NOT NULL PRIMARY KEY,
     status TEXT NOT NULL,
-    name TEXT NOT NULL,
+    -- client_name in lower case, to be searched: the databases don't agree on lower().
+    search_name TEXT NOT NULL,
     -- ClientMetadata as JSON.
     metadata TEXT NOT NULL,
     created_at BIGINT NOT NULL,

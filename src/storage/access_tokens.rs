@@ -1,1 +1,153 @@
 //! Opaque access tokens, and the identifiers of access tokens that were revoked.
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::users::UserStatus;
+use super::value::{Hash, Json};
+use crate::protocol::id::{ClientId, GrantId, UserId};
+use crate::protocol::scope::Scope;
+use crate::protocol::time::Timestamp;
+
+/// An opaque access token. JWT access tokens have no row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    pub hash: [u8; 32],
+    /// `jti`.
+    pub id: String,
+    /// `None`: the client's own, by client credentials.
+    pub grant_id: Option<GrantId>,
+    pub client_id: ClientId,
+    pub user_id: Option<UserId>,
+    pub scope: Scope,
+    pub audience: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Record for AccessToken {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            hash: columns.next::<Hash>()?.0,
+            id: columns.next()?,
+            grant_id: columns.next()?,
+            client_id: columns.next()?,
+            user_id: columns.next()?,
+            scope: columns.next()?,
+            audience: columns.next::<Json<_>>()?.0,
+            created_at: columns.next()?,
+            expires_at: columns.next()?,
+        })
+    }
+}
+
+pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
+    tx.query(
+        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(Hash(token.hash))
+    .bind(token.id.as_str())
+    .bind(token.grant_id.as_ref())
+    .bind(&token.client_id)
+    .bind(token.user_id.as_ref())
+    .bind(&token.scope)
+    .bind(Json(token.audience.clone()))
+    .bind(token.created_at)
+    .bind(token.expires_at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The token, an expired one too; whether it counts tells [`standing`].
+pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AccessToken>, Error> {
+    conn.query(
+        "SELECT hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at \
+         FROM access_tokens WHERE hash = $1",
+    )
+    .bind(Hash(*hash))
+    .fetch_optional()
+    .await
+}
+
+/// Revokes one access token of either format, by its `jti`. `expires_at` is when it would have expired, or later.
+pub async fn revoke(tx: &mut Tx, jti: &str, expires_at: Timestamp, now: Timestamp) -> Result<(), Error> {
+    tx.query("INSERT INTO revoked_access_tokens (id, revoked_at, expires_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO NOTHING")
+        .bind(jti)
+        .bind(now)
+        .bind(expires_at)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+pub async fn is_revoked(conn: &mut Conn, jti: &str) -> Result<bool, Error> {
+    let (revoked,) =
+        conn.query("SELECT EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = $1)").bind(jti).fetch_one::<(bool,)>().await?;
+    Ok(revoked)
+}
+
+/// What the database knows of an access token that is otherwise in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// It was revoked alone.
+    pub revoked: bool,
+    /// Its person is active. `true` for a token without a grant, which is no person's.
+    pub user_active: bool,
+    /// Its grant is there, not revoked and not expired. `true` for a token without a grant.
+    pub grant_live: bool,
+}
+
+impl Standing {
+    /// Whether the token counts.
+    pub fn is_good(self) -> bool {
+        !self.revoked && self.user_active && self.grant_live
+    }
+}
+
+impl Record for Standing {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self { revoked: columns.next()?, user_active: columns.next()?, grant_live: columns.next()? })
+    }
+}
+
+/// One statement, for introspection and userinfo.
+pub async fn standing(conn: &mut Conn, jti: &str, grant: Option<&GrantId>, now: Timestamp) -> Result<Standing, Error> {
+    let Some(grant) = grant else {
+        return Ok(Standing { revoked: is_revoked(conn, jti).await?, user_active: true, grant_live: true });
+    };
+    let standing = conn
+        .query(
+            "SELECT EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = $1), u.status = $4, \
+             g.revoked_at IS NULL AND g.expires_at > $3 \
+             FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = $2",
+        )
+        .bind(jti)
+        .bind(grant)
+        .bind(now)
+        .bind(UserStatus::Active)
+        .fetch_optional()
+        .await?;
+    // A grant goes with its person and with its client, and when it has expired.
+    Ok(standing.unwrap_or(Standing { revoked: false, user_active: false, grant_live: false }))
+}
+
+/// Deletes up to `limit` opaque tokens that expired before `before`.
+pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query("DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires_at <= $1 LIMIT $2)")
+        .bind(before)
+        .bind(limit)
+        .execute()
+        .await
+}
+
+/// Deletes up to `limit` revocations of tokens that expired before `before`.
+pub async fn delete_expired_revocations(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query(
+        "DELETE FROM revoked_access_tokens WHERE id IN (SELECT id FROM revoked_access_tokens WHERE expires_at <= $1 LIMIT $2)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute()
+    .await
+}

@@ -1,1 +1,117 @@
 //! Authorization codes: stored as hashes, spent once.
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::value::{Hash, Json};
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
+use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::Timestamp;
+
+/// What a code stands for (RFC 6749 §4.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationCode {
+    pub hash: [u8; 32],
+    /// The grant that redeeming it creates; known before, so that a second use can revoke what the first one gave out.
+    pub grant_id: GrantId,
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    /// Byte for byte as it was presented.
+    pub redirect_uri: String,
+    pub scope: Scope,
+    pub claims: Option<ClaimsRequest>,
+    pub nonce: Option<String>,
+    pub code_challenge: CodeChallenge,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub acr: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub consumed_at: Option<Timestamp>,
+}
+
+impl Record for AuthorizationCode {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            hash: columns.next::<Hash>()?.0,
+            grant_id: columns.next()?,
+            client_id: columns.next()?,
+            user_id: columns.next()?,
+            session_id: columns.next()?,
+            redirect_uri: columns.next()?,
+            scope: columns.next()?,
+            claims: columns.next::<Option<Json<_>>>()?.map(|json| json.0),
+            nonce: columns.next()?,
+            code_challenge: columns.next()?,
+            auth_time: columns.next()?,
+            amr: columns.next::<Json<_>>()?.0,
+            acr: columns.next()?,
+            created_at: columns.next()?,
+            expires_at: columns.next()?,
+            consumed_at: columns.next()?,
+        })
+    }
+}
+
+pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> {
+    tx.query(
+        "INSERT INTO authorization_codes (hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, \
+         code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    )
+    .bind(Hash(code.hash))
+    .bind(&code.grant_id)
+    .bind(&code.client_id)
+    .bind(&code.user_id)
+    .bind(&code.session_id)
+    .bind(code.redirect_uri.as_str())
+    .bind(&code.scope)
+    .bind(code.claims.clone().map(Json))
+    .bind(code.nonce.as_deref())
+    .bind(&code.code_challenge)
+    .bind(code.auth_time)
+    .bind(Json(code.amr.clone()))
+    .bind(code.acr.as_str())
+    .bind(code.created_at)
+    .bind(code.expires_at)
+    .bind(code.consumed_at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The code, spent and expired ones too: the caller tells a replay from an unknown code.
+pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AuthorizationCode>, Error> {
+    conn.query(
+        "SELECT hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, code_challenge, \
+         auth_time, amr, acr, created_at, expires_at, consumed_at FROM authorization_codes WHERE hash = $1",
+    )
+    .bind(Hash(*hash))
+    .fetch_optional()
+    .await
+}
+
+/// Spends the code: `true` for one caller alone, and before it expires. The others present it a second time, and the caller
+/// revokes the grant (RFC 6749 §4.1.2).
+pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE authorization_codes SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL AND expires_at > $2")
+        .bind(Hash(*hash))
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Deletes up to `limit` codes that expired before `before`. Spent ones should stay for a while: they tell a replay.
+pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query(
+        "DELETE FROM authorization_codes WHERE hash IN (SELECT hash FROM authorization_codes WHERE expires_at <= $1 LIMIT $2)",
+    )
+    .bind(before)
+    .bind(limit)
+    .execute()
+    .await
+}

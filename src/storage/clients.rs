@@ -1,1 +1,193 @@
 //! The client registry.
+
+use super::db::{Change, Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::page::{Listed, Page};
+use super::value::{Hash, Json, containing};
+use crate::protocol::client::{Client, ClientSecret, ClientStatus};
+use crate::protocol::id::ClientId;
+use crate::protocol::time::Timestamp;
+
+/// One client with at most one of its secrets: what the join of the two tables gives.
+struct Row(Client);
+
+impl Record for Row {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        let mut client = Client {
+            id: columns.next()?,
+            status: columns.next()?,
+            metadata: columns.next::<Json<_>>()?.0,
+            created_at: columns.next()?,
+            updated_at: columns.next()?,
+            version: columns.next()?,
+            secrets: Vec::new(),
+        };
+        if let Some(id) = columns.next()? {
+            client.secrets.push(ClientSecret {
+                id,
+                hash: columns.next::<Hash>()?.0,
+                created_at: columns.next()?,
+                expires_at: columns.next()?,
+            });
+        }
+        Ok(Self(client))
+    }
+}
+
+/// Joins the rows of one client, which follow each other.
+fn collect(rows: Vec<Row>) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for Row(client) in rows {
+        match clients.last_mut() {
+            Some(last) if last.id == client.id => last.secrets.extend(client.secrets),
+            _ => clients.push(client),
+        }
+    }
+    clients
+}
+
+/// A client with its secrets, the newest first.
+pub async fn load(conn: &mut Conn, id: &ClientId) -> Result<Option<Client>, Error> {
+    let rows = conn
+        .query(
+            "SELECT c.id, c.status, c.metadata, c.created_at, c.updated_at, c.version, \
+             s.id, s.hash, s.created_at, s.expires_at \
+             FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
+             WHERE c.id = $1 ORDER BY s.created_at DESC, s.id",
+        )
+        .bind(id)
+        .fetch_all()
+        .await?;
+    Ok(collect(rows).pop())
+}
+
+/// Which clients to list. An empty filter lists all.
+#[derive(Clone, Debug, Default)]
+pub struct ClientFilter {
+    /// Part of the name, in any case.
+    pub name_contains: Option<String>,
+    pub status: Option<ClientStatus>,
+}
+
+/// In the order of identifiers.
+pub async fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result<Listed<Client>, Error> {
+    let rows = conn
+        .query(
+            r"SELECT c.id, c.status, c.metadata, c.created_at, c.updated_at, c.version,
+                s.id, s.hash, s.created_at, s.expires_at
+            FROM (
+                SELECT id, status, metadata, created_at, updated_at, version FROM clients
+                WHERE ($1 IS NULL OR id > $1)
+                    AND ($2 IS NULL OR search_name LIKE $2 ESCAPE '\')
+                    AND ($3 IS NULL OR status = $3)
+                ORDER BY id LIMIT $4
+            ) c LEFT JOIN client_secrets s ON s.client_id = c.id
+            ORDER BY c.id, s.created_at DESC, s.id",
+        )
+        .bind(page.after.as_deref())
+        .bind(filter.name_contains.as_ref().map(|part| containing(&part.to_lowercase())))
+        .bind(filter.status)
+        .bind(page.rows())
+        .fetch_all()
+        .await?;
+    Ok(Listed::cut(collect(rows), page, |client| client.id.as_str().to_owned()))
+}
+
+/// Stores a client with its secrets.
+///
+/// # Errors
+/// [`Error::Conflict`]: the identifier is taken.
+pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), Error> {
+    let inserted = tx
+        .query(
+            "INSERT INTO clients (id, status, search_name, metadata, created_at, updated_at, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        )
+        .bind(&client.id)
+        .bind(client.status)
+        .bind(client.metadata.client_name.to_lowercase())
+        .bind(Json(client.metadata.clone()))
+        .bind(client.created_at)
+        .bind(client.updated_at)
+        .bind(client.version)
+        .execute()
+        .await?;
+    if inserted == 0 {
+        return Err(Error::Conflict);
+    }
+    for secret in &client.secrets {
+        insert_secret(tx, &client.id, secret).await?;
+    }
+    tx.changed(Change::Client(client.id.clone()));
+    Ok(())
+}
+
+/// Writes status, metadata and `updated_at`; the version becomes the next one. `false`: the stored version isn't
+/// `expected_version`, or there is no such client.
+pub async fn update(tx: &mut Tx, client: &Client, expected_version: i64) -> Result<bool, Error> {
+    let updated = tx
+        .query(
+            "UPDATE clients SET status = $2, search_name = $3, metadata = $4, updated_at = $5, version = version + 1 \
+             WHERE id = $1 AND version = $6",
+        )
+        .bind(&client.id)
+        .bind(client.status)
+        .bind(client.metadata.client_name.to_lowercase())
+        .bind(Json(client.metadata.clone()))
+        .bind(client.updated_at)
+        .bind(expected_version)
+        .execute()
+        .await?;
+    tx.changed(Change::Client(client.id.clone()));
+    Ok(updated == 1)
+}
+
+/// Deletes a client with everything that was given to it; the audit log stays.
+pub async fn delete(tx: &mut Tx, id: &ClientId) -> Result<bool, Error> {
+    let deleted = tx.query("DELETE FROM clients WHERE id = $1").bind(id).execute().await?;
+    tx.changed(Change::Client(id.clone()));
+    Ok(deleted == 1)
+}
+
+/// Adds a secret. The newest of the others works until `old_expire_at`, or the end that it has if that comes first; the rest
+/// goes, so that two are valid at most. `false`: there is no such client.
+pub async fn add_secret(tx: &mut Tx, id: &ClientId, secret: &ClientSecret, old_expire_at: Timestamp) -> Result<bool, Error> {
+    // Counts as a change of the client, and makes two that come at once follow each other.
+    let updated = tx
+        .query("UPDATE clients SET updated_at = $2, version = version + 1 WHERE id = $1")
+        .bind(id)
+        .bind(secret.created_at)
+        .execute()
+        .await?;
+    if updated == 0 {
+        return Ok(false);
+    }
+    tx.query(
+        "DELETE FROM client_secrets WHERE client_id = $1 AND (expires_at <= $2 OR id NOT IN (\
+         SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id LIMIT 1))",
+    )
+    .bind(id)
+    .bind(secret.created_at)
+    .execute()
+    .await?;
+    tx.query("UPDATE client_secrets SET expires_at = $2 WHERE client_id = $1 AND (expires_at IS NULL OR expires_at > $2)")
+        .bind(id)
+        .bind(old_expire_at)
+        .execute()
+        .await?;
+    insert_secret(tx, id, secret).await?;
+    tx.changed(Change::Client(id.clone()));
+    Ok(true)
+}
+
+async fn insert_secret(tx: &mut Tx, client: &ClientId, secret: &ClientSecret) -> Result<(), Error> {
+    tx.query("INSERT INTO client_secrets (id, client_id, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(secret.id.as_str())
+        .bind(client)
+        .bind(Hash(secret.hash))
+        .bind(secret.created_at)
+        .bind(secret.expires_at)
+        .execute()
+        .await?;
+    Ok(())
+}

@@ -1,1 +1,95 @@
 //! What each person allowed each client.
+
+use std::collections::BTreeSet;
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::value::Json;
+use crate::protocol::id::{ClientId, UserId};
+use crate::protocol::scope::Scope;
+use crate::protocol::time::Timestamp;
+
+/// What a person allowed a client, all occasions taken together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    pub user_id: UserId,
+    pub client_id: ClientId,
+    pub scope: Scope,
+    /// Names of claims beyond the scope, asked for by the `claims` parameter.
+    pub claims: BTreeSet<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+macro_rules! consent_columns {
+    () => {
+        "user_id, client_id, scope, claims, created_at, updated_at"
+    };
+}
+
+impl Record for Consent {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            user_id: columns.next()?,
+            client_id: columns.next()?,
+            scope: columns.next()?,
+            claims: columns.next::<Json<_>>()?.0,
+            created_at: columns.next()?,
+            updated_at: columns.next()?,
+        })
+    }
+}
+
+pub async fn load(conn: &mut Conn, user: &UserId, client: &ClientId) -> Result<Option<Consent>, Error> {
+    conn.query(concat!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 AND client_id = $2"))
+        .bind(user)
+        .bind(client)
+        .fetch_optional()
+        .await
+}
+
+/// Adds scope and claims to what was allowed before.
+pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
+    // The update of a row that is there locks it on PostgreSQL: of two unions at once none is lost.
+    let stored = tx
+        .query(concat!(
+            "INSERT INTO consents (user_id, client_id, scope, claims, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at RETURNING ",
+            consent_columns!()
+        ))
+        .bind(&consent.user_id)
+        .bind(&consent.client_id)
+        .bind(consent.scope.clone())
+        .bind(Json(consent.claims.clone()))
+        .bind(consent.created_at)
+        .bind(consent.updated_at)
+        .fetch_one::<Consent>()
+        .await?;
+    let scope = stored.scope.union(&consent.scope);
+    let claims: BTreeSet<String> = stored.claims.union(&consent.claims).cloned().collect();
+    if scope != stored.scope || claims != stored.claims {
+        tx.query("UPDATE consents SET scope = $3, claims = $4 WHERE user_id = $1 AND client_id = $2")
+            .bind(&consent.user_id)
+            .bind(&consent.client_id)
+            .bind(scope)
+            .bind(Json(claims))
+            .execute()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Takes a consent back. The caller revokes the grants that rest on it.
+pub async fn delete(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<bool, Error> {
+    let deleted =
+        tx.query("DELETE FROM consents WHERE user_id = $1 AND client_id = $2").bind(user).bind(client).execute().await?;
+    Ok(deleted == 1)
+}
+
+/// Everything a person allowed, in the order of client identifiers.
+pub async fn list_for_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Consent>, Error> {
+    conn.query(concat!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 ORDER BY client_id"))
+        .bind(user)
+        .fetch_all()
+        .await
+}

@@ -1,1 +1,149 @@
 //! Authorizations given by a person to a client: the families of tokens.
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::users::UserStatus;
+use super::value::Json;
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
+use crate::protocol::scope::Scope;
+use crate::protocol::time::Timestamp;
+
+/// One authorization. To revoke it is to revoke every token that came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub id: GrantId,
+    pub client_id: ClientId,
+    pub user_id: UserId,
+    /// The session in which it was given; it may have ended since.
+    pub session_id: SessionId,
+    pub scope: Scope,
+    pub claims: Option<ClaimsRequest>,
+    pub nonce: Option<String>,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub acr: String,
+    pub created_at: Timestamp,
+    /// The absolute limit of all its tokens.
+    pub expires_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// The columns of a [`Grant`], of the table `grants` called `g`.
+macro_rules! grant_columns {
+    () => {
+        "g.id, g.client_id, g.user_id, g.session_id, g.scope, g.claims, g.nonce, g.auth_time, g.amr, g.acr, g.created_at, \
+         g.expires_at, g.revoked_at"
+    };
+}
+pub(super) use grant_columns;
+
+impl Record for Grant {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: columns.next()?,
+            client_id: columns.next()?,
+            user_id: columns.next()?,
+            session_id: columns.next()?,
+            scope: columns.next()?,
+            claims: columns.next::<Option<Json<_>>>()?.map(|json| json.0),
+            nonce: columns.next()?,
+            auth_time: columns.next()?,
+            amr: columns.next::<Json<_>>()?.0,
+            acr: columns.next()?,
+            created_at: columns.next()?,
+            expires_at: columns.next()?,
+            revoked_at: columns.next()?,
+        })
+    }
+}
+
+pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
+    tx.query(
+        "INSERT INTO grants (id, client_id, user_id, session_id, scope, claims, nonce, auth_time, amr, acr, created_at, \
+         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+    )
+    .bind(&grant.id)
+    .bind(&grant.client_id)
+    .bind(&grant.user_id)
+    .bind(&grant.session_id)
+    .bind(&grant.scope)
+    .bind(grant.claims.clone().map(Json))
+    .bind(grant.nonce.as_deref())
+    .bind(grant.auth_time)
+    .bind(Json(grant.amr.clone()))
+    .bind(grant.acr.as_str())
+    .bind(grant.created_at)
+    .bind(grant.expires_at)
+    .bind(grant.revoked_at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+pub async fn load(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, Error> {
+    conn.query(concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.id = $1")).bind(id).fetch_optional().await
+}
+
+/// The grant, if it counts now: not revoked, not expired, of somebody who is active.
+pub async fn live(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Option<Grant>, Error> {
+    conn.query(concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM grants g JOIN users u ON u.id = g.user_id \
+         WHERE g.id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 AND u.status = $3"
+    ))
+    .bind(id)
+    .bind(now)
+    .bind(UserStatus::Active)
+    .fetch_optional()
+    .await
+}
+
+/// Revokes one. `false`: it was revoked already, or isn't there.
+pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
+    let revoked =
+        tx.query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL").bind(id).bind(now).execute().await?;
+    Ok(revoked == 1)
+}
+
+/// Revokes all of a person's and tells how many. Authorization codes that are still under way die too.
+pub async fn revoke_for_user(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<u64, Error> {
+    // The codes first: one that is being redeemed is waited for here, and its grant is seen by the next statement.
+    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND consumed_at IS NULL").bind(user).execute().await?;
+    tx.query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL").bind(user).bind(now).execute().await
+}
+
+/// Like [`revoke_for_user`], of what one client was given.
+pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &UserId, now: Timestamp) -> Result<u64, Error> {
+    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND client_id = $2 AND consumed_at IS NULL")
+        .bind(user)
+        .bind(client)
+        .execute()
+        .await?;
+    tx.query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL")
+        .bind(user)
+        .bind(client)
+        .bind(now)
+        .execute()
+        .await
+}
+
+/// Like [`revoke_for_user`], of what was given in one session.
+pub async fn revoke_for_session(tx: &mut Tx, session: &SessionId, now: Timestamp) -> Result<u64, Error> {
+    tx.query("DELETE FROM authorization_codes WHERE session_id = $1 AND consumed_at IS NULL").bind(session).execute().await?;
+    tx.query("UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL")
+        .bind(session)
+        .bind(now)
+        .execute()
+        .await
+}
+
+/// Deletes up to `limit` grants that ended before `before`, and with them all their tokens.
+pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)")
+        .bind(before)
+        .bind(limit)
+        .execute()
+        .await
+}

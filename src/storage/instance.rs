@@ -1,1 +1,21 @@
 //! Facts about this installation: the check value of the master key.
+
+use super::db::{Conn, Tx};
+use super::error::Error;
+
+/// The value under `name`.
+pub async fn load(conn: &mut Conn, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let row = conn.query("SELECT value FROM instance WHERE name = $1").bind(name).fetch_optional::<(Vec<u8>,)>().await?;
+    Ok(row.map(|(value,)| value))
+}
+
+/// Stores `value` unless there is one already, and returns the one that stands there now. Nodes that start at the same
+/// moment so agree on the first one's.
+pub async fn insert_if_absent(tx: &mut Tx, name: &str, value: &[u8]) -> Result<Vec<u8>, Error> {
+    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(value)
+        .execute()
+        .await?;
+    load(tx, name).await?.ok_or_else(|| Error::other("a value vanished from the table instance"))
+}

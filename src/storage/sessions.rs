@@ -1,1 +1,163 @@
 //! Browser sessions: stored as hashes of their cookie.
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::page::{Listed, Page};
+use super::users::{User, UserStatus, user_columns};
+use super::value::{Hash, Json};
+use crate::protocol::id::{SessionId, UserId};
+use crate::protocol::time::{Seconds, Timestamp};
+
+/// One browser in which a person is logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// `sid`; not secret.
+    pub id: SessionId,
+    /// Of the cookie's value.
+    pub hash: [u8; 32],
+    pub user_id: UserId,
+    /// When the person last proved who they are.
+    pub auth_time: Timestamp,
+    /// How (RFC 8176).
+    pub amr: Vec<String>,
+    pub acr: String,
+    pub user_agent: String,
+    pub address: String,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    /// The absolute limit.
+    pub expires_at: Timestamp,
+}
+
+macro_rules! session_columns {
+    () => {
+        "s.id, s.hash, s.user_id, s.auth_time, s.amr, s.acr, s.user_agent, s.address, s.created_at, s.last_seen_at, s.expires_at"
+    };
+}
+
+impl Record for Session {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: columns.next()?,
+            hash: columns.next::<Hash>()?.0,
+            user_id: columns.next()?,
+            auth_time: columns.next()?,
+            amr: columns.next::<Json<_>>()?.0,
+            acr: columns.next()?,
+            user_agent: columns.next()?,
+            address: columns.next()?,
+            created_at: columns.next()?,
+            last_seen_at: columns.next()?,
+            expires_at: columns.next()?,
+        })
+    }
+}
+
+struct SessionOfUser(Session, User);
+
+impl Record for SessionOfUser {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self(Session::read(columns)?, User::read(columns)?))
+    }
+}
+
+pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
+    tx.query(
+        "INSERT INTO sessions (id, hash, user_id, auth_time, amr, acr, user_agent, address, created_at, last_seen_at, \
+         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(&session.id)
+    .bind(Hash(session.hash))
+    .bind(&session.user_id)
+    .bind(session.auth_time)
+    .bind(Json(session.amr.clone()))
+    .bind(session.acr.as_str())
+    .bind(session.user_agent.as_str())
+    .bind(session.address.as_str())
+    .bind(session.created_at)
+    .bind(session.last_seen_at)
+    .bind(session.expires_at)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// The live session of a cookie, with its person: neither past its absolute limit nor unseen for longer than `idle`, and of
+/// somebody who is active.
+pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Timestamp, idle: Seconds) -> Result<Option<(Session, User)>, Error> {
+    let found = conn
+        .query(concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            user_columns!(),
+            " FROM sessions s JOIN users u ON u.id = s.user_id \
+             WHERE s.hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.status = $4"
+        ))
+        .bind(Hash(*hash))
+        .bind(now)
+        .bind(now - idle)
+        .bind(UserStatus::Active)
+        .fetch_optional::<SessionOfUser>()
+        .await?;
+    Ok(found.map(|SessionOfUser(session, user)| (session, user)))
+}
+
+/// Notes that the session is in use. Not worth a write at each request: the caller waits until some of the idle limit is gone.
+pub async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $2")
+        .bind(id)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Ends one session. `false`: it had ended already.
+pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
+    Ok(tx.query("DELETE FROM sessions WHERE id = $1").bind(id).execute().await? == 1)
+}
+
+/// Ends all sessions of a person, but for `except`, and tells how many.
+pub async fn end_all(tx: &mut Tx, user: &UserId, except: Option<&SessionId>) -> Result<u64, Error> {
+    tx.query("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2)").bind(user).bind(except).execute().await
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug)]
+pub struct SessionFilter {
+    pub user_id: Option<UserId>,
+    /// Sessions that are past a limit now are left out.
+    pub now: Timestamp,
+    pub idle: Seconds,
+}
+
+/// In the order of their ids.
+pub async fn list(conn: &mut Conn, filter: &SessionFilter, page: &Page) -> Result<Listed<Session>, Error> {
+    let sessions = conn
+        .query(concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM sessions s WHERE ($1 IS NULL OR s.id > $1) AND ($2 IS NULL OR s.user_id = $2) \
+             AND s.expires_at > $3 AND s.last_seen_at > $4 ORDER BY s.id LIMIT $5"
+        ))
+        .bind(page.after.as_deref())
+        .bind(filter.user_id.as_ref())
+        .bind(filter.now)
+        .bind(filter.now - filter.idle)
+        .bind(page.rows())
+        .fetch_all::<Session>()
+        .await?;
+    Ok(Listed::cut(sessions, page, |session| session.id.as_str().to_owned()))
+}
+
+/// Deletes up to `limit` sessions that are past a limit.
+pub async fn delete_expired(tx: &mut Tx, now: Timestamp, idle: Seconds, limit: i64) -> Result<u64, Error> {
+    tx.query("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)")
+        .bind(now)
+        .bind(now - idle)
+        .bind(limit)
+        .execute()
+        .await
+}

@@ -1,1 +1,208 @@
 //! People.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::db::{Columns, Conn, Record, Tx};
+use super::error::Error;
+use super::page::{Listed, Page};
+use super::value::{Json, containing, words};
+use crate::protocol::id::UserId;
+use crate::protocol::sign_in_name::SignInName;
+use crate::protocol::time::Timestamp;
+
+/// A person.
+#[derive(Clone, Debug)]
+pub struct User {
+    pub id: UserId,
+    pub sign_in_name: SignInName,
+    /// Argon2id, in PHC string format. `None`: no password was set, and none is right.
+    pub password_hash: Option<SecretString>,
+    pub password_changed_at: Option<Timestamp>,
+    pub status: UserStatus,
+    pub roles: Vec<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Counts the changes: the ETag of the management API.
+    pub version: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserStatus {
+    Active,
+    /// Can't log in; their sessions don't count and their tokens are inactive.
+    Disabled,
+}
+
+words!(UserStatus { Active = "active", Disabled = "disabled", });
+
+impl User {
+    pub fn is_active(&self) -> bool {
+        self.status == UserStatus::Active
+    }
+}
+
+/// The columns of a [`User`], of the table `users` called `u`.
+macro_rules! user_columns {
+    () => {
+        "u.id, u.sign_in_name, u.canonical_name, u.password_hash, u.password_changed_at, u.status, u.roles, u.created_at, \
+         u.updated_at, u.version"
+    };
+}
+pub(super) use user_columns;
+
+impl Record for User {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: columns.next()?,
+            sign_in_name: SignInName::from_stored(columns.next()?, columns.next()?),
+            password_hash: columns.next::<Option<String>>()?.map(SecretString::from),
+            password_changed_at: columns.next()?,
+            status: columns.next()?,
+            roles: columns.next::<Json<_>>()?.0,
+            created_at: columns.next()?,
+            updated_at: columns.next()?,
+            version: columns.next()?,
+        })
+    }
+}
+
+/// # Errors
+/// [`Error::Conflict`]: the sign-in name, in one of its spellings, or the id is taken.
+pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
+    check_roles(&user.roles)?;
+    let inserted = tx
+        .query(
+            "INSERT INTO users (id, sign_in_name, canonical_name, password_hash, password_changed_at, status, roles, \
+             created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+        )
+        .bind(&user.id)
+        .bind(user.sign_in_name.as_str())
+        .bind(user.sign_in_name.canonical())
+        .bind(user.password_hash.as_ref().map(|hash| hash.expose_secret().to_owned()))
+        .bind(user.password_changed_at)
+        .bind(user.status)
+        .bind(Json(user.roles.clone()))
+        .bind(user.created_at)
+        .bind(user.updated_at)
+        .bind(user.version)
+        .execute()
+        .await?;
+    if inserted == 1 { Ok(()) } else { Err(Error::Conflict) }
+}
+
+pub async fn by_id(conn: &mut Conn, id: &UserId) -> Result<Option<User>, Error> {
+    conn.query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1")).bind(id).fetch_optional().await
+}
+
+/// By [`SignInName::canonical`].
+pub async fn by_canonical_name(conn: &mut Conn, name: &str) -> Result<Option<User>, Error> {
+    conn.query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.canonical_name = $1")).bind(name).fetch_optional().await
+}
+
+/// Writes name, status, roles and `updated_at`; the version becomes the next one. `false`: the stored version isn't
+/// `expected_version`, or there is no such user.
+///
+/// # Errors
+/// [`Error::Conflict`]: the new sign-in name is taken.
+pub async fn update(tx: &mut Tx, user: &User, expected_version: i64) -> Result<bool, Error> {
+    check_roles(&user.roles)?;
+    let updated = tx
+        .query(
+            "UPDATE users SET sign_in_name = $2, canonical_name = $3, status = $4, roles = $5, updated_at = $6, \
+             version = version + 1 WHERE id = $1 AND version = $7",
+        )
+        .bind(&user.id)
+        .bind(user.sign_in_name.as_str())
+        .bind(user.sign_in_name.canonical())
+        .bind(user.status)
+        .bind(Json(user.roles.clone()))
+        .bind(user.updated_at)
+        .bind(expected_version)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Sets a new password. The caller ends the sessions and the grants that the old one opened.
+pub async fn set_password(tx: &mut Tx, id: &UserId, hash: &SecretString, now: Timestamp) -> Result<bool, Error> {
+    let updated = tx
+        .query(
+            "UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3, version = version + 1 \
+             WHERE id = $1",
+        )
+        .bind(id)
+        .bind(hash.expose_secret())
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Replaces the hash by another one of the same password, unless the password was changed meanwhile.
+pub async fn rehash(tx: &mut Tx, id: &UserId, old_hash: &SecretString, new_hash: &SecretString) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2")
+        .bind(id)
+        .bind(old_hash.expose_secret())
+        .bind(new_hash.expose_secret())
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Deletes a person with everything that is theirs; the audit log stays.
+pub async fn delete(tx: &mut Tx, id: &UserId) -> Result<bool, Error> {
+    Ok(tx.query("DELETE FROM users WHERE id = $1").bind(id).execute().await? == 1)
+}
+
+/// Which people to list. An empty filter lists all.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Part of the sign-in name, in any case.
+    pub name_contains: Option<String>,
+    pub status: Option<UserStatus>,
+    pub role: Option<String>,
+}
+
+/// In the order of canonical names.
+pub async fn list(conn: &mut Conn, filter: &UserFilter, page: &Page) -> Result<Listed<User>, Error> {
+    let users = conn
+        .query(concat!(
+            "SELECT ",
+            user_columns!(),
+            r" FROM users u
+            WHERE ($1 IS NULL OR u.canonical_name > $1)
+                AND ($2 IS NULL OR u.canonical_name LIKE $2 ESCAPE '\')
+                AND ($3 IS NULL OR u.status = $3)
+                AND ($4 IS NULL OR replace(u.roles, $4, '') <> u.roles)
+            ORDER BY u.canonical_name LIMIT $5"
+        ))
+        .bind(page.after.as_deref())
+        // Canonical names have no upper case.
+        .bind(filter.name_contains.as_ref().map(|part| containing(&part.to_lowercase())))
+        .bind(filter.status)
+        .bind(filter.role.as_ref().map(|role| Json(role.clone())))
+        .bind(page.rows())
+        .fetch_all::<User>()
+        .await?;
+    Ok(Listed::cut(users, page, |user| user.sign_in_name.canonical().to_owned()))
+}
+
+/// How many active people have the role.
+pub async fn count_with_role(conn: &mut Conn, role: &str) -> Result<i64, Error> {
+    // Not LIKE: that would take Admin for admin on SQLite.
+    let (count,) = conn
+        .query("SELECT COUNT(*) FROM users WHERE status = $1 AND replace(roles, $2, '') <> roles")
+        .bind(UserStatus::Active)
+        .bind(Json(role.to_owned()))
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(count)
+}
+
+/// A role is found by its JSON text in the list's, so it must not be able to hold another one's.
+fn check_roles(roles: &[String]) -> Result<(), Error> {
+    let sound = |role: &String| !role.is_empty() && !role.chars().any(|c| matches!(c, '"' | '\\') || c.is_control());
+    if roles.iter().all(sound) { Ok(()) } else { Err(Error::other("a role holds a quote, a backslash or a control character")) }
+}

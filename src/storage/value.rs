@@ -4,12 +4,11 @@ use std::ops::Deref;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::encode::IsNull;
-use sqlx::error::BoxDynError;
-use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
+use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
 
 use crate::protocol::client::{Algorithm, ClientStatus};
 use crate::protocol::id::{ClientId, GrantId, KeyId, SessionId, UserId};
+use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -26,36 +25,36 @@ impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r
 /// Stores a type in the column type of another one: `$show` makes the stored value, `$read` parses it.
 macro_rules! stored_as {
     ($type:ty as $stored:ty $(, $generic:ident: $bound:path)?; $show:expr; $read:expr) => {
-        impl<DB: Database $(, $generic: $bound)?> Type<DB> for $type
+        impl<DB: sqlx::Database $(, $generic: $bound)?> sqlx::Type<DB> for $type
         where
-            $stored: Type<DB>,
+            $stored: sqlx::Type<DB>,
         {
             fn type_info() -> DB::TypeInfo {
-                <$stored as Type<DB>>::type_info()
+                <$stored as sqlx::Type<DB>>::type_info()
             }
 
             fn compatible(other: &DB::TypeInfo) -> bool {
-                <$stored as Type<DB>>::compatible(other)
+                <$stored as sqlx::Type<DB>>::compatible(other)
             }
         }
 
-        impl<'q, DB: Database $(, $generic: $bound)?> Encode<'q, DB> for $type
+        impl<'q, DB: sqlx::Database $(, $generic: $bound)?> sqlx::Encode<'q, DB> for $type
         where
-            $stored: Encode<'q, DB>,
+            $stored: sqlx::Encode<'q, DB>,
         {
-            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
-                let show: fn(&Self) -> Result<$stored, BoxDynError> = $show;
+            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+                let show: fn(&Self) -> Result<$stored, sqlx::error::BoxDynError> = $show;
                 show(self)?.encode(buffer)
             }
         }
 
-        impl<'r, DB: Database $(, $generic: $bound)?> Decode<'r, DB> for $type
+        impl<'r, DB: sqlx::Database $(, $generic: $bound)?> sqlx::Decode<'r, DB> for $type
         where
-            $stored: Decode<'r, DB>,
+            $stored: sqlx::Decode<'r, DB>,
         {
-            fn decode(value: DB::ValueRef<'r>) -> Result<Self, BoxDynError> {
-                let read: fn($stored) -> Result<Self, BoxDynError> = $read;
-                read(<$stored as Decode<'r, DB>>::decode(value)?)
+            fn decode(value: DB::ValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                let read: fn($stored) -> Result<Self, sqlx::error::BoxDynError> = $read;
+                read(<$stored as sqlx::Decode<'r, DB>>::decode(value)?)
             }
         }
     };
@@ -84,10 +83,13 @@ macro_rules! identifiers {
 identifiers!(ClientId, GrantId, KeyId, SessionId, UserId);
 stored_as!(Timestamp as i64; |time| Ok(time.as_micros()); |micros| Ok(Timestamp::from_micros(micros)));
 stored_as!(Scope as String; |scope| Ok(scope.to_string()); |text| Ok(Scope::parse(&text)?));
+stored_as!(CodeChallenge as String;
+    |challenge| Ok(challenge.as_str().to_owned());
+    |text| CodeChallenge::try_from(text).map_err(|_| "not a code challenge".into()));
 words!(ClientStatus { Active = "active", Disabled = "disabled", });
 words!(Algorithm { RS256 = "RS256", PS256 = "PS256", ES256 = "ES256", EdDSA = "EdDSA", });
 
-/// Text of a fixed set of words inside a filter: `None` binds NULL.
+/// A value that is stored as JSON, in a TEXT column.
 #[derive(Clone, Debug)]
 pub struct Json<T>(pub T);
 
