@@ -41,15 +41,9 @@ async fn serve_samples() -> String {
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let mut router = Router::new().route(statics::ROUTE, get(statics::serve)).route("/favicon.ico", get(statics::favicon));
     for (name, html) in samples::all() {
-        let policy = match name.as_str() {
-            "error" => Csp::Error.to_header(),
-            _ => {
-                let page = Csp::Page { nonce: None }.to_header();
-                let with_nonce =
-                    page.to_str().unwrap().replace("script-src 'none'", &format!("script-src 'nonce-{}'", samples::NONCE));
-                with_nonce.parse().unwrap()
-            }
-        };
+        let page = Csp::Page { nonce: None }.to_header();
+        let with_nonce = page.to_str().unwrap().replace("script-src 'none'", &format!("script-src 'nonce-{}'", samples::NONCE));
+        let policy = if name == "error" { Csp::Error.to_header() } else { with_nonce.parse().unwrap() };
         router = router.route(&format!("/{name}"), get(async move || ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html))));
     }
     tokio::spawn(async move { axum::serve(listener, router).await });
