@@ -3,8 +3,6 @@
 //! Phase one, [`client_id`] and [`redirect_uri`]: until both are settled an error is a page, for the redirection URI may be
 //! an attacker's. Phase two, [`AuthorizationRequest::parse`]: an error goes to the client, to [`response_target`].
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::claims_request::ClaimsRequest;
@@ -19,18 +17,17 @@ use super::response_mode::{ResponseMode, ResponseTarget};
 use super::scope::{self, Scope};
 use super::time::Seconds;
 
+mod values;
+
+pub use values::{Display, IdTokenHint};
+use values::{acr_values, bounded, is_showable, max_age, ui_locales};
+
 /// The most bytes of `state`. More is refused; it is never cut short.
 pub const MAX_STATE: usize = 4096;
 /// The most bytes of `nonce`. The conformance suite sends 384; it goes into every ID token.
 pub const MAX_NONCE: usize = 2048;
 /// The most bytes of `id_token_hint`.
 pub const MAX_ID_TOKEN_HINT: usize = 8192;
-/// The most bytes of `acr_values`.
-const MAX_ACR_VALUES: usize = 1024;
-/// The longest `login_hint` worth showing: no longer name can be signed in with. A longer one is ignored.
-const MAX_LOGIN_HINT: usize = 254;
-/// The most languages of `ui_locales` that are looked at.
-const MAX_UI_LOCALES: usize = 16;
 
 const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequest, reason, description)
@@ -71,10 +68,8 @@ const STATE_INVALID: OAuthError = invalid("state_invalid", "state is longer than
 const NONCE_INVALID: OAuthError = invalid("nonce_invalid", "nonce is longer than 2048 bytes");
 const PROMPT_INVALID: OAuthError =
     invalid("prompt_invalid", "prompt must be none alone or any of login, consent and select_account");
-const MAX_AGE_INVALID: OAuthError = invalid("max_age_invalid", "max_age must be a number of seconds");
 const CLAIMS_INVALID: OAuthError = invalid("claims_invalid", "claims is not a valid claims request");
 const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_token_hint is too long");
-const ACR_VALUES_INVALID: OAuthError = invalid("acr_values_too_long", "acr_values is too long");
 
 /// What the server knows beside the client.
 #[derive(Clone, Debug)]
@@ -126,43 +121,6 @@ pub struct AuthorizationRequest {
     /// The person of the verified hint, who alone may be answered about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token_hint_sub: Option<UserId>,
-}
-
-/// An ID token that the client says it got from here; not verified.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IdTokenHint(String);
-
-impl IdTokenHint {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for IdTokenHint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("IdTokenHint([redacted])")
-    }
-}
-
-/// `display`: the kind of page the client would like. An unknown value means `page`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Display {
-    #[default]
-    Page,
-    Popup,
-    Touch,
-    Wap,
-}
-
-impl Display {
-    /// `display_values_supported`.
-    pub const VALUES: [(&str, Self); 4] =
-        [("page", Self::Page), ("popup", Self::Popup), ("touch", Self::Touch), ("wap", Self::Wap)];
-
-    fn parse(text: &str) -> Self {
-        Self::VALUES.into_iter().find(|(word, _)| *word == text).map_or(Self::Page, |(_, display)| display)
-    }
 }
 
 /// Who asks. An error is a page.
@@ -235,7 +193,7 @@ impl AuthorizationRequest {
                 Some(json) => ClaimsRequest::parse(json).map_err(|_| CLAIMS_INVALID)?,
                 None => ClaimsRequest::default(),
             },
-            id_token_hint: bounded(params.get("id_token_hint"), MAX_ID_TOKEN_HINT, ID_TOKEN_HINT_INVALID)?.map(IdTokenHint),
+            id_token_hint: bounded(params.get("id_token_hint"), MAX_ID_TOKEN_HINT, ID_TOKEN_HINT_INVALID)?.map(IdTokenHint::new),
             id_token_hint_sub: None,
             acr_values: acr_values(params.get("acr_values"))?,
             display: params.get("display").map_or(Display::Page, Display::parse),
@@ -302,38 +260,6 @@ fn requested_scope(text: Option<&str>, client: &Client, policy: &ServerPolicy) -
 /// Can the state be returned byte for byte? A form's submission rewrites line ends (HTML Standard, "constructing the entry list").
 fn is_returnable(state: &str, mode: ResponseMode) -> bool {
     state.len() <= MAX_STATE && !(mode == ResponseMode::FormPost && state.contains(['\r', '\n']))
-}
-
-fn bounded(value: Option<&str>, limit: usize, error: OAuthError) -> Result<Option<String>, OAuthError> {
-    match value {
-        Some(value) if value.len() > limit => Err(error),
-        value => Ok(value.map(str::to_owned)),
-    }
-}
-
-/// Digits alone: neither sign nor exponent, nor more than a 63-bit number.
-fn max_age(text: Option<&str>) -> Result<Option<Seconds>, OAuthError> {
-    let Some(text) = text else { return Ok(None) };
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(MAX_AGE_INVALID);
-    }
-    text.parse().map(|seconds| Some(Seconds(seconds))).map_err(|_| MAX_AGE_INVALID)
-}
-
-fn acr_values(text: Option<&str>) -> Result<Vec<String>, OAuthError> {
-    let text = bounded(text, MAX_ACR_VALUES, ACR_VALUES_INVALID)?.unwrap_or_default();
-    Ok(text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect())
-}
-
-/// Tags that could not be a language's are left out: an unknown one is no error (OpenID Connect Core §3.1.2.1).
-fn ui_locales(text: &str) -> Vec<String> {
-    let shaped =
-        |tag: &&str| (1..=35).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    text.split(' ').filter(shaped).take(MAX_UI_LOCALES).map(str::to_owned).collect()
-}
-
-fn is_showable(hint: &str) -> bool {
-    hint.len() <= MAX_LOGIN_HINT && !hint.chars().any(char::is_control)
 }
 
 #[cfg(test)]

@@ -1,1 +1,191 @@
+use super::*;
+use crate::protocol::authorization_request::ServerPolicy;
+use crate::protocol::client::testing::client;
 
+fn policy() -> RegistrationPolicy {
+    let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap()).known_scope;
+    RegistrationPolicy { known_scope, algorithms: vec![Algorithm::RS256, Algorithm::ES256] }
+}
+
+/// `field code` of every problem.
+fn problems(change: impl FnOnce(&mut ClientMetadata)) -> Vec<String> {
+    let problems = validate(&client(change).metadata, &policy()).err().unwrap_or_default();
+    problems.iter().map(|problem| format!("{} {}", problem.field, problem.code)).collect()
+}
+
+fn with_redirect_uri(uri: &str) -> Vec<String> {
+    problems(|metadata| metadata.redirect_uris = vec![uri.to_owned()])
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn an_ordinary_client_is_fine() {
+    assert_eq!(problems(|_| {}), NONE);
+    assert_eq!(
+        problems(|metadata| {
+            metadata.scope = Scope::parse("openid orders:read users:read").unwrap();
+            metadata.audiences = vec!["https://api.ex/".to_owned(), "orders".to_owned()];
+            metadata.allowed_origins = vec!["https://app.ex".to_owned(), "http://localhost:3000".to_owned()];
+            metadata.logo_uri = Some("https://app.ex/logo.png".to_owned());
+            metadata.access_token_lifetime = Some(300);
+            metadata.default_max_age = Some(0);
+        }),
+        NONE
+    );
+}
+
+#[test]
+fn a_service_client_needs_no_redirect_uri() {
+    assert_eq!(
+        problems(|metadata| {
+            metadata.grant_types = vec![GrantType::ClientCredentials];
+            metadata.redirect_uris.clear();
+        }),
+        NONE
+    );
+    assert_eq!(problems(|metadata| metadata.redirect_uris.clear()), ["redirect_uris required"]);
+}
+
+#[test]
+fn a_dangerous_redirect_uri_is_refused() {
+    for (uri, code) in [
+        ("https://app.ex/cb#f", "fragment"),
+        ("JavaScript:alert(1)", "scheme"),
+        ("javascript:alert%281%29", "scheme"),
+        ("data:text/html,x", "scheme"),
+        ("vbscript:x", "scheme"),
+        ("file:///etc/passwd", "scheme"),
+        ("blob:https://app.ex/1", "scheme"),
+        ("https://*.app.ex/cb", "authority"),
+        ("https://app.ex/*", "wildcard"),
+        ("http://app.ex/cb", "insecure"),
+        ("https://user:password@app.ex/cb", "userinfo"),
+        ("https://10.0.0.5/cb", "private_address"),
+        ("https://192.168.0.1:8443/cb", "private_address"),
+        ("http://169.254.169.254/", "insecure"),
+        ("https://[fd00::1]/cb", "private_address"),
+        ("com.example.app:/cb", "private_use_scheme"),
+        ("", "length"),
+        ("/cb", "scheme"),
+        ("https://app.ex/a/../cb", "not_canonical"),
+    ] {
+        assert_eq!(with_redirect_uri(uri), [format!("redirect_uris[0] {code}")], "{uri}");
+        let after_logout = problems(|metadata| metadata.post_logout_redirect_uris = vec![uri.to_owned()]);
+        assert_eq!(after_logout, [format!("post_logout_redirect_uris[0] {code}")], "{uri}");
+    }
+}
+
+#[test]
+fn loopback_and_private_use_schemes_are_fine_where_they_belong() {
+    for uri in ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]/cb"] {
+        assert_eq!(with_redirect_uri(uri), NONE, "{uri}");
+    }
+    let native = problems(|metadata| {
+        metadata.application_type = ApplicationType::Native;
+        metadata.token_endpoint_auth_method = ClientAuthMethod::None;
+        metadata.redirect_uris = vec!["com.example.app:/cb".to_owned(), "http://127.0.0.1/cb".to_owned()];
+    });
+    assert_eq!(native, NONE);
+}
+
+#[test]
+fn a_public_client_has_no_client_credentials() {
+    let public = problems(|metadata| {
+        metadata.token_endpoint_auth_method = ClientAuthMethod::None;
+        metadata.grant_types.push(GrantType::ClientCredentials);
+    });
+    assert_eq!(public, ["grant_types public_client"]);
+}
+
+#[test]
+fn grant_types_fit_together() {
+    assert_eq!(problems(|metadata| metadata.grant_types.clear()), ["grant_types required"]);
+    assert_eq!(problems(|metadata| metadata.grant_types = vec![GrantType::RefreshToken]), ["grant_types refresh_without_code"]);
+    assert_eq!(problems(|metadata| metadata.grant_types = vec![GrantType::AuthorizationCode; 2]), ["grant_types duplicate"]);
+}
+
+#[test]
+fn a_name_cannot_hide_or_reorder_text() {
+    for (name, code) in [
+        ("", "length"),
+        (" ", "length"),
+        (" App", "length"),
+        (&*"a".repeat(101), "length"),
+        ("A\nB", "character"),
+        ("A\0B", "character"),
+        ("Bank\u{202e}", "character"),
+        ("Ba\u{200b}nk", "character"),
+    ] {
+        assert_eq!(problems(|metadata| name.clone_into(&mut metadata.client_name)), [format!("client_name {code}")], "{name:?}");
+    }
+    assert_eq!(problems(|metadata| "Café 東京 🚪".clone_into(&mut metadata.client_name)), NONE);
+}
+
+#[test]
+fn what_the_server_does_not_know_is_refused() {
+    assert_eq!(problems(|metadata| metadata.scope = Scope::parse("openid nobody:knows").unwrap()), ["scope unknown"]);
+    assert_eq!(
+        problems(|metadata| metadata.id_token_signed_response_alg = Algorithm::EdDSA),
+        ["id_token_signed_response_alg unsupported"]
+    );
+}
+
+#[test]
+fn an_origin_is_written_as_browsers_write_it() {
+    for (origin, code) in [
+        ("https://app.ex/", "origin"),
+        ("https://app.ex:443", "origin"),
+        ("https://APP.ex", "origin"),
+        ("https://app.ex/path", "origin"),
+        ("https://*.app.ex", "origin"),
+        ("null", "origin"),
+        ("*", "origin"),
+        ("", "origin"),
+        ("com.example.app:", "origin"),
+        ("file:///", "origin"),
+        ("http://app.ex", "insecure"),
+    ] {
+        let found = problems(|metadata| metadata.allowed_origins = vec![origin.to_owned()]);
+        assert_eq!(found, [format!("allowed_origins[0] {code}")], "{origin}");
+    }
+}
+
+#[test]
+fn times_are_in_range() {
+    for seconds in [0, -1, 86_401, i64::MAX] {
+        let found = problems(|metadata| metadata.access_token_lifetime = Some(seconds));
+        assert_eq!(found, ["access_token_lifetime range"], "{seconds}");
+    }
+    assert_eq!(problems(|metadata| metadata.default_max_age = Some(-1)), ["default_max_age range"]);
+}
+
+#[test]
+fn pages_about_the_client_are_https() {
+    for bad in ["javascript:alert(1)", "http://app.ex/", "data:image/svg+xml,x", "app.ex", "https://u@app.ex/"] {
+        assert_eq!(problems(|metadata| metadata.logo_uri = Some(bad.to_owned())), ["logo_uri url"], "{bad}");
+        assert_eq!(problems(|metadata| metadata.client_uri = Some(bad.to_owned())), ["client_uri url"], "{bad}");
+    }
+}
+
+#[test]
+fn lists_are_bounded_and_hold_nothing_twice() {
+    let many = |count: usize| (0..count).map(|n| format!("https://app.ex/{n}")).collect::<Vec<_>>();
+    assert_eq!(problems(|metadata| metadata.redirect_uris = many(50)), NONE);
+    assert_eq!(problems(|metadata| metadata.redirect_uris = many(1000)), ["redirect_uris too_many"]);
+    assert_eq!(
+        problems(|metadata| metadata.redirect_uris = vec!["https://app.ex/cb".to_owned(); 2]),
+        ["redirect_uris duplicate"]
+    );
+    assert_eq!(problems(|metadata| metadata.audiences = vec!["a b".to_owned(), String::new()]).len(), 2);
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let found = problems(|metadata| {
+        metadata.client_name.clear();
+        metadata.redirect_uris = vec!["https://app.ex/cb".to_owned(), "http://app.ex/".to_owned()];
+        metadata.default_max_age = Some(-1);
+    });
+    assert_eq!(found, ["client_name length", "redirect_uris[1] insecure", "default_max_age range"]);
+}
