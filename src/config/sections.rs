@@ -23,9 +23,9 @@ section! {
         /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
         trusted_proxies: Vec<IpNet> = Vec::new();
         /// Seconds a client may take to send the request's head.
-        header_timeout: u64 = 10;
+        header_timeout: u64 = 8;
         /// Seconds a client may take to send the request's body.
-        body_timeout: u64 = 15;
+        body_timeout: u64 = 12;
         /// Seconds that requests under way are given to finish at shutdown.
         shutdown_timeout: u64 = 20;
         /// Connections served at once; more wait in the listen queue.

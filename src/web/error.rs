@@ -92,6 +92,14 @@ impl Problem {
         self
     }
 
+    /// The body of a JSON answer (RFC 6749 §5.2).
+    pub(super) fn to_json(&self) -> String {
+        if self.code.is_empty() {
+            return "{}".to_owned();
+        }
+        serde_json::json!({ "error": self.code, "error_description": self.description }).to_string()
+    }
+
     fn put_headers(&self, response: &mut Response) {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -144,11 +152,7 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let body = if self.0.code.is_empty() {
-            "{}".to_owned()
-        } else {
-            serde_json::json!({ "error": self.0.code, "error_description": self.0.description }).to_string()
-        };
+        let body = self.0.to_json();
         let fields = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

@@ -70,6 +70,11 @@ impl Shell {
         self.shared.left_behind.load(Ordering::Acquire)
     }
 
+    /// Answers carry `Strict-Transport-Security`.
+    pub(super) fn has_hsts(&self) -> bool {
+        self.shared.hsts
+    }
+
     /// How many handlers have panicked.
     pub fn panics(&self) -> usize {
         self.shared.panics.load(Ordering::Relaxed)
@@ -98,18 +103,34 @@ impl Shell {
 fn refuse(request: &Request<Body>) -> Option<Problem> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_URI {
-        return Some(Problem::request(StatusCode::URI_TOO_LONG, "uri_too_long", "The request target is too long"));
+        return Some(uri_too_long());
     }
     let size: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size > MAX_HEADERS {
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Some(Problem::request(status, "headers_too_large", "The request header fields are too large"));
+        return Some(headers_too_large());
     }
     // RFC 9112 §3.2. What it says is used for nothing: links and issuer come from the configuration.
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let one_host = hosts.next().is_some() && hosts.next().is_none();
     (request.version() == Version::HTTP_11 && !one_host)
         .then(|| Problem::request(StatusCode::BAD_REQUEST, "host_missing", "The request needs one Host field"))
+}
+
+pub(super) const fn uri_too_long() -> Problem {
+    Problem::request(StatusCode::URI_TOO_LONG, "uri_too_long", "The request target is too long")
+}
+
+pub(super) const fn headers_too_large() -> Problem {
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    Problem::request(status, "headers_too_large", "The request header fields are too large")
+}
+
+/// What no answer may leave without.
+pub(super) fn complete(fields: &mut HeaderMap, trace_id: TraceId, hsts: bool) {
+    headers::fill_in(fields, hsts);
+    if let Ok(trace_id) = HeaderValue::from_str(trace_id.as_str()) {
+        fields.insert(REQUEST_ID, trace_id);
+    }
 }
 
 impl Service<Request<Body>> for Shell {
@@ -203,10 +224,7 @@ impl Handling {
             fields.insert(header::CONTENT_SECURITY_POLICY, Csp::Error.to_header());
             *response.body_mut() = Body::from(html);
         }
-        headers::fill_in(response.headers_mut(), self.shared.hsts);
-        if let Ok(trace_id) = HeaderValue::from_str(self.trace_id.as_str()) {
-            response.headers_mut().insert(REQUEST_ID, trace_id);
-        }
+        complete(response.headers_mut(), self.trace_id, self.shared.hsts);
         response
     }
 }

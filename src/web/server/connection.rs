@@ -1,0 +1,153 @@
+//! One connection, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::io::Io;
+use super::progress::{Phase, Progress, Stopwatch};
+use super::{Limits, Shutdown, Stage};
+use crate::web::body::TimedBody;
+use crate::web::context::Peer;
+use crate::web::shell::{Handling, Shell};
+
+/// What the accept loop hands to each connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) shell: Shell,
+    pub(super) limits: Arc<Limits>,
+    pub(super) shutdown: Shutdown,
+    pub(super) peer: SocketAddr,
+    /// One of the places for connections.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Serves requests until the peer leaves, time is up, or the server stops.
+    pub(super) async fn serve(self, socket: impl AsyncRead + AsyncWrite + Unpin) {
+        let progress = Arc::new(Progress::default());
+        let io = Io::new(socket, Arc::clone(&progress), self.shell.has_hsts());
+        let service = PerConnection {
+            shell: self.shell,
+            peer: Peer(self.peer),
+            progress: Arc::clone(&progress),
+            limits: Arc::clone(&self.limits),
+        };
+        let mut builder = http1::Builder::new();
+        // A peer that has said all it wants to say may still listen. And the Stopwatch takes the place of hyper's timer.
+        builder.half_close(true).header_read_timeout(None).max_buf_size(self.limits.max_head);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+
+        let mut stopwatch = Stopwatch::start(&self.limits);
+        let is_crowded = || self.place.semaphore().available_permits() < self.limits.max_connections / 4;
+        let mut served = pin!(poll_fn(|context| {
+            // A peer that breaks the connection or the protocol is no news.
+            if connection.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            stopwatch.poll(&progress, &self.limits, is_crowded, context)
+        }));
+        tokio::select! {
+            biased;
+            () = &mut served => return,
+            () = self.shutdown.reached(Stage::Draining) => progress.drain(),
+        }
+        tokio::select! {
+            biased;
+            () = &mut served => {}
+            () = self.shutdown.reached(Stage::Quit) => {}
+        }
+    }
+}
+
+/// The service that hyper calls for each request of a connection.
+#[derive(Debug)]
+struct PerConnection {
+    shell: Shell,
+    peer: Peer,
+    progress: Arc<Progress>,
+    limits: Arc<Limits>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for PerConnection {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.progress.enter(Phase::Busy);
+        let mut request = request.map(|body| {
+            if body.is_end_stream() { Body::empty() } else { Body::new(TimedBody::new(body, self.limits.body_timeout)) }
+        });
+        request.extensions_mut().insert(self.peer);
+        Answering { handling: self.shell.handle(request), progress: Arc::clone(&self.progress) }
+    }
+}
+
+/// A request on its way to its answer.
+#[derive(Debug)]
+struct Answering {
+    handling: Handling,
+    progress: Arc<Progress>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.handling).poll(context).map_ok(|mut response| {
+            // Refused before the body was read: what follows on this connection is that body.
+            let unread = matches!(
+                response.status(),
+                StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            );
+            if unread || self.progress.is_draining() {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            response.map(|body| Answer { body, progress: Arc::clone(&self.progress) })
+        })
+    }
+}
+
+/// The body of an answer. Once it is gone, the connection waits for the next request.
+#[derive(Debug)]
+struct Answer {
+    body: Body,
+    progress: Arc<Progress>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.progress.enter(Phase::Idle);
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
