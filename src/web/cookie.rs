@@ -4,6 +4,8 @@
 //! that no sibling domain can plant one. Browsers refuse that prefix over plain http, which only a loopback issuer may use;
 //! there the cookies have other names.
 
+use std::fmt::Write;
+
 use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::protocol::time::Seconds;
@@ -61,7 +63,7 @@ impl Cookies {
             text.push_str("; Secure");
         }
         if let Some(Seconds(seconds)) = max_age {
-            text.push_str(&format!("; Max-Age={seconds}"));
+            _ = write!(text, "; Max-Age={seconds}");
         }
         let mut header = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
         header.set_sensitive(true);

@@ -4,7 +4,7 @@
 //! (RFC 6749 §5.2), [`PageError`] answers a person with a page, [`negotiated`] asks the `Accept` field. The public text is
 //! static; a cause is logged where it happened, under the request's trace id, and never sent.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -15,6 +15,7 @@ use http::{Request, StatusCode};
 use super::context::TraceId;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::scope::Scope;
+use crate::storage;
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -110,6 +111,12 @@ impl Problem {
     }
 }
 
+impl From<storage::error::Error> for Problem {
+    fn from(error: storage::error::Error) -> Self {
+        if matches!(error, storage::error::Error::Unavailable(_)) { Self::unavailable(error) } else { Self::internal(error) }
+    }
+}
+
 impl From<OAuthError> for Problem {
     fn from(error: OAuthError) -> Self {
         let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
@@ -140,10 +147,10 @@ impl Error {
         let mut challenge = "Bearer realm=\"ostiary\"".to_owned();
         if let Some(error) = error {
             problem = error.into();
-            challenge.push_str(&format!(", error=\"{}\", error_description=\"{}\"", problem.code, problem.description));
+            _ = write!(challenge, ", error=\"{}\", error_description=\"{}\"", problem.code, problem.description);
         }
         if let Some(scope) = scope {
-            challenge.push_str(&format!(", scope=\"{scope}\""));
+            _ = write!(challenge, ", scope=\"{scope}\"");
         }
         problem.challenge = HeaderValue::try_from(challenge).ok();
         Self(problem)

@@ -5,5 +5,6 @@
 mod architecture;
 mod browser;
 mod cli;
+mod http;
 mod pages;
 mod program;

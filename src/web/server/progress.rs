@@ -90,11 +90,10 @@ impl Progress {
             return Some(limits.write_timeout);
         }
         match self.phase() {
-            Phase::New => Some(limits.header_timeout),
             Phase::Idle if self.is_draining() => Some(limits.drain_idle),
             Phase::Idle if crowded => Some(limits.idle_timeout.min(limits.drain_idle)),
             Phase::Idle => Some(limits.idle_timeout),
-            Phase::Head => Some(limits.header_timeout),
+            Phase::New | Phase::Head => Some(limits.header_timeout),
             Phase::Busy => None,
         }
     }

@@ -1,0 +1,135 @@
+//! Connections that carry more than one request, or less.
+
+use std::time::Duration;
+
+use ostiary::config::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::fixture::{Gate, Server, quick};
+
+#[tokio::test]
+async fn a_connection_serves_request_after_request() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let answer = client.get("/json").await;
+        assert_eq!((answer.status, answer.field("connection")), (200, None));
+        assert!(ids.insert(answer.field("x-request-id").unwrap().to_owned()), "every request has an id of its own");
+    }
+}
+
+#[tokio::test]
+async fn requests_sent_at_once_are_answered_in_order() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    let body = |number: usize| format!("a={number}");
+    let requests: String = (0..50)
+        .map(|number| {
+            let body = body(number);
+            let fields = "content-type: application/x-www-form-urlencoded";
+            format!("POST /token HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n{fields}\r\n\r\n{body}", body.len())
+        })
+        .collect();
+    client.write(requests).await;
+    for number in 0..50 {
+        assert_eq!(client.answer().await.body, number.to_string());
+    }
+}
+
+#[tokio::test]
+async fn what_follows_a_refused_head_is_not_served() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.write("GET /json HTTP/1.1\r\nhost: a\r\n\r\nGARBAGE\r\n\r\nGET /json HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    assert_eq!(client.answer().await.status, 400);
+    assert!(client.read_answer().await.is_none());
+}
+
+#[tokio::test]
+async fn a_client_that_has_said_all_it_has_to_say_still_gets_its_answer() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.write("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.0.shutdown().await.unwrap();
+    Gate::wait_until(&server.gate.reached, 1).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.gate.open.notify_waiters();
+    assert_eq!(client.answer().await.body, "passed");
+}
+
+#[tokio::test]
+async fn http_1_0_is_answered_and_closed() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.write("GET /json HTTP/1.0\r\n\r\n").await;
+    assert_eq!(client.answer().await.status, 200);
+    assert!(client.closed_after().await < Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_cancels_nothing() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    client.write("POST /gate HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n").await;
+    Gate::wait_until(&server.gate.reached, 1).await;
+    // A reset, which the server notices at once.
+    #[expect(deprecated, reason = "the way to send a reset")]
+    client.0.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.gate.open.notify_waiters();
+    Gate::wait_until(&server.gate.passed, 1).await;
+    assert_eq!(server.shell.left_behind(), 0);
+}
+
+#[tokio::test]
+async fn work_that_is_dropped_half_way_goes_on_by_itself() {
+    let server = Server::start().await;
+    let request = http::Request::post("/gate").header("host", "a").body(axum::body::Body::empty()).unwrap();
+    let mut handling = Box::pin(server.shell.handle(request));
+    assert!(tokio::time::timeout(Duration::from_millis(50), handling.as_mut()).await.is_err());
+    drop(handling);
+    assert_eq!(server.shell.left_behind(), 1);
+    Gate::wait_until(&server.gate.reached, 1).await;
+    server.gate.open.notify_waiters();
+    Gate::wait_until(&server.gate.passed, 1).await;
+    while server.shell.left_behind() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_limit_connections_wait_for_a_place() {
+    let mut limits = quick();
+    limits.max_connections = 2;
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let (mut one, mut two) = (server.connect().await, server.connect().await);
+    for client in [&mut one, &mut two] {
+        client.write("GET /gate HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    }
+    Gate::wait_until(&server.gate.reached, 2).await;
+    let mut three = server.connect().await;
+    three.write("GET /json HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let early = tokio::time::timeout(Duration::from_millis(200), three.0.read_u8()).await;
+    assert!(early.is_err(), "a third is served although there are two places");
+    server.gate.open.notify_waiters();
+    assert_eq!(three.answer().await.status, 200);
+    assert_eq!(one.answer().await.body, "passed");
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_when_places_run_out() {
+    let mut limits = quick();
+    limits.max_connections = 4;
+    limits.idle_timeout = Duration::from_secs(60);
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let mut idlers = Vec::new();
+    for _ in 0..4 {
+        let mut client = server.connect().await;
+        assert_eq!(client.get("/json").await.status, 200);
+        idlers.push(client);
+    }
+    server.is_well().await;
+}
