@@ -24,14 +24,14 @@ async fn requests_sent_at_once_are_answered_in_order() {
     let server = Server::start().await;
     let mut client = server.connect().await;
     let body = |number: usize| format!("a={number}");
-    let requests: String = (0..50)
+    let requests: Vec<String> = (0..50)
         .map(|number| {
             let body = body(number);
             let fields = "content-type: application/x-www-form-urlencoded";
             format!("POST /token HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n{fields}\r\n\r\n{body}", body.len())
         })
         .collect();
-    client.write(requests).await;
+    client.write(requests.concat()).await;
     for number in 0..50 {
         assert_eq!(client.answer().await.body, number.to_string());
     }
@@ -123,7 +123,7 @@ async fn beyond_the_limit_connections_wait_for_a_place() {
 async fn idle_connections_make_room_when_places_run_out() {
     let mut limits = quick();
     limits.max_connections = 4;
-    limits.idle_timeout = Duration::from_secs(60);
+    limits.idle_timeout = Duration::from_mins(1);
     let server = Server::with(limits, &ServerConfig::default()).await;
     let mut idlers = Vec::new();
     for _ in 0..4 {

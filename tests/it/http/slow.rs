@@ -18,11 +18,12 @@ async fn drip(client: &mut Client, text: &[u8]) -> Duration {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
+    let mut first = [0];
     let ended = tokio::time::timeout(Duration::from_secs(10), async {
         tokio::select! {
             () = dripping => {}
             // An answer, the end, or a reset.
-            _ = reader.peek(&mut [0]) => {}
+            _ = reader.peek(&mut first) => {}
         }
     });
     ended.await.expect("the server does something about it");
