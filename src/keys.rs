@@ -6,6 +6,7 @@
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
 //! ring     which key signs, which keys verify, the published JWKS
+//! store    the ring's keys in the database: read, made, rotated, forgotten
 //! rotation when each of that is due (pure)
 //! ```
 
@@ -15,3 +16,4 @@ pub mod ring;
 pub mod rotation;
 pub mod seal;
 pub mod signer;
+pub mod store;

@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::random;
+use crate::storage::db::Db;
+use crate::storage::instance;
+use crate::{random, storage};
 
 /// The environment variable that goes before the file.
 pub const VARIABLE: &str = "OSTIARY_MASTER_KEY";
@@ -39,6 +42,13 @@ pub enum MasterKeyError {
     Exposed(PathBuf),
     #[error("the master key file {} can't be read: {source}; check its owner and permissions", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error(
+        "the master key is not the one that the database was made with: use that one (the file named by \
+         keys.master_key_file, or the environment variable OSTIARY_MASTER_KEY)"
+    )]
+    Wrong,
+    #[error(transparent)]
+    Storage(#[from] storage::error::Error),
     #[error("the master key file {} can't be created: {source}; check that its folder exists and may be written to", path.display())]
     Uncreatable { path: PathBuf, source: io::Error },
 }
@@ -63,6 +73,18 @@ impl MasterKey {
             }
             result => result,
         }
+    }
+
+    /// Whether this is the key that the database was made with. The first key that comes is: the table `instance` remembers a value
+    /// derived from it, which tells nothing about any other.
+    pub async fn verify_or_store(&self, db: &Db) -> Result<(), MasterKeyError> {
+        const NAME: &str = "master_key_check";
+        let check = self.derive("check");
+        let stored = match instance::load(&mut db.read().await?, NAME).await? {
+            Some(stored) => stored,
+            None => db.write(async |tx| instance::insert_if_absent(tx, NAME, check.as_slice()).await).await?,
+        };
+        if bool::from(stored.as_slice().ct_eq(check.as_slice())) { Ok(()) } else { Err(MasterKeyError::Wrong) }
     }
 
     /// A key for a throw-away installation.

@@ -14,26 +14,17 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::signer::{Signer, SignerError};
+use super::store::Custody;
 use crate::protocol::access_token::{AccessTokenClaims, Unacceptable};
 use crate::protocol::client::Algorithm;
 use crate::protocol::id_token::IdTokenClaims;
 use crate::protocol::jwk::{JwkSet, PublicJwk};
 use crate::protocol::jwt::{Compact, Header, Malformed, TokenType, encode};
 use crate::protocol::time::{Seconds, Timestamp};
+pub use crate::storage::signing_keys::KeyState;
 
 /// How long others may keep the JWKS: `Cache-Control: public, max-age=…`. A new key is published at least twice as long before it signs.
 pub const JWKS_MAX_AGE: Seconds = Seconds::minutes(5);
-
-/// Where a key is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum KeyState {
-    /// Signs. One for each algorithm.
-    Signing,
-    /// Known to those who verify, and not used yet.
-    Published,
-    /// Signs no more; what it signed still counts.
-    Retired,
-}
 
 /// Why nothing was signed.
 #[derive(Debug, thiserror::Error)]
@@ -81,28 +72,30 @@ pub struct Jwks {
 
 /// The keys of this server.
 #[derive(Debug)]
-pub struct KeyRing(ArcSwap<Snapshot>);
-
-impl Default for KeyRing {
-    fn default() -> Self {
-        Self::new(Vec::new())
-    }
+pub struct KeyRing {
+    snapshot: ArcSwap<Snapshot>,
+    pub(super) custody: Custody,
 }
 
 impl KeyRing {
-    /// A ring of these keys, each with its state; more than one that signs for an algorithm does not happen (the database sees to it).
-    pub fn new(keys: Vec<(KeyState, Signer)>) -> Self {
-        Self(ArcSwap::from_pointee(Snapshot::new(keys)))
+    /// A ring without keys; [`KeyRing::open`] makes one with those of the database.
+    pub fn empty(custody: Custody) -> Self {
+        Self { snapshot: ArcSwap::from_pointee(Snapshot::new(Vec::new())), custody }
     }
 
-    /// Puts other keys in the place of all.
-    pub fn replace(&self, keys: Vec<(KeyState, Signer)>) {
-        self.0.store(Arc::new(Snapshot::new(keys)));
+    /// Puts these keys in the place of all. No two sign for one algorithm: the database sees to it.
+    pub(super) fn replace(&self, keys: Vec<(KeyState, Arc<Key>)>) {
+        self.snapshot.store(Arc::new(Snapshot::new(keys)));
+    }
+
+    /// The key of this id, if it has been read already.
+    pub(super) fn key(&self, kid: &str) -> Option<Arc<Key>> {
+        self.snapshot.load().by_kid.get(kid).cloned()
     }
 
     /// Signs `claims` with the algorithm's current key: a JWT in compact serialization (RFC 7515 §7.1).
     pub fn sign(&self, algorithm: Algorithm, kind: TokenType, claims: &impl Serialize) -> Result<String, SignError> {
-        let ring = self.0.load();
+        let ring = self.snapshot.load();
         let key = ring.signing[algorithm as usize].as_ref().ok_or(SignError::NoKey(algorithm))?;
         let payload = serde_json::to_vec(claims)?;
         let header = &key.headers[kind as usize];
@@ -125,7 +118,7 @@ impl KeyRing {
     pub fn verify<T: DeserializeOwned>(&self, token: &str, kind: TokenType) -> Result<T, Untrusted> {
         let token = Compact::split(token)?;
         let header = token.header()?;
-        let ring = self.0.load();
+        let ring = self.snapshot.load();
         let key = header.kid.as_deref().and_then(|kid| ring.by_kid.get(kid)).ok_or(Untrusted::UnknownKey)?;
         if header.alg != key.signer.algorithm().as_str() {
             return Err(Untrusted::Algorithm);
@@ -163,18 +156,18 @@ impl KeyRing {
 
     /// The published keys, rendered.
     pub fn jwks(&self) -> Jwks {
-        self.0.load().jwks.clone()
+        self.snapshot.load().jwks.clone()
     }
 
     /// The algorithms there is a signing key for.
     pub fn algorithms(&self) -> Vec<Algorithm> {
-        let ring = self.0.load();
+        let ring = self.snapshot.load();
         Algorithm::ALL.into_iter().filter(|algorithm| ring.signing[*algorithm as usize].is_some()).collect()
     }
 
     /// Every key with its state, those that sign first.
     pub fn keys(&self) -> Vec<(KeyState, PublicJwk)> {
-        self.0.load().ordered.iter().map(|(state, key)| (*state, key.signer.public().clone())).collect()
+        self.snapshot.load().ordered.iter().map(|(state, key)| (*state, key.signer.public().clone())).collect()
     }
 }
 
@@ -186,8 +179,9 @@ struct Snapshot {
     jwks: Jwks,
 }
 
+/// A key, ready for use.
 #[derive(Debug)]
-struct Key {
+pub(super) struct Key {
     signer: Signer,
     /// The encoded header for each type of token.
     headers: [String; TokenType::ALL.len()],
@@ -196,9 +190,15 @@ struct Key {
 impl Snapshot {
     /// All of them stay in the JWKS, whatever their state. Those that sign come first: there are clients that take the first key
     /// of their algorithm.
-    fn new(mut keys: Vec<(KeyState, Signer)>) -> Self {
-        keys.sort_by_key(|(state, signer)| (*state, signer.algorithm()));
-        let ordered: Vec<_> = keys.into_iter().map(|(state, signer)| (state, Arc::new(Key::new(signer)))).collect();
+    fn new(mut ordered: Vec<(KeyState, Arc<Key>)>) -> Self {
+        ordered.sort_by_key(|(state, key)| {
+            let rank = match state {
+                KeyState::Signing => 0,
+                KeyState::Published => 1,
+                KeyState::Retired => 2,
+            };
+            (rank, key.signer.algorithm())
+        });
         let signing = Algorithm::ALL.map(|algorithm| {
             let signs = |(state, key): &&(KeyState, Arc<Key>)| *state == KeyState::Signing && key.signer.algorithm() == algorithm;
             ordered.iter().find(signs).map(|(_, key)| Arc::clone(key))
@@ -210,7 +210,7 @@ impl Snapshot {
 }
 
 impl Key {
-    fn new(signer: Signer) -> Self {
+    pub(super) fn new(signer: Signer) -> Self {
         let headers = TokenType::ALL.map(|kind| {
             let header = Header {
                 typ: Some(kind.as_str().to_owned()),
@@ -220,6 +220,10 @@ impl Key {
             encode(&serde_json::to_vec(&header).unwrap_or_default())
         });
         Self { signer, headers }
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.signer.algorithm()
     }
 }
 

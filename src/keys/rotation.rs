@@ -8,11 +8,12 @@
 //! Whoever keeps the JWKS knows a key before it signs, and knows it until the last token that it signed has expired: no rotation makes a
 //! token invalid. A lost race changes nothing: the schedule is computed anew from what is stored.
 
-use super::ring::{JWKS_MAX_AGE, KeyState};
+use super::ring::JWKS_MAX_AGE;
 use crate::config::{KeysConfig, TokenConfig};
 use crate::protocol::client::Algorithm;
 use crate::protocol::id::KeyId;
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::signing_keys::{KeyState, SigningKey};
 
 /// The longest lifetime a client may be registered with is at most this, and so is that of its tokens.
 pub const LONGEST_TOKEN: Seconds = Seconds::days(1);
@@ -23,7 +24,7 @@ pub struct Policy {
     /// From one signing key to the next.
     rotation: Seconds,
     /// From being published to signing. Never less than it takes for caches of the JWKS to learn of the key.
-    lead: Seconds,
+    pub lead: Seconds,
     /// From retiring to being deleted.
     retention: Seconds,
 }
@@ -39,17 +40,6 @@ impl Policy {
     }
 }
 
-/// What the schedule needs to know of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyTimes {
-    pub id: KeyId,
-    pub algorithm: Algorithm,
-    pub state: KeyState,
-    pub created_at: Timestamp,
-    pub signing_at: Option<Timestamp>,
-    pub retired_at: Option<Timestamp>,
-}
-
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -57,22 +47,21 @@ pub enum Step {
     Generate(Algorithm, KeyState),
     /// Let this published key sign, and retire the one that does.
     Promote(Algorithm, KeyId),
-    /// Forget a retired key.
-    Delete(KeyId),
+    /// Forget the keys that retired at this time or before.
+    Forget(Timestamp),
 }
 
 /// What is due now. Algorithms that are no longer wanted keep their keys and get no new ones.
-pub fn due(keys: &[KeyTimes], algorithms: &[Algorithm], now: Timestamp, policy: &Policy) -> Vec<Step> {
+pub fn due(keys: &[SigningKey], algorithms: &[Algorithm], now: Timestamp, policy: &Policy) -> Vec<Step> {
     let mut steps: Vec<Step> = algorithms.iter().filter_map(|algorithm| next(keys, *algorithm, now, policy)).collect();
-    let expired = |key: &&KeyTimes| {
-        let since = key.retired_at.unwrap_or(key.created_at);
-        key.state == KeyState::Retired && now >= since + policy.retention
-    };
-    steps.extend(keys.iter().filter(expired).map(|key| Step::Delete(key.id.clone())));
+    let forgotten = now - policy.retention;
+    if keys.iter().any(|key| key.state == KeyState::Retired && key.retired_at.is_some_and(|at| at <= forgotten)) {
+        steps.push(Step::Forget(forgotten));
+    }
     steps
 }
 
-fn next(keys: &[KeyTimes], algorithm: Algorithm, now: Timestamp, policy: &Policy) -> Option<Step> {
+fn next(keys: &[SigningKey], algorithm: Algorithm, now: Timestamp, policy: &Policy) -> Option<Step> {
     let find = |state| keys.iter().find(|key| key.algorithm == algorithm && key.state == state);
     match (find(KeyState::Signing), find(KeyState::Published)) {
         // Nobody knows any key of this algorithm: there is nothing to wait for.
@@ -106,18 +95,20 @@ mod tests {
         Timestamp::from_seconds(hours * 3_600)
     }
 
-    fn key(id: &str, state: KeyState, hours: i64) -> KeyTimes {
-        KeyTimes {
+    fn key(id: &str, state: KeyState, hours: i64) -> SigningKey {
+        SigningKey {
             id: KeyId::parse(id).unwrap(),
             algorithm: ALGORITHM,
             state,
+            sealed: Vec::new(),
+            public_jwk: serde_json::Value::Null,
             created_at: at(hours),
             signing_at: (state != KeyState::Published).then(|| at(hours)),
             retired_at: (state == KeyState::Retired).then(|| at(hours)),
         }
     }
 
-    fn steps(keys: &[KeyTimes], hours: i64) -> Vec<Step> {
+    fn steps(keys: &[SigningKey], hours: i64) -> Vec<Step> {
         due(keys, &[ALGORITHM], at(hours), &policy())
     }
 
@@ -149,7 +140,7 @@ mod tests {
     fn a_retired_key_stays_until_its_last_token_has_long_expired() {
         let keys = [key("a", KeyState::Retired, 0), key("b", KeyState::Signing, 0)];
         assert_eq!(steps(&keys, 47), []);
-        assert_eq!(steps(&keys, 48), [Step::Delete(KeyId::parse("a").unwrap())]);
+        assert_eq!(steps(&keys, 48), [Step::Forget(at(0))]);
     }
 
     #[test]
@@ -180,8 +171,8 @@ mod tests {
         #[test]
         fn no_rotation_makes_a_token_invalid(pauses in proptest::collection::vec(1_i64..200, 100..300)) {
             let policy = policy();
-            let mut keys: Vec<KeyTimes> = Vec::new();
-            let mut gone: Vec<KeyTimes> = Vec::new();
+            let mut keys: Vec<SigningKey> = Vec::new();
+            let mut forgotten = Vec::new();
             let mut hour = 0;
             for pause in pauses {
                 // A step may make another one due.
@@ -200,10 +191,10 @@ mod tests {
                                 }
                             }
                         }
-                        Step::Delete(id) => {
-                            let (dead, kept) = keys.into_iter().partition(|key| key.id == id);
-                            keys = kept;
-                            gone.extend::<Vec<_>>(dead.into_iter().map(|key| KeyTimes { created_at: at(hour), ..key }).collect());
+                        Step::Forget(before) => {
+                            let dead = |key: &SigningKey| key.state == KeyState::Retired && key.retired_at <= Some(before);
+                            forgotten.extend(keys.iter().filter(|key| dead(key)).map(|key| (key.retired_at.unwrap(), at(hour))));
+                            keys.retain(|key| !dead(key));
                         }
                         _ => {}
                     }
@@ -215,8 +206,8 @@ mod tests {
                 }
                 hour += pause;
             }
-            for key in gone {
-                prop_assert!(key.created_at >= key.retired_at.unwrap() + LONGEST_TOKEN);
+            for (retired_at, forgotten_at) in forgotten {
+                prop_assert!(forgotten_at >= retired_at + LONGEST_TOKEN);
             }
         }
     }

@@ -161,6 +161,10 @@ pub enum Algorithm {
     EdDSA,
 }
 
+impl GrantType {
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+}
+
 impl ClientAuthMethod {
     pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
 }

@@ -27,8 +27,6 @@ pub mod path {
 /// What the server of this installation can do, from the tables of the rooms that do it.
 #[derive(Clone, Debug)]
 pub struct Capabilities<'a> {
-    /// Grant types there is a handler for.
-    pub grant_types: &'a [GrantType],
     /// Algorithms there is a signing key for.
     pub algorithms: &'a [Algorithm],
     /// Scope values that the operator configured, besides the standard ones and those of the management API.
@@ -41,7 +39,7 @@ pub struct Capabilities<'a> {
 }
 
 /// The document for `issuer`, one for both specifications: neither forbids the members of the other.
-pub fn build(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
+pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     let url = |path: &str| format!("{issuer}{path}");
     let methods = ClientAuthMethod::ALL;
     let authenticated: Vec<_> = methods.into_iter().filter(|method| *method != ClientAuthMethod::None).collect();
@@ -60,7 +58,7 @@ pub fn build(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
         // RFC 9207 §3.
         "authorization_response_iss_parameter_supported": true,
-        "grant_types_supported": capabilities.grant_types,
+        "grant_types_supported": GrantType::ALL,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         // Public clients may revoke what is theirs (RFC 7009 §2.1) and introspect nothing (RFC 7662 §2.1).
@@ -111,10 +109,9 @@ mod tests {
     const ISSUER: &str = "https://id.example/tenant";
 
     fn document() -> Value {
-        build(
+        super::document(
             ISSUER,
             &Capabilities {
-                grant_types: &[GrantType::AuthorizationCode, GrantType::ClientCredentials],
                 algorithms: &[Algorithm::RS256, Algorithm::ES256],
                 scopes: vec!["files:read"],
                 acr_values: &["1"],
@@ -144,7 +141,7 @@ mod tests {
         }
         assert_eq!(document["issuer"], ISSUER);
         assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
-        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "client_credentials"]));
+        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials"]));
         assert_eq!(document["response_modes_supported"], json!(["query", "fragment", "form_post"]));
     }
 

@@ -4,6 +4,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey, Validation};
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::config::{KeysConfig, TokenConfig};
+use crate::keys::master::MasterKey;
 use crate::keys::signer::generate;
 
 const ISSUER: &str = "https://id.example";
@@ -12,8 +14,19 @@ fn signer(algorithm: Algorithm) -> Signer {
     Signer::from_pkcs8(algorithm, &generate(algorithm).unwrap()).unwrap()
 }
 
+fn ring_of(keys: Vec<(KeyState, Signer)>) -> KeyRing {
+    let custody = Custody::new(&MasterKey::random(), &KeysConfig::default(), &TokenConfig::default());
+    let ring = KeyRing::empty(custody);
+    put(&ring, keys);
+    ring
+}
+
+fn put(ring: &KeyRing, keys: Vec<(KeyState, Signer)>) {
+    ring.replace(keys.into_iter().map(|(state, signer)| (state, Arc::new(Key::new(signer)))).collect());
+}
+
 fn ring() -> KeyRing {
-    KeyRing::new(vec![(KeyState::Signing, signer(Algorithm::ES256)), (KeyState::Signing, signer(Algorithm::EdDSA))])
+    ring_of(vec![(KeyState::Signing, signer(Algorithm::ES256)), (KeyState::Signing, signer(Algorithm::EdDSA))])
 }
 
 fn kid(ring: &KeyRing, algorithm: Algorithm) -> String {
@@ -41,7 +54,7 @@ fn what_was_signed_verifies() {
 
 #[test]
 fn another_implementation_verifies_each_algorithm_through_the_jwks() {
-    let ring = KeyRing::new(Algorithm::ALL.map(|algorithm| (KeyState::Signing, signer(algorithm))).into());
+    let ring = ring_of(Algorithm::ALL.map(|algorithm| (KeyState::Signing, signer(algorithm))).into());
     let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_slice(&ring.jwks().body).unwrap();
     assert_eq!(jwks.keys.len(), 4);
     for algorithm in Algorithm::ALL {
@@ -58,7 +71,7 @@ fn another_implementation_verifies_each_algorithm_through_the_jwks() {
 
 #[test]
 fn the_jwks_holds_public_members_only_and_each_key_id_once() {
-    let ring = KeyRing::new(vec![
+    let ring = ring_of(vec![
         (KeyState::Retired, signer(Algorithm::ES256)),
         (KeyState::Published, signer(Algorithm::ES256)),
         (KeyState::Signing, signer(Algorithm::ES256)),
@@ -88,10 +101,10 @@ fn a_rotation_keeps_the_tokens_of_before_and_of_after_valid() {
         states.into_iter().zip(&stored).map(|(state, key)| (state, Signer::from_pkcs8(Algorithm::ES256, key).unwrap())).collect()
     };
     // Another node's ring, which has not heard of the promotion.
-    let late = KeyRing::new(keys([KeyState::Signing, KeyState::Published]));
-    let ring = KeyRing::new(keys([KeyState::Signing, KeyState::Published]));
+    let late = ring_of(keys([KeyState::Signing, KeyState::Published]));
+    let ring = ring_of(keys([KeyState::Signing, KeyState::Published]));
     let before = ring.sign(Algorithm::ES256, TokenType::AccessToken, &json!({})).unwrap();
-    ring.replace(keys([KeyState::Retired, KeyState::Signing]));
+    put(&ring, keys([KeyState::Retired, KeyState::Signing]));
     let after = ring.sign(Algorithm::ES256, TokenType::AccessToken, &json!({})).unwrap();
     for token in [before, after] {
         assert!(verify(&ring, &token).is_ok());
@@ -105,7 +118,7 @@ fn the_etag_changes_with_the_keys_and_only_with_them() {
     let before = ring.jwks();
     assert_eq!(before.etag, ring.jwks().etag);
     assert!(before.etag.starts_with('"') && before.etag.ends_with('"'));
-    ring.replace(vec![(KeyState::Signing, signer(Algorithm::ES256))]);
+    put(&ring, vec![(KeyState::Signing, signer(Algorithm::ES256))]);
     assert_ne!(before.etag, ring.jwks().etag);
 }
 
