@@ -27,15 +27,15 @@ pub struct AccessToken {
 impl Record for AccessToken {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            hash: columns.next::<Hash>()?.0,
-            id: columns.next()?,
-            grant_id: columns.next()?,
-            client_id: columns.next()?,
-            user_id: columns.next()?,
-            scope: columns.next()?,
-            audience: columns.next::<Json<_>>()?.0,
-            created_at: columns.next()?,
-            expires_at: columns.next()?,
+            hash: columns.read::<Hash>()?.0,
+            id: columns.read()?,
+            grant_id: columns.read()?,
+            client_id: columns.read()?,
+            user_id: columns.read()?,
+            scope: columns.read()?,
+            audience: columns.read::<Json<_>>()?.0,
+            created_at: columns.read()?,
+            expires_at: columns.read()?,
         })
     }
 }
@@ -107,7 +107,7 @@ impl Standing {
 
 impl Record for Standing {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self { revoked: columns.next()?, user_active: columns.next()?, grant_live: columns.next()? })
+        Ok(Self { revoked: columns.read()?, user_active: columns.read()?, grant_live: columns.read()? })
     }
 }
 

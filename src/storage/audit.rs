@@ -110,18 +110,18 @@ pub struct Entry {
 impl Record for Entry {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            id: columns.next()?,
-            at: columns.next()?,
-            kind: columns.next()?,
-            outcome: columns.next()?,
-            reason: columns.next()?,
-            actor: Actor::from_stored(&columns.next::<String>()?, columns.next()?)?,
-            client_id: columns.next()?,
-            user_id: columns.next()?,
-            address: columns.next()?,
-            trace_id: columns.next()?,
-            count: columns.next()?,
-            details: columns.next::<Json<_>>()?.0,
+            id: columns.read()?,
+            at: columns.read()?,
+            kind: columns.read()?,
+            outcome: columns.read()?,
+            reason: columns.read()?,
+            actor: Actor::from_stored(&columns.read::<String>()?, columns.read()?)?,
+            client_id: columns.read()?,
+            user_id: columns.read()?,
+            address: columns.read()?,
+            trace_id: columns.read()?,
+            count: columns.read()?,
+            details: columns.read::<Json<_>>()?.0,
         })
     }
 }

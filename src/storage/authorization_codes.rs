@@ -35,22 +35,22 @@ pub struct AuthorizationCode {
 impl Record for AuthorizationCode {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            hash: columns.next::<Hash>()?.0,
-            grant_id: columns.next()?,
-            client_id: columns.next()?,
-            user_id: columns.next()?,
-            session_id: columns.next()?,
-            redirect_uri: columns.next()?,
-            scope: columns.next()?,
-            claims: columns.next::<Option<Json<_>>>()?.map(|json| json.0),
-            nonce: columns.next()?,
-            code_challenge: columns.next()?,
-            auth_time: columns.next()?,
-            amr: columns.next::<Json<_>>()?.0,
-            acr: columns.next()?,
-            created_at: columns.next()?,
-            expires_at: columns.next()?,
-            consumed_at: columns.next()?,
+            hash: columns.read::<Hash>()?.0,
+            grant_id: columns.read()?,
+            client_id: columns.read()?,
+            user_id: columns.read()?,
+            session_id: columns.read()?,
+            redirect_uri: columns.read()?,
+            scope: columns.read()?,
+            claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            nonce: columns.read()?,
+            code_challenge: columns.read()?,
+            auth_time: columns.read()?,
+            amr: columns.read::<Json<_>>()?.0,
+            acr: columns.read()?,
+            created_at: columns.read()?,
+            expires_at: columns.read()?,
+            consumed_at: columns.read()?,
         })
     }
 }

@@ -14,20 +14,20 @@ struct Row(Client);
 impl Record for Row {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         let mut client = Client {
-            id: columns.next()?,
-            status: columns.next()?,
-            metadata: columns.next::<Json<_>>()?.0,
-            created_at: columns.next()?,
-            updated_at: columns.next()?,
-            version: columns.next()?,
+            id: columns.read()?,
+            status: columns.read()?,
+            metadata: columns.read::<Json<_>>()?.0,
+            created_at: columns.read()?,
+            updated_at: columns.read()?,
+            version: columns.read()?,
             secrets: Vec::new(),
         };
-        if let Some(id) = columns.next()? {
+        if let Some(id) = columns.read()? {
             client.secrets.push(ClientSecret {
                 id,
-                hash: columns.next::<Hash>()?.0,
-                created_at: columns.next()?,
-                expires_at: columns.next()?,
+                hash: columns.read::<Hash>()?.0,
+                created_at: columns.read()?,
+                expires_at: columns.read()?,
             });
         }
         Ok(Self(client))

@@ -30,12 +30,12 @@ macro_rules! consent_columns {
 impl Record for Consent {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            user_id: columns.next()?,
-            client_id: columns.next()?,
-            scope: columns.next()?,
-            claims: columns.next::<Json<_>>()?.0,
-            created_at: columns.next()?,
-            updated_at: columns.next()?,
+            user_id: columns.read()?,
+            client_id: columns.read()?,
+            scope: columns.read()?,
+            claims: columns.read::<Json<_>>()?.0,
+            created_at: columns.read()?,
+            updated_at: columns.read()?,
         })
     }
 }

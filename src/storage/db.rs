@@ -117,21 +117,23 @@ impl Db {
     ///
     /// When the future is dropped before `work` has ended, nothing of it is kept; when it is dropped while it waits for the
     /// commit, all of it is.
+    ///
+    /// The closure may borrow what stands around it, but not change it.
     pub async fn write<T, F>(&self, mut work: F) -> Result<T, Error>
     where
-        F: AsyncFnMut(&mut Tx) -> Result<T, Error>,
+        F: AsyncFnMut(&mut Tx) -> Result<T, Error> + for<'t> Work<'t, T>,
     {
         match &self.0.backend {
             Backend::Sqlite { writer, .. } => {
                 let mut tx = Tx::new(Link::Writer(writer.turn().await?));
-                let result = work(&mut tx).await;
+                let result = work.run(&mut tx).await;
                 tx.finish(result, &self.0.subscribers).await
             }
             Backend::Postgres { pool, .. } => {
                 let mut attempt = 0;
                 loop {
                     let mut tx = Tx::new(Link::Transaction(pool.begin().await?, None));
-                    let result = work(&mut tx).await;
+                    let result = work.run(&mut tx).await;
                     match tx.finish(result, &self.0.subscribers).await {
                         Err(error) if error.is_worth_retrying() && attempt < RETRIES => attempt += 1,
                         result => return result,
@@ -171,6 +173,26 @@ impl Db {
             }
             Backend::Postgres { pool, .. } => pool.close().await,
         }
+    }
+}
+
+/// Says of an async closure that its futures can be sent between threads, so that [`Db::write`] can be called in a spawned
+/// task; `AsyncFnMut` alone has no way to say it yet. Implemented for all closures of that kind: nobody else needs it.
+pub trait Work<'t, T>: Send {
+    type Run: Future<Output = Result<T, Error>> + Send;
+
+    fn run(&mut self, tx: &'t mut Tx) -> Self::Run;
+}
+
+impl<'t, T, F, R> Work<'t, T> for F
+where
+    F: FnMut(&'t mut Tx) -> R + Send,
+    R: Future<Output = Result<T, Error>> + Send,
+{
+    type Run = R;
+
+    fn run(&mut self, tx: &'t mut Tx) -> R {
+        self(tx)
     }
 }
 

@@ -41,19 +41,19 @@ pub(super) use grant_columns;
 impl Record for Grant {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            id: columns.next()?,
-            client_id: columns.next()?,
-            user_id: columns.next()?,
-            session_id: columns.next()?,
-            scope: columns.next()?,
-            claims: columns.next::<Option<Json<_>>>()?.map(|json| json.0),
-            nonce: columns.next()?,
-            auth_time: columns.next()?,
-            amr: columns.next::<Json<_>>()?.0,
-            acr: columns.next()?,
-            created_at: columns.next()?,
-            expires_at: columns.next()?,
-            revoked_at: columns.next()?,
+            id: columns.read()?,
+            client_id: columns.read()?,
+            user_id: columns.read()?,
+            session_id: columns.read()?,
+            scope: columns.read()?,
+            claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            nonce: columns.read()?,
+            auth_time: columns.read()?,
+            amr: columns.read::<Json<_>>()?.0,
+            acr: columns.read()?,
+            created_at: columns.read()?,
+            expires_at: columns.read()?,
+            revoked_at: columns.read()?,
         })
     }
 }

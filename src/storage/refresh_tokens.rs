@@ -39,15 +39,15 @@ macro_rules! token_columns {
 impl Record for RefreshToken {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            hash: columns.next::<Hash>()?.0,
-            grant_id: columns.next()?,
-            access_token_id: columns.next()?,
-            created_at: columns.next()?,
-            expires_at: columns.next()?,
-            used_at: columns.next()?,
-            successor: columns.next::<Option<Hash>>()?.map(|hash| hash.0),
-            retries: columns.next()?,
-            dead: columns.next()?,
+            hash: columns.read::<Hash>()?.0,
+            grant_id: columns.read()?,
+            access_token_id: columns.read()?,
+            created_at: columns.read()?,
+            expires_at: columns.read()?,
+            used_at: columns.read()?,
+            successor: columns.read::<Option<Hash>>()?.map(|hash| hash.0),
+            retries: columns.read()?,
+            dead: columns.read()?,
         })
     }
 }
@@ -56,7 +56,7 @@ struct Loaded(RefreshToken, Grant, UserStatus);
 
 impl Record for Loaded {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self(RefreshToken::read(columns)?, Grant::read(columns)?, columns.next()?))
+        Ok(Self(RefreshToken::read(columns)?, Grant::read(columns)?, columns.read()?))
     }
 }
 

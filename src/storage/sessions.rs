@@ -38,17 +38,17 @@ macro_rules! session_columns {
 impl Record for Session {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            id: columns.next()?,
-            hash: columns.next::<Hash>()?.0,
-            user_id: columns.next()?,
-            auth_time: columns.next()?,
-            amr: columns.next::<Json<_>>()?.0,
-            acr: columns.next()?,
-            user_agent: columns.next()?,
-            address: columns.next()?,
-            created_at: columns.next()?,
-            last_seen_at: columns.next()?,
-            expires_at: columns.next()?,
+            id: columns.read()?,
+            hash: columns.read::<Hash>()?.0,
+            user_id: columns.read()?,
+            auth_time: columns.read()?,
+            amr: columns.read::<Json<_>>()?.0,
+            acr: columns.read()?,
+            user_agent: columns.read()?,
+            address: columns.read()?,
+            created_at: columns.read()?,
+            last_seen_at: columns.read()?,
+            expires_at: columns.read()?,
         })
     }
 }

@@ -53,14 +53,14 @@ words!(KeyState { Published = "published", Signing = "signing", Retired = "retir
 impl Record for SigningKey {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            id: columns.next()?,
-            algorithm: columns.next()?,
-            state: columns.next()?,
-            sealed: columns.next()?,
-            public_jwk: columns.next::<Json<_>>()?.0,
-            created_at: columns.next()?,
-            signing_at: columns.next()?,
-            retired_at: columns.next()?,
+            id: columns.read()?,
+            algorithm: columns.read()?,
+            state: columns.read()?,
+            sealed: columns.read()?,
+            public_jwk: columns.read::<Json<_>>()?.0,
+            created_at: columns.read()?,
+            signing_at: columns.read()?,
+            retired_at: columns.read()?,
         })
     }
 }

@@ -54,15 +54,15 @@ pub(super) use user_columns;
 impl Record for User {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
-            id: columns.next()?,
-            sign_in_name: SignInName::from_stored(columns.next()?, columns.next()?),
-            password_hash: columns.next::<Option<String>>()?.map(SecretString::from),
-            password_changed_at: columns.next()?,
-            status: columns.next()?,
-            roles: columns.next::<Json<_>>()?.0,
-            created_at: columns.next()?,
-            updated_at: columns.next()?,
-            version: columns.next()?,
+            id: columns.read()?,
+            sign_in_name: SignInName::from_stored(columns.read()?, columns.read()?),
+            password_hash: columns.read::<Option<String>>()?.map(SecretString::from),
+            password_changed_at: columns.read()?,
+            status: columns.read()?,
+            roles: columns.read::<Json<_>>()?.0,
+            created_at: columns.read()?,
+            updated_at: columns.read()?,
+            version: columns.read()?,
         })
     }
 }

@@ -8,3 +8,5 @@ mod cli;
 mod http;
 mod pages;
 mod program;
+mod storage;
+mod support;

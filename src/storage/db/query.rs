@@ -108,7 +108,7 @@ enum AnyRow<'r> {
 
 impl Columns<'_> {
     /// The next column.
-    pub fn next<T: Column>(&mut self) -> Result<T, Error> {
+    pub fn read<T: Column>(&mut self) -> Result<T, Error> {
         let index = self.next;
         self.next += 1;
         match self.row {
@@ -138,7 +138,7 @@ macro_rules! tuples {
     ($($($name:ident)+;)+) => {$(
         impl<$($name: Column),+> Record for ($($name,)+) {
             fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-                Ok(($(columns.next::<$name>()?,)+))
+                Ok(($(columns.read::<$name>()?,)+))
             }
         }
     )+};

@@ -1,0 +1,3 @@
+//! What the storage promises, on both databases.
+
+mod group_commit;

@@ -1,0 +1,100 @@
+//! A database of its own for each test, and each requirement tested on both kinds.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ostiary::config::DatabaseConfig;
+use ostiary::storage::db::{DatabaseTarget, Db};
+use tempfile::TempDir;
+
+use super::postgres;
+
+/// Writes a requirement once and tests it twice: as `NAME::sqlite` and as `NAME::postgres`. The second shows as ignored
+/// unless ignored tests are asked for (`cargo test -- --include-ignored`, as `scripts/test` does); then PostgreSQL must be there.
+///
+/// The function takes a [`TestDatabase`]:
+///
+/// ```ignore
+/// on_both! {
+///     async fn a_code_is_spent_once(database: TestDatabase) { … }
+/// }
+/// ```
+macro_rules! on_both {
+    ($($(#[$attribute:meta])* async fn $name:ident($database:ident: $kind:ty) $body:block)+) => {$(
+        $(#[$attribute])*
+        mod $name {
+            #[allow(clippy::wildcard_imports, unused_imports, clippy::allow_attributes, reason = "what the body needs")]
+            use super::*;
+
+            async fn requirement($database: $kind) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                requirement($crate::support::database::TestDatabase::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[ignore = "needs PostgreSQL: --include-ignored"]
+            async fn postgres() {
+                requirement($crate::support::database::TestDatabase::postgres().await).await;
+            }
+        }
+    )+};
+}
+pub(crate) use on_both;
+
+/// An empty, migrated database that goes when this is dropped.
+pub struct TestDatabase {
+    pub db: Db,
+    /// To open it once more, as another node would.
+    pub target: DatabaseTarget,
+    /// Removed last.
+    _storage: Storage,
+}
+
+enum Storage {
+    Folder(#[expect(dead_code, reason = "held, to be removed")] TempDir),
+    Server(#[expect(dead_code, reason = "held, to be dropped")] postgres::Database),
+}
+
+impl TestDatabase {
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let target = DatabaseTarget::Sqlite(folder.path().join("ostiary.db"));
+        Self { db: open(&target).await, target, _storage: Storage::Folder(folder) }
+    }
+
+    pub async fn postgres() -> Self {
+        /// Set once the template is migrated.
+        static TEMPLATE: tokio::sync::OnceCell<String> = tokio::sync::OnceCell::const_new();
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let template = TEMPLATE
+            .get_or_init(async || {
+                let database = postgres::Database::create("template_of_tests", "template0").await;
+                open(&DatabaseTarget::Postgres(database.url().into())).await.close().await;
+                database.keep()
+            })
+            .await;
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let database = postgres::Database::create(&name, template).await;
+        let target = DatabaseTarget::Postgres(database.url().into());
+        Self { db: open(&target).await, target, _storage: Storage::Server(database) }
+    }
+
+    /// Opens the same database again, with pools of its own: another node (PostgreSQL), or another process (SQLite).
+    pub async fn another_node(&self) -> Db {
+        open(&self.target).await
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.target, DatabaseTarget::Postgres(_))
+    }
+}
+
+/// With the pool of a server, and more patience than one: the machine that tests may be busy.
+pub fn config() -> DatabaseConfig {
+    DatabaseConfig { acquire_timeout: 30, statement_timeout: 30, ..DatabaseConfig::default() }
+}
+
+async fn open(target: &DatabaseTarget) -> Db {
+    Db::open(target, &config()).await.expect("the test's database opens")
+}
