@@ -1,3 +1,5 @@
+//! The rows of bad and good requests.
+
 use proptest::prelude::*;
 
 use super::*;

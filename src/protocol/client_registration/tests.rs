@@ -1,3 +1,5 @@
+//! What may be registered and what may not.
+
 use super::*;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::testing::client;

@@ -1,3 +1,5 @@
+//! Attacks on redirection URIs, and what must go on working.
+
 use proptest::prelude::*;
 
 use super::*;
