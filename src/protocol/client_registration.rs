@@ -180,9 +180,9 @@ fn allowed_origins(origins: &[String], problems: &mut Problems) {
     for (index, text) in origins.iter().enumerate() {
         let field = format!("allowed_origins[{index}]");
         let written = Url::parse(text).ok().map(|url| url.origin().ascii_serialization());
-        // `null` and whatever has no host have an opaque origin, which serializes as `null`.
+        // Whatever has no host has an opaque origin, which is written `null` and is never the same text.
         match written {
-            Some(origin) if origin == *text && origin != "null" && !text.contains('*') => match RedirectUri::parse(text) {
+            Some(origin) if origin == *text && !text.contains('*') => match RedirectUri::parse(text) {
                 Ok(uri) if !uri.is_plain_http() && !uri.has_private_use_scheme() => {}
                 _ => problems.add(field, "insecure", "must be https; http is for localhost, 127.0.0.1 and [::1]"),
             },

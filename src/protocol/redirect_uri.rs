@@ -53,7 +53,7 @@ pub struct RedirectUri(String);
 
 impl RedirectUri {
     /// Checks the form. Everything that two URL parsers may read differently is refused: this and the URL standard's
-    /// parser must agree on scheme, host, port and path.
+    /// parser must agree on host, path and query.
     pub fn parse(text: &str) -> Result<Self, InvalidRedirectUri> {
         split(text).map(|_| Self(text.to_owned()))
     }
@@ -221,8 +221,7 @@ fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
     match authority[after_address..].split_once(':') {
         None => Some((authority, None)),
         Some((before, port)) => {
-            let number: u16 = port.parse().ok()?;
-            let canonical = number != 0 && port.starts_with(|first: char| ('1'..='9').contains(&first));
+            let canonical = port.parse::<u16>().is_ok() && port.starts_with(|first: char| ('1'..='9').contains(&first));
             canonical.then_some((&authority[..after_address + before.len()], Some(port)))
         }
     }
@@ -231,10 +230,6 @@ fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
 /// Does the URL standard's parser read the same as we did?
 fn agrees(parts: &Parts<'_>, url: &Url) -> Result<(), InvalidRedirectUri> {
     let host = parts.host.unwrap_or_default();
-    let port = match parts.port {
-        Some(port) => port.parse().ok(),
-        None => Some(if parts.scheme == "https" { 443 } else { 80 }),
-    };
     // The URL standard lets `;` and `*` stand in a host, which would then stand in a CSP header; host names have neither
     // (RFC 1123 §2.1).
     let named = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
@@ -242,9 +237,6 @@ fn agrees(parts: &Parts<'_>, url: &Url) -> Result<(), InvalidRedirectUri> {
         || !(named || host.starts_with('['))
         || !url.host_str().is_some_and(|known| known.eq_ignore_ascii_case(host))
     {
-        return Err(InvalidRedirectUri::Authority);
-    }
-    if url.port_or_known_default() != port {
         return Err(InvalidRedirectUri::Authority);
     }
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -99,9 +99,11 @@ fn canonicalize(text: &str) -> Result<String, InvalidSignInName> {
     if local.is_empty() || local.len() > 64 || dots || !local.chars().all(allowed) {
         return Err(InvalidSignInName);
     }
+    // The URL standard's parser would take `;` and quotes, and decode escapes.
+    let named = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || letter == '-' || letter == '.';
     // The ASCII form, so that both spellings of an international domain are one.
     match Host::parse(domain) {
-        Ok(Host::Domain(domain)) if !domain.contains('%') => Ok(format!("{local}@{}", domain.trim_end_matches('.'))),
+        Ok(Host::Domain(host)) if domain.chars().all(named) => Ok(format!("{local}@{}", host.trim_end_matches('.'))),
         _ => Err(InvalidSignInName),
     }
 }
@@ -170,6 +172,9 @@ mod tests {
             "a@[127.0.0.1]",
             "a@127.0.0.1",
             "a@exam/ple.com",
+            "a@exam;ple.com",
+            "a@ex\"ample.com",
+            "a@ex%61mple.com",
             "<a@example.com>",
             &"a".repeat(255),
             &format!("{}@example.com", "a".repeat(65)),
