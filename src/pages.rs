@@ -3,8 +3,8 @@
 pub mod account;
 pub mod admin;
 pub mod consent;
+pub mod device;
 pub mod error;
-pub mod form_post;
 pub mod login;
 pub mod logout;
 pub mod setup;

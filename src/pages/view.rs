@@ -11,8 +11,8 @@ use super::text::Text;
 mod account;
 mod client;
 
-pub use account::{Account, Admin, ConnectedApp, Moment, SessionRow};
-pub use client::{ClaimRow, ClientView, ScopeRow};
+pub use account::{Account, Admin, ConnectedApp, Counts, Moment, SessionRow};
+pub use client::{ClaimRow, ClientView, ScopeRow, scope_sentence};
 
 /// Names of the form fields and the values of the buttons.
 pub mod field {
@@ -32,6 +32,11 @@ pub mod field {
     pub const SCOPE: &str = "scope";
     /// The one-time token of the set-up link.
     pub const TOKEN: &str = "token";
+    /// On the account page: the session to end, or all [`OTHERS`].
+    pub const SESSION: &str = "session";
+    pub const OTHERS: &str = "others";
+    /// On the account page: the client to shut out.
+    pub const CLIENT: &str = "client_id";
 }
 
 /// What all pages have in common.
@@ -163,8 +168,12 @@ pub struct FormPost {
 pub enum SetupProblem {
     /// Empty, too long, or characters that a sign-in name may not have.
     Name,
-    /// Too short.
-    Password,
+    NameTaken,
+    PasswordTooShort,
+    PasswordTooLong,
+    PasswordCharacter,
+    /// The same as the name.
+    PasswordIsName,
     /// The two passwords differ.
     Repetition,
     Stale,
@@ -176,7 +185,11 @@ impl SetupProblem {
     fn field_and_id(self) -> (&'static str, &'static str) {
         match self {
             Self::Name => ("username", "setup-name-refused"),
-            Self::Password => ("password", "setup-password-refused"),
+            Self::NameTaken => ("username", "setup-name-taken"),
+            Self::PasswordTooShort => ("password", "setup-password-too-short"),
+            Self::PasswordTooLong => ("password", "setup-password-too-long"),
+            Self::PasswordCharacter => ("password", "setup-password-character"),
+            Self::PasswordIsName => ("password", "setup-password-is-name"),
             Self::Repetition => ("password-again", "setup-repetition-differs"),
             Self::Stale => ("", "form-stale"),
             Self::Overloaded => ("", "login-overloaded"),

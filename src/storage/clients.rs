@@ -93,6 +93,12 @@ pub async fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result
     Ok(Listed::cut(collect(rows), page, |client| client.id.as_str().to_owned()))
 }
 
+/// How many clients are registered.
+pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
+    let (count,) = conn.query("SELECT COUNT(*) FROM clients").fetch_one::<(i64,)>().await?;
+    Ok(count)
+}
+
 /// Stores a client with its secrets.
 ///
 /// # Errors

@@ -152,6 +152,17 @@ pub async fn list(conn: &mut Conn, filter: &SessionFilter, page: &Page) -> Resul
     Ok(Listed::cut(sessions, page, |session| session.id.as_str().to_owned()))
 }
 
+/// How many sessions are within their limits.
+pub async fn count(conn: &mut Conn, now: Timestamp, idle: Seconds) -> Result<i64, Error> {
+    let (count,) = conn
+        .query("SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND last_seen_at > $2")
+        .bind(now)
+        .bind(now - idle)
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(count)
+}
+
 /// Deletes up to `limit` sessions that are past a limit.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp, idle: Seconds, limit: i64) -> Result<u64, Error> {
     tx.query("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)")

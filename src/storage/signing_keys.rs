@@ -75,6 +75,12 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<SigningKey>, Error> {
     .await
 }
 
+/// How many signing keys are stored.
+pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
+    let (count,) = conn.query("SELECT COUNT(*) FROM signing_keys").fetch_one::<(i64,)>().await?;
+    Ok(count)
+}
+
 /// Stores a key. `false`: another node was first, and its key of that algorithm signs, or waits.
 pub async fn insert(tx: &mut Tx, key: &SigningKey) -> Result<bool, Error> {
     let inserted = tx

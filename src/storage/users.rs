@@ -189,6 +189,12 @@ pub async fn list(conn: &mut Conn, filter: &UserFilter, page: &Page) -> Result<L
     Ok(Listed::cut(users, page, |user| user.sign_in_name.canonical().to_owned()))
 }
 
+/// How many people are registered.
+pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
+    let (count,) = conn.query("SELECT COUNT(*) FROM users").fetch_one::<(i64,)>().await?;
+    Ok(count)
+}
+
 /// How many active people have the role.
 pub async fn count_with_role(conn: &mut Conn, role: &str) -> Result<i64, Error> {
     // Not LIKE: that would take Admin for admin on SQLite.

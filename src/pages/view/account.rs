@@ -53,15 +53,31 @@ pub struct ConnectedApp {
 #[template(path = "admin.html")]
 pub struct Admin {
     pub frame: Frame,
-    pub sign_in_name: String,
     pub issuer: String,
-    /// How many people are registered.
-    pub users: i64,
-    pub clients: i64,
-    /// How many browsers are logged in.
-    pub sessions: i64,
-    /// How many signing keys are published.
-    pub keys: i64,
+    pub count: Counts,
+}
+
+/// How many there are; nothing where the reader may not know.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub users: Option<i64>,
+    pub clients: Option<i64>,
+    /// Browsers that are logged in.
+    pub sessions: Option<i64>,
+    pub keys: Option<i64>,
+}
+
+impl Counts {
+    /// Id, message and number of those that are shown.
+    fn shown(self) -> Vec<(&'static str, &'static str, i64)> {
+        let all = [
+            ("users", "admin-users", self.users),
+            ("clients", "admin-clients", self.clients),
+            ("sessions", "admin-sessions", self.sessions),
+            ("keys", "admin-keys", self.keys),
+        ];
+        all.into_iter().filter_map(|(id, label, number)| Some((id, label, number?))).collect()
+    }
 }
 
 /// A point in time, for a `<time>` element.

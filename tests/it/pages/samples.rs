@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use askama::Template;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, ClaimRow, ClientView, ConnectedApp, Consent, Error, FormPost, Frame, Login, LoginProblem, LogoutConfirm,
-    Moment, ScopeRow, SelectAccount, SessionRow, Setup, SetupProblem, SignedOut,
+    Account, Admin, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FormPost, Frame, Login, LoginProblem,
+    LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SetupProblem, SignedOut,
 };
 use ostiary::protocol::time::Timestamp;
 
@@ -93,7 +93,7 @@ pub fn under(base: &str) -> Vec<(String, String)> {
         token: "t".to_owned(),
     };
     add("setup", &setup);
-    let problems = vec![SetupProblem::Name, SetupProblem::Password, SetupProblem::Repetition];
+    let problems = vec![SetupProblem::Name, SetupProblem::PasswordTooShort, SetupProblem::Repetition];
     add("setup-problems", &Setup { problems, sign_in_name: "a b".to_owned(), ..setup });
 
     let logout =
@@ -103,7 +103,10 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     add("account", &account(frame.clone()));
     add("account-bare", &Account { roles: Vec::new(), apps: Vec::new(), is_administrator: false, ..account(frame.clone()) });
     let issuer = format!("https://id.example.org{base}");
-    add("admin", &Admin { frame, sign_in_name: "alice".to_owned(), issuer, users: 1_204, clients: 12, sessions: 311, keys: 4 });
+    add(
+        "admin",
+        &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
+    );
     pages
 }
 
