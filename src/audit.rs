@@ -1,1 +1,98 @@
-//! The audit log's queue for refusals of anonymous requests: bounded, batched, repeats folded into one row with a count.
+//! The audit log: which security events there are, and how each is described.
+//!
+//! An event is written with [`crate::storage::audit::insert`] in the same transaction as what it records. Refusals of
+//! requests that prove no identity go through the [`Queue`] instead, so that a flood of them costs next to nothing.
+
+mod kind;
+mod queue;
+
+pub use kind::Kind;
+pub use queue::{Queue, Worker, queue};
+
+use crate::protocol::client::Client;
+use crate::protocol::time::Timestamp;
+use crate::storage::audit::{Actor, Event, Outcome};
+use crate::storage::authorization_codes::AuthorizationCode;
+use crate::storage::grants::Grant;
+
+/// When, from where and in which request something happened.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub at: Timestamp,
+    /// The client's address; `None` for the command line and background work.
+    pub address: Option<String>,
+    pub trace_id: String,
+}
+
+/// An event that succeeded and has no actor yet; the caller fills in what it knows:
+/// `Event { actor: Actor::User(id), user_id: Some(id), ..audit::event(Kind::UserLogin, context) }`.
+pub fn event(kind: Kind, origin: impl Into<Origin>) -> Event {
+    let origin = origin.into();
+    Event {
+        at: origin.at,
+        kind: kind.as_str(),
+        outcome: Outcome::Success,
+        reason: None,
+        actor: Actor::Anonymous,
+        client_id: None,
+        user_id: None,
+        address: origin.address,
+        trace_id: origin.trace_id,
+        count: 1,
+        details: serde_json::Map::new(),
+    }
+}
+
+/// An event that was refused. `reason` is a stable word such as `wrong_password`, never user input.
+pub fn refused(kind: Kind, origin: impl Into<Origin>, reason: &'static str) -> Event {
+    Event { outcome: Outcome::Refused, reason: Some(reason), ..event(kind, origin) }
+}
+
+/// Tokens were given out: by a grant of a person, or for the client's own account. `jti` is the access token's.
+pub fn token_issued(
+    origin: impl Into<Origin>,
+    client: &Client,
+    grant: Option<&Grant>,
+    jti: &str,
+    grant_type: &'static str,
+) -> Event {
+    let mut details = serde_json::Map::new();
+    details.insert("grant_type".to_owned(), grant_type.into());
+    details.insert("jti".to_owned(), jti.into());
+    if let Some(grant) = grant {
+        details.insert("grant_id".to_owned(), grant.id.as_str().into());
+    }
+    Event {
+        actor: Actor::Client(client.id.clone()),
+        client_id: Some(client.id.clone()),
+        user_id: grant.map(|grant| grant.user_id.clone()),
+        details,
+        ..event(Kind::TokenIssued, origin)
+    }
+}
+
+/// An authorization code came a second time, and what its first use gave out was revoked (RFC 6749 §4.1.2).
+pub fn code_replayed(origin: impl Into<Origin>, client: &Client, code: &AuthorizationCode) -> Event {
+    let mut details = serde_json::Map::new();
+    details.insert("grant_id".to_owned(), code.grant_id.as_str().into());
+    Event {
+        actor: Actor::Client(client.id.clone()),
+        client_id: Some(client.id.clone()),
+        user_id: Some(code.user_id.clone()),
+        details,
+        ..refused(Kind::CodeReplayed, origin, "code_replayed")
+    }
+}
+
+/// A refresh token came again after its successor was used, and its whole family was revoked (RFC 9700 §4.14.2).
+pub fn refresh_token_replayed(origin: impl Into<Origin>, client: &Client, grant: &Grant) -> Event {
+    let mut details = serde_json::Map::new();
+    details.insert("grant_id".to_owned(), grant.id.as_str().into());
+    Event {
+        actor: Actor::Client(client.id.clone()),
+        client_id: Some(client.id.clone()),
+        user_id: Some(grant.user_id.clone()),
+        details,
+        ..refused(Kind::RefreshTokenReplayed, origin, "refresh_token_replayed")
+    }
+}

@@ -9,6 +9,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 
 use super::error::{Error, Problem};
+use crate::audit::Origin;
 use crate::protocol::time::Timestamp;
 pub use crate::telemetry::TraceId;
 
@@ -38,6 +39,12 @@ impl RequestContext {
     pub fn user_agent(&self) -> String {
         let bytes = self.user_agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         bytes.iter().filter(|byte| (0x20..=0x7e).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect()
+    }
+}
+
+impl From<&RequestContext> for Origin {
+    fn from(context: &RequestContext) -> Self {
+        Self { at: context.now, address: Some(context.address.to_string()), trace_id: context.trace_id.to_string() }
     }
 }
 

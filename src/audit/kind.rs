@@ -1,0 +1,87 @@
+//! The table of security events.
+
+macro_rules! kinds {
+    ($($variant:ident = $name:literal, $doc:literal;)*) => {
+        /// What happened: the `type` of a row in the audit log.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word in the audit log: stable, `thing.what_happened`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, for the documentation.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    // People
+    UserLogin = "user.login", "Somebody proved who they are, or failed to.";
+    UserLogout = "user.logout", "Somebody ended their browser session.";
+    UserCreated = "user.created", "A person was registered.";
+    UserUpdated = "user.updated", "A person's sign-in name or profile was changed.";
+    UserRolesChanged = "user.roles_changed", "A person was given or lost roles.";
+    UserDisabled = "user.disabled", "A person was disabled: sessions and grants ended.";
+    UserEnabled = "user.enabled", "A disabled person was enabled again.";
+    UserDeleted = "user.deleted", "A person was deleted, with everything that was theirs.";
+    UserPasswordChanged = "user.password_changed", "A password was set: sessions and grants ended.";
+    SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
+    SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
+    SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";
+    // Authorization
+    AuthorizationGranted = "authorization.granted", "A code was given to a client on a person's behalf.";
+    AuthorizationRefused = "authorization.refused", "An authorization request was refused.";
+    ConsentGiven = "consent.given", "A person agreed to what a client asks for.";
+    ConsentDenied = "consent.denied", "A person denied a client what it asks for.";
+    ConsentRevoked = "consent.revoked", "A consent was taken back, and the client's tokens with it.";
+    CodeReplayed = "code.replayed", "An authorization code came a second time: what its first use gave out was revoked.";
+    // Tokens
+    TokenIssued = "token.issued", "Tokens were given out.";
+    TokenRefused = "token.refused", "A request to the token endpoint was refused.";
+    TokenRevoked = "token.revoked", "A client took back a token.";
+    RefreshTokenReplayed = "refresh_token.replayed", "A refresh token came again after its successor was used: its family was revoked.";
+    // Clients
+    ClientAuthentication = "client.authentication", "A client failed to prove who it is.";
+    ClientCreated = "client.created", "A client was registered.";
+    ClientUpdated = "client.updated", "A client's registration was changed.";
+    ClientDisabled = "client.disabled", "A client was disabled: its tokens count no longer.";
+    ClientEnabled = "client.enabled", "A disabled client was enabled again.";
+    ClientDeleted = "client.deleted", "A client was deleted, with its tokens and consents.";
+    ClientSecretReset = "client.secret_reset", "A client was given a new secret; the older one expires.";
+    // Keys
+    KeyCreated = "key.created", "A signing key was generated and published.";
+    KeyRotated = "key.rotated", "A signing key began to sign in place of another.";
+    KeyRetired = "key.retired", "A signing key was taken out of the published set.";
+    // The server
+    ApiRefused = "api.refused", "The management API refused a caller.";
+    RequestForged = "request.forged", "A form or request came from a foreign page.";
+    AuditDropped = "audit.dropped", "More refusals came than could be recorded; the count says how many are missing.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own() {
+        let words: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(words.len(), Kind::ALL.len());
+        assert!(
+            words
+                .iter()
+                .all(|word| word.split('.').count() == 2 && word.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_' | b'.')))
+        );
+    }
+}
