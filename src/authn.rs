@@ -1,4 +1,5 @@
 //! How a person proves who they are.
 
+pub mod login;
 pub mod password;
 pub mod session;

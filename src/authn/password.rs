@@ -75,8 +75,10 @@ const EMOJI_PARTS: [char; 2] = ['\u{200d}', '\u{fe0f}'];
 fn is_allowed(character: char) -> bool {
     let property = FreeformClass::default().get_value_from_char(character);
     match property {
-        DerivedPropertyValue::PValid | DerivedPropertyValue::SpecClassPval | DerivedPropertyValue::Unassigned => true,
-        DerivedPropertyValue::ContextO => true,
+        DerivedPropertyValue::PValid
+        | DerivedPropertyValue::SpecClassPval
+        | DerivedPropertyValue::ContextO
+        | DerivedPropertyValue::Unassigned => true,
         _ => EMOJI_PARTS.contains(&character),
     }
 }

@@ -1,1 +1,217 @@
-//! Browser sessions: begin, resume, end.
+//! Browser sessions: a random secret in a cookie, its keyed hash in the database.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::SessionConfig;
+use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::protocol::id::{SessionId, UserId};
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::storage::db::{Db, Tx};
+use crate::storage::error::Error;
+use crate::storage::sessions::{self, Session};
+use crate::storage::users::User;
+
+/// `amr` of a password (RFC 8176 §2).
+pub const AMR_PASSWORD: &str = "pwd";
+
+/// `acr` of a login with one factor that is a password (OpenID Connect Core §2).
+pub const ACR_PASSWORD: &str = "urn:ostiary:acr:password";
+
+/// Every `acr` that a login here can reach, the weakest first: `acr_values_supported`.
+pub const ACR_VALUES: [&str; 1] = [ACR_PASSWORD];
+
+/// How often at most the last use of a session is written down.
+const TOUCH_EVERY: Seconds = Seconds(60);
+
+/// A session that begins, and the secret that only its browser will know.
+#[derive(Debug)]
+pub struct Begun {
+    pub session: Session,
+    /// The cookie's value.
+    pub secret: SecretString,
+}
+
+/// What the session list tells of a browser.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a> {
+    pub user_agent: &'a str,
+    pub address: &'a str,
+}
+
+/// A session for somebody who has just proved with a password who they are. Always a new secret and a new `sid`: one that
+/// was planted in the browser before the login is worth nothing after it. Nothing is stored yet; see [`replace`].
+pub fn begin(tokens: &TokenHasher, user_id: &UserId, device: Device<'_>, now: Timestamp, config: &SessionConfig) -> Begun {
+    let secret = random::secret();
+    let session = Session {
+        id: new_id(),
+        hash: tokens.hash(TokenKind::Session, &secret),
+        user_id: user_id.clone(),
+        auth_time: now,
+        amr: vec![AMR_PASSWORD.to_owned()],
+        acr: ACR_PASSWORD.to_owned(),
+        user_agent: device.user_agent.to_owned(),
+        address: device.address.to_owned(),
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now + Seconds(config.absolute),
+    };
+    Begun { session, secret: SecretString::from(secret) }
+}
+
+#[expect(clippy::expect_used, reason = "a UUID is printable ASCII")]
+fn new_id() -> SessionId {
+    SessionId::parse(random::uuid()).expect("a UUID is a session identifier")
+}
+
+/// Stores a session that begins and ends the one that the same browser had before.
+pub async fn replace(tx: &mut Tx, old: Option<&SessionId>, new: &Session) -> Result<(), Error> {
+    if let Some(old) = old {
+        sessions::end(tx, old).await?;
+    }
+    sessions::insert(tx, new).await
+}
+
+/// Finds the live session of a cookie, with its person: not idle for too long, not past its end, the person active. Notes
+/// that it was used, at most once a minute.
+pub async fn resume(
+    db: &Db,
+    tokens: &TokenHasher,
+    secret: &SecretString,
+    now: Timestamp,
+    config: &SessionConfig,
+) -> Result<Option<(Session, User)>, Error> {
+    if !is_well_formed(secret.expose_secret()) {
+        return Ok(None);
+    }
+    let hash = tokens.hash(TokenKind::Session, secret.expose_secret());
+    let found = {
+        let mut conn = db.read().await?;
+        sessions::by_hash(&mut conn, &hash, now, Seconds(config.idle)).await?
+    };
+    if let Some((session, _)) = &found
+        && now >= session.last_seen_at + TOUCH_EVERY
+    {
+        db.write(async |tx| sessions::touch(tx, &session.id, now).await).await?;
+    }
+    Ok(found)
+}
+
+/// What `random::secret` makes: anything else is not worth a query.
+fn is_well_formed(secret: &str) -> bool {
+    secret.len() == 43 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DatabaseConfig;
+    use crate::keys::master::MasterKey;
+    use crate::protocol::sign_in_name::SignInName;
+    use crate::storage::db::DatabaseTarget;
+    use crate::storage::users::{self, UserStatus};
+
+    const NOON: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const CONFIG: SessionConfig = SessionConfig { idle: 600, absolute: 3_600 };
+    const DEVICE: Device<'_> = Device { user_agent: "test", address: "192.0.2.1" };
+
+    struct House {
+        db: Db,
+        tokens: TokenHasher,
+        user: User,
+        _folder: tempfile::TempDir,
+    }
+
+    impl House {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let target = DatabaseTarget::Sqlite(folder.path().join("test.db"));
+            let db = Db::open(&target, &DatabaseConfig::default()).await.unwrap();
+            let user = User {
+                id: UserId::parse("ada").unwrap(),
+                sign_in_name: SignInName::parse("ada").unwrap(),
+                password_hash: None,
+                password_changed_at: None,
+                status: UserStatus::Active,
+                roles: Vec::new(),
+                created_at: NOON,
+                updated_at: NOON,
+                version: 1,
+            };
+            db.write(async |tx| users::insert(tx, &user).await).await.unwrap();
+            Self { db, tokens: TokenHasher::new(&MasterKey::random()), user, _folder: folder }
+        }
+
+        async fn log_in(&self, old: Option<&SessionId>) -> Begun {
+            let begun = begin(&self.tokens, &self.user.id, DEVICE, NOON, &CONFIG);
+            self.db.write(async |tx| replace(tx, old, &begun.session).await).await.unwrap();
+            begun
+        }
+
+        async fn resumes(&self, secret: &SecretString, seconds: i64) -> bool {
+            resume(&self.db, &self.tokens, secret, NOON + Seconds(seconds), &CONFIG).await.unwrap().is_some()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_login_has_a_new_secret_and_a_new_sid_and_ends_the_browsers_old_session() {
+        let house = House::new().await;
+        let first = house.log_in(None).await;
+        let second = house.log_in(Some(&first.session.id)).await;
+        assert_ne!(first.session.id, second.session.id);
+        assert_ne!(first.secret.expose_secret(), second.secret.expose_secret());
+        assert!(!house.resumes(&first.secret, 1).await);
+        assert!(house.resumes(&second.secret, 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_when_it_is_not_used() {
+        let house = House::new().await;
+        let begun = house.log_in(None).await;
+        assert!(house.resumes(&begun.secret, 599).await);
+        assert!(house.resumes(&begun.secret, 1_100).await, "its use 501 seconds before was noted");
+        assert!(!house.resumes(&begun.secret, 1_700).await);
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_at_its_absolute_limit_however_much_it_is_used() {
+        let house = House::new().await;
+        let begun = house.log_in(None).await;
+        for minute in (0..60).step_by(5) {
+            assert!(house.resumes(&begun.secret, minute * 60).await, "{minute}");
+        }
+        assert!(!house.resumes(&begun.secret, 3_600).await);
+    }
+
+    #[tokio::test]
+    async fn a_disabled_person_has_no_session() {
+        let house = House::new().await;
+        let begun = house.log_in(None).await;
+        let disabled = User { status: UserStatus::Disabled, ..house.user.clone() };
+        house.db.write(async |tx| users::update(tx, &disabled, 1).await).await.unwrap();
+        assert!(!house.resumes(&begun.secret, 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_use_is_written_down_once_a_minute_at_most() {
+        let house = House::new().await;
+        let begun = house.log_in(None).await;
+        let seen = async |seconds: i64| {
+            house.resumes(&begun.secret, seconds).await;
+            let mut conn = house.db.read().await.unwrap();
+            let found = sessions::by_hash(&mut conn, &begun.session.hash, NOON, Seconds(600)).await.unwrap();
+            found.unwrap().0.last_seen_at
+        };
+        assert_eq!(seen(59).await, NOON);
+        assert_eq!(seen(61).await, NOON + Seconds(61));
+        assert_eq!(seen(100).await, NOON + Seconds(61));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_secret_is_no_session() {
+        let house = House::new().await;
+        for secret in ["", "x", &"a".repeat(43), &"a".repeat(100_000), "' OR 1=1 --"] {
+            assert!(!house.resumes(&SecretString::from(secret), 1).await);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One attempt to log in with a name and a password.
+
+use secrecy::SecretString;
+
+use super::password::{HashingError, Password, PasswordHasher, Verdict};
+use crate::storage::users::{User, UserStatus};
+
+/// What an attempt came to. The person learns of no difference between the refusals; the audit log does.
+#[derive(Debug)]
+pub enum Attempt {
+    Accepted {
+        /// The hash to store in place of the present one, whose parameters are out of date: `users::rehash`.
+        rehashed: Option<SecretString>,
+    },
+    /// `unknown_user`, `user_disabled`, `no_password` or `wrong_password`.
+    Refused { reason: &'static str },
+}
+
+/// Checks the password of whoever the sign-in name belongs to. One hash is computed whatever the answer is, so neither the
+/// answer nor its time tells whether there is such a person.
+pub async fn attempt(hasher: &PasswordHasher, user: Option<&User>, password: &Password) -> Result<Attempt, HashingError> {
+    let stored = user.and_then(|user| user.password_hash.as_ref());
+    let verdict = hasher.verify(password, stored).await?;
+    let reason = match (user, verdict) {
+        (None, _) => "unknown_user",
+        (Some(user), Verdict::Mismatch) if user.password_hash.is_none() => "no_password",
+        (Some(_), Verdict::Mismatch) => "wrong_password",
+        (Some(user), Verdict::Match { .. }) if user.status != UserStatus::Active => "user_disabled",
+        (Some(_), Verdict::Match { needs_rehash }) => {
+            let rehashed = if needs_rehash { rehash(hasher, password).await } else { None };
+            return Ok(Attempt::Accepted { rehashed });
+        }
+    };
+    Ok(Attempt::Refused { reason })
+}
+
+/// A busy server may put the renewal off until the next login.
+async fn rehash(hasher: &PasswordHasher, password: &Password) -> Option<SecretString> {
+    match hasher.hash(password).await {
+        Ok(hash) => Some(hash),
+        Err(error) => {
+            tracing::warn!(%error, "a password hash with old parameters was not renewed");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PasswordConfig;
+    use crate::protocol::id::UserId;
+    use crate::protocol::sign_in_name::SignInName;
+    use crate::protocol::time::Timestamp;
+
+    fn hasher(iterations: u32) -> PasswordHasher {
+        PasswordHasher::new([1; 32], &PasswordConfig { memory_kib: 64, iterations, ..PasswordConfig::default() }).unwrap()
+    }
+
+    async fn person(hasher: &PasswordHasher) -> User {
+        User {
+            id: UserId::parse("ada").unwrap(),
+            sign_in_name: SignInName::parse("ada").unwrap(),
+            password_hash: Some(hasher.hash(&Password::parse("correct horse").unwrap()).await.unwrap()),
+            password_changed_at: None,
+            status: UserStatus::Active,
+            roles: Vec::new(),
+            created_at: Timestamp::from_seconds(0),
+            updated_at: Timestamp::from_seconds(0),
+            version: 1,
+        }
+    }
+
+    async fn refusal(hasher: &PasswordHasher, user: Option<&User>, typed: &str) -> &'static str {
+        match attempt(hasher, user, &Password::parse(typed).unwrap()).await.unwrap() {
+            Attempt::Refused { reason } => reason,
+            Attempt::Accepted { .. } => "accepted",
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_audit_log_learns_why_somebody_was_refused() {
+        let hasher = hasher(1);
+        let person = person(&hasher).await;
+        assert_eq!(refusal(&hasher, Some(&person), "correct horse").await, "accepted");
+        assert_eq!(refusal(&hasher, Some(&person), "wrong horse").await, "wrong_password");
+        assert_eq!(refusal(&hasher, None, "correct horse").await, "unknown_user");
+        let disabled = User { status: UserStatus::Disabled, ..person.clone() };
+        assert_eq!(refusal(&hasher, Some(&disabled), "correct horse").await, "user_disabled");
+        assert_eq!(refusal(&hasher, Some(&disabled), "wrong horse").await, "wrong_password");
+        let without = User { password_hash: None, ..person };
+        assert_eq!(refusal(&hasher, Some(&without), "correct horse").await, "no_password");
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_old_parameters_is_renewed_at_the_next_login() {
+        let person = person(&hasher(1)).await;
+        let newer = hasher(2);
+        let password = Password::parse("correct horse").unwrap();
+        let Attempt::Accepted { rehashed: Some(rehashed) } = attempt(&newer, Some(&person), &password).await.unwrap() else {
+            panic!("not renewed");
+        };
+        let renewed = User { password_hash: Some(rehashed), ..person };
+        let again = attempt(&newer, Some(&renewed), &password).await.unwrap();
+        assert!(matches!(again, Attempt::Accepted { rehashed: None }));
+    }
+
+    /// The medians of 41 attempts each: what is refused without a real hash takes as long as what is refused with one.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn no_refusal_is_faster_than_another() {
+        let hasher = PasswordHasher::new([1; 32], &PasswordConfig::default()).unwrap();
+        let person = person(&hasher).await;
+        let without = User { password_hash: None, ..person.clone() };
+        let disabled = User { status: UserStatus::Disabled, ..person.clone() };
+        let cases = [Some(&person), None, Some(&without), Some(&disabled)];
+        let mut times = cases.map(|_| Vec::new());
+        for _ in 0..41 {
+            for (case, times) in cases.iter().zip(&mut times) {
+                let start = std::time::Instant::now();
+                refusal(&hasher, *case, "wrong horse").await;
+                times.push(start.elapsed().as_micros());
+            }
+        }
+        let medians = times.map(|mut times| {
+            times.sort_unstable();
+            times[20]
+        });
+        let (least, most) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
+        assert!(most * 100 <= least * 125, "{medians:?}");
+    }
+}
