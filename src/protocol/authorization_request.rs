@@ -74,13 +74,13 @@ const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_
 /// What the server knows beside the client.
 #[derive(Clone, Debug)]
 pub struct ServerPolicy {
-    /// Scope values that mean something here: the standard ones, those of the management API, the configured ones.
+    /// Scope values that mean something here: the standard ones, those of our own API, the configured ones.
     pub known_scope: Scope,
 }
 
 impl ServerPolicy {
     pub fn new(configured: &Scope) -> Self {
-        Self { known_scope: scope::standard().union(&scope::management()).union(configured) }
+        Self { known_scope: scope::standard().union(&scope::account()).union(&scope::management()).union(configured) }
     }
 }
 

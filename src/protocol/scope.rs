@@ -114,12 +114,22 @@ pub const MANAGEMENT: [(&str, &str); 9] = [
     ("audit:read", "Read the audit log"),
 ];
 
+/// The scope values with which an application acts on a person's own account (`/api/v1/users/me`), each with the sentence
+/// that the consent page shows. They need no role: everybody has an account of their own.
+pub const ACCOUNT: [(&str, &str); 2] =
+    [("account:read", "See your account and where you are logged in"), ("account:write", "Change your profile and log you out")];
+
 /// The standard scope values (OpenID Connect Core §5.4, §11).
 pub const STANDARD: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// All of [`STANDARD`].
 pub fn standard() -> Scope {
     Scope(STANDARD.iter().map(|value| (*value).to_owned()).collect())
+}
+
+/// All of [`ACCOUNT`].
+pub fn account() -> Scope {
+    Scope(ACCOUNT.iter().map(|(value, _)| (*value).to_owned()).collect())
 }
 
 /// All of [`MANAGEMENT`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::pages::text::Text;
 use crate::protocol::client::Client;
-use crate::protocol::scope::MANAGEMENT;
+use crate::protocol::scope::{ACCOUNT, MANAGEMENT};
 
 /// A client as people see it.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ impl ScopeRow {
 
 /// What the scope value lets a client do, as a sentence.
 pub fn scope_sentence(text: Text, value: &str, configured: &BTreeMap<String, String>) -> String {
-    let english = || MANAGEMENT.iter().find(|(known, _)| *known == value).map(|(_, sentence)| (*sentence).to_owned());
+    let english =
+        || ACCOUNT.iter().chain(&MANAGEMENT).find(|(known, _)| *known == value).map(|(_, sentence)| (*sentence).to_owned());
     message(text, "scope", value).or_else(|| configured.get(value).cloned()).or_else(english).unwrap_or_else(|| value.to_owned())
 }
 
@@ -110,7 +111,8 @@ mod tests {
     #[test]
     fn every_standard_and_management_scope_has_a_sentence_of_its_own() {
         let none = BTreeMap::new();
-        let known = crate::protocol::scope::STANDARD.into_iter().chain(MANAGEMENT.into_iter().map(|(value, _)| value));
+        let known =
+            crate::protocol::scope::STANDARD.into_iter().chain(ACCOUNT.into_iter().chain(MANAGEMENT).map(|(value, _)| value));
         for value in known {
             assert!(message(Text::default(), "scope", value).is_some(), "{value}");
             assert_ne!(scope_sentence(Text::default(), value, &none), value);
