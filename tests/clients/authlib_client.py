@@ -41,7 +41,7 @@ def fill_in(page):
     """The action and fields of the page's form, as a person fills it in."""
     form = re.search(r'<form\b[^>]*method="post"[^>]*>.*?</form>', page, re.S | re.I)
     assert form, f"no form on {page}"
-    fields = {"sign_in_name": os.environ["SIGN_IN_NAME"], "password": os.environ["PASSWORD"]}
+    fields = {"username": os.environ["SIGN_IN_NAME"], "password": os.environ["PASSWORD"]}
     filled = []
     for tag in re.findall(r"<input\b[^>]*>", form[0], re.I):
         name = attribute(tag, "name")

@@ -40,7 +40,7 @@ function fillIn(page, url, { signInName, password }) {
   const body = new URLSearchParams()
   for (const [tag] of form.matchAll(/<input\b[^>]*>/gi)) {
     const name = attribute(tag, 'name')
-    if (name === 'sign_in_name') body.set(name, signInName)
+    if (name === 'username') body.set(name, signInName)
     else if (name === 'password') body.set(name, password)
     else if (name && (attribute(tag, 'type') === 'hidden' || /\schecked\b/i.test(tag))) body.append(name, attribute(tag, 'value') ?? '')
   }

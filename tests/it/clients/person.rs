@@ -70,7 +70,7 @@ fn fill_in(page: &str) -> (String, Vec<(String, String)>) {
     for input in form.select(&select("input[name]")) {
         let attribute = |name| input.attr(name).unwrap_or_default().to_owned();
         let value = match attribute("name").as_str() {
-            "sign_in_name" => PERSON.0.to_owned(),
+            "username" => PERSON.0.to_owned(),
             "password" => PERSON.1.to_owned(),
             _ if input.attr("type") == Some("checkbox") && input.attr("checked").is_none() => continue,
             _ => attribute("value"),
