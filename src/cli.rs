@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use failure::Failure;
+use failure::{Exit, Failure};
 use output::Output;
 
 const EXIT_CODES: &str = "\
@@ -47,6 +47,18 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// People: create, list, disable, enable, set a password.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Applications and services that use this server: create, list, show, disable, enable, reset the secret, delete.
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Signing keys: list, rotate.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Bring the database's schema up to date, and stop.
+    #[command(after_help = migrate::EXAMPLE)]
+    Migrate,
     /// The configuration: an example of it, a check of it.
     #[command(subcommand)]
     Config(config::Command),
@@ -67,9 +79,23 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
-    match line.command {
-        Command::Config(command) => config::run(&command, line.config.as_deref(), output),
+    if let Command::Config(command) = line.command {
+        return config::run(&command, line.config.as_deref(), output);
     }
+    let config = crate::config::load(line.config.as_deref())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Failed, format!("the asynchronous runtime can't be started: {error}")))?;
+    runtime.block_on(async {
+        match line.command {
+            Command::User(command) => user::run(command, config, output).await,
+            Command::Client(command) => client::run(command, config, output).await,
+            Command::Key(command) => key::run(command, config, output).await,
+            Command::Migrate => migrate::run(config, output).await,
+            Command::Config(_) => Ok(()),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -98,5 +124,11 @@ mod tests {
         for command in CommandLine::command().get_subcommands() {
             check(command, "ostiary");
         }
+    }
+
+    #[test]
+    fn no_option_takes_a_password() {
+        let words = ["ostiary", "user", "create", "anna", "--password", "correct horse"];
+        assert!(CommandLine::try_parse_from(words).is_err());
     }
 }

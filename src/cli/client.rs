@@ -1,1 +1,323 @@
-//! `ostiary client`.
+//! `ostiary client`: the applications and services that use this server.
+
+use serde::Serialize;
+
+use super::failure::{Exit, Failure};
+use super::output::{Output, table};
+use super::start::Installation;
+use crate::audit::{self, Kind};
+use crate::config::Config;
+use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::protocol::authorization_request::ServerPolicy;
+use crate::protocol::client::{
+    AccessTokenFormat, Algorithm, ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus,
+    GrantType,
+};
+use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::id::ClientId;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::storage::audit::{Actor, Event, insert as record};
+use crate::storage::clients::{self, ClientFilter};
+use crate::storage::error::Error as StorageError;
+use crate::storage::page::{MAX_LIMIT, Page};
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  ostiary client create --name 'My app' --redirect-uri https://app.example/callback
+  ostiary client create --name 'My single-page app' --public --redirect-uri https://spa.example/ --origin https://spa.example
+  ostiary client create --name 'My phone app' --native --redirect-uri com.example.app:/callback
+  ostiary client create --name 'Nightly report' --service --audience https://api.example";
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Register a client. Its secret, if it has one, is shown this once.
+    #[command(after_help = CREATE_EXAMPLES)]
+    Create(Box<Create>),
+    /// List the clients.
+    #[command(after_help = "Example:\n  ostiary client list")]
+    List,
+    /// Show everything that is registered for a client.
+    #[command(after_help = "Example:\n  ostiary client show V1StGXR8Z5jdHi6BmyTq2A")]
+    Show { client_id: String },
+    /// Disable a client: it may do nothing, and its tokens count no longer.
+    #[command(after_help = "Example:\n  ostiary client disable V1StGXR8Z5jdHi6BmyTq2A")]
+    Disable { client_id: String },
+    /// Enable a disabled client again.
+    #[command(after_help = "Example:\n  ostiary client enable V1StGXR8Z5jdHi6BmyTq2A")]
+    Enable { client_id: String },
+    /// Give a client a new secret, shown this once. The present one works on for tokens.client_secret_overlap_hours.
+    #[command(after_help = "Example:\n  ostiary client reset-secret V1StGXR8Z5jdHi6BmyTq2A")]
+    ResetSecret { client_id: String },
+    /// Delete a client, with its tokens and the consents that people gave it.
+    #[command(after_help = "Example:\n  ostiary client delete V1StGXR8Z5jdHi6BmyTq2A")]
+    Delete { client_id: String },
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// The name that people see on the consent page.
+    #[arg(long)]
+    name: String,
+    /// The client_id; a random one otherwise.
+    #[arg(long, value_name = "CLIENT_ID")]
+    id: Option<String>,
+    /// Where people are sent back to, exactly as the client will name it; may be given several times.
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// It can't keep a secret: it runs in a browser.
+    #[arg(long, conflicts_with = "service")]
+    public: bool,
+    /// It is installed on people's devices: public, and a loopback redirect URI may have any port.
+    #[arg(long, conflicts_with = "service")]
+    native: bool,
+    /// It acts for itself, with client credentials. With --redirect-uri it may log people in too.
+    #[arg(long)]
+    service: bool,
+    /// Scope values that it may ask for; may be given several times. For logins 'openid profile email offline_access' otherwise.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// 'aud' of its access tokens; may be given several times. The issuer otherwise.
+    #[arg(long = "audience", value_name = "URI")]
+    audiences: Vec<String>,
+    /// Origin whose scripts may call the token, revocation and userinfo endpoints; may be given several times.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
+    /// It is ours: people are not asked for consent.
+    #[arg(long)]
+    first_party: bool,
+    /// Its access tokens are opaque, for introspection alone.
+    #[arg(long)]
+    opaque: bool,
+    /// It sends its secret in the body of the request (client_secret_post), not in the header.
+    #[arg(long, conflicts_with_all = ["public", "native"])]
+    secret_in_body: bool,
+}
+
+impl Create {
+    fn metadata(self) -> Result<ClientMetadata, Failure> {
+        let logs_in = !self.service || !self.redirect_uris.is_empty();
+        if logs_in && self.redirect_uris.is_empty() {
+            return Err(Failure::usage("give at least one --redirect-uri, or --service for a client that logs nobody in"));
+        }
+        let grant_types = [
+            (logs_in, GrantType::AuthorizationCode),
+            (logs_in, GrantType::RefreshToken),
+            (self.service, GrantType::ClientCredentials),
+        ];
+        let scope = if self.scopes.is_empty() && logs_in {
+            "openid profile email offline_access".to_owned()
+        } else {
+            self.scopes.join(" ")
+        };
+        Ok(ClientMetadata {
+            client_name: self.name,
+            application_type: if self.native { ApplicationType::Native } else { ApplicationType::Web },
+            token_endpoint_auth_method: match (self.public || self.native, self.secret_in_body) {
+                (true, _) => ClientAuthMethod::None,
+                (false, true) => ClientAuthMethod::ClientSecretPost,
+                (false, false) => ClientAuthMethod::ClientSecretBasic,
+            },
+            redirect_uris: self.redirect_uris,
+            grant_types: grant_types.into_iter().filter_map(|(wanted, grant)| wanted.then_some(grant)).collect(),
+            scope: Scope::parse(&scope).map_err(|error| Failure::usage(format!("--scope: {error}")))?,
+            audiences: self.audiences,
+            access_token_format: if self.opaque { AccessTokenFormat::Opaque } else { AccessTokenFormat::Jwt },
+            access_token_signed_response_alg: Algorithm::ES256,
+            id_token_signed_response_alg: Algorithm::RS256,
+            access_token_lifetime: None,
+            first_party: self.first_party,
+            rotate_refresh_tokens: false,
+            require_auth_time: false,
+            default_max_age: None,
+            allowed_origins: self.allowed_origins,
+            post_logout_redirect_uris: Vec::new(),
+            client_uri: None,
+            logo_uri: None,
+            policy_uri: None,
+            tos_uri: None,
+        })
+    }
+}
+
+/// A client as this command prints it. The secret is there once, when it was made.
+#[derive(Serialize)]
+struct Printed {
+    client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    status: ClientStatus,
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+}
+
+impl Printed {
+    fn new(client: &Client, secret: Option<String>) -> Self {
+        let client_id = client.id.as_str().to_owned();
+        Self { client_id, client_secret: secret, status: client.status, metadata: client.metadata.clone() }
+    }
+
+    /// What somebody needs who configures the client.
+    fn credentials(&self) -> String {
+        let mut lines = vec![format!("client_id      {}", self.client_id)];
+        if let Some(secret) = &self.client_secret {
+            lines.push(format!("client_secret  {secret}"));
+            lines.push("The secret is not shown again: only a hash of it is kept.".to_owned());
+        }
+        lines.join("\n")
+    }
+}
+
+pub async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
+    let installation = Installation::open(config).await?;
+    match command {
+        Command::Create(create) => {
+            let (client, secret) = register(&installation, *create).await?;
+            output.answer(&Printed::new(&client, secret), Printed::credentials)
+        }
+        Command::List => list(&installation, output).await,
+        Command::Show { client_id } => {
+            let client = find(&installation, &client_id).await?;
+            output.always_json(&Printed::new(&client, None))
+        }
+        Command::Disable { client_id } => {
+            let client = set_status(&installation, &client_id, ClientStatus::Disabled).await?;
+            output.answer(&Printed::new(&client, None), |client| format!("{} is disabled.", client.metadata.client_name))
+        }
+        Command::Enable { client_id } => {
+            let client = set_status(&installation, &client_id, ClientStatus::Active).await?;
+            output.answer(&Printed::new(&client, None), |client| format!("{} is enabled.", client.metadata.client_name))
+        }
+        Command::ResetSecret { client_id } => {
+            let (client, secret) = reset_secret(&installation, &client_id).await?;
+            output.answer(&Printed::new(&client, Some(secret)), Printed::credentials)
+        }
+        Command::Delete { client_id } => {
+            let client = delete(&installation, &client_id).await?;
+            output.answer(&Printed::new(&client, None), |client| format!("{} is deleted.", client.metadata.client_name))
+        }
+    }
+}
+
+async fn register(installation: &Installation, create: Create) -> Result<(Client, Option<String>), Failure> {
+    let id = create.id.clone().unwrap_or_else(random::identifier);
+    let id = ClientId::parse(id).map_err(|error| Failure::usage(format!("--id: {error}")))?;
+    let metadata = create.metadata()?;
+    validate(&metadata, &policy(&installation.config)?).map_err(|problems| {
+        let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        Failure::usage(problems.join("\n  "))
+    })?;
+    let now = installation.clock.now();
+    let mut client =
+        Client { id, status: ClientStatus::Active, metadata, secrets: Vec::new(), created_at: now, updated_at: now, version: 1 };
+    let secret = (!client.is_public()).then(random::secret);
+    client.secrets = secret.iter().map(|secret| stored(installation, secret, now)).collect();
+    let event = event(Kind::ClientCreated, &client.id, installation);
+    let written = installation.db.write(async |tx| {
+        clients::insert(tx, &client).await?;
+        record(tx, &event).await
+    });
+    match written.await {
+        Err(StorageError::Conflict) => Err(Failure::conflict(format!("there is a client {} already", client.id))),
+        other => other.map(|()| (client, secret)).map_err(Failure::from),
+    }
+}
+
+/// What this server lets any client be registered for.
+fn policy(config: &Config) -> Result<RegistrationPolicy, Failure> {
+    let names: Vec<_> = config.tokens.scopes.keys().map(String::as_str).collect();
+    let configured = Scope::parse(&names.join(" "))
+        .map_err(|error| Failure::new(Exit::Configuration, format!("configuration: 'tokens.scopes': {error}")))?;
+    // This command registers no others, and there is always a key for these.
+    let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
+    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured).known_scope, algorithms })
+}
+
+fn stored(installation: &Installation, secret: &str, now: Timestamp) -> ClientSecret {
+    let hash = TokenHasher::new(&installation.master).hash(TokenKind::ClientSecret, secret);
+    ClientSecret { id: random::identifier(), hash, created_at: now, expires_at: None }
+}
+
+async fn list(installation: &Installation, output: Output) -> Result<(), Failure> {
+    let mut page = Page::first(MAX_LIMIT);
+    let mut printed = Vec::new();
+    loop {
+        let listed = clients::list(&mut installation.db.read().await?, &ClientFilter::default(), &page).await?;
+        printed.extend(listed.items.iter().map(|client| Printed::new(client, None)));
+        match listed.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    output.answer(&printed, |clients| {
+        let row = |client: &Printed| {
+            let status = if client.status == ClientStatus::Active { "active" } else { "disabled" };
+            [client.client_id.clone(), client.metadata.client_name.clone(), status.to_owned()]
+        };
+        table(["client_id", "name", "status"], &clients.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+async fn set_status(installation: &Installation, id: &str, status: ClientStatus) -> Result<Client, Failure> {
+    let mut client = find(installation, id).await?;
+    if client.status == status {
+        return Ok(client);
+    }
+    let kind = if status == ClientStatus::Disabled { Kind::ClientDisabled } else { Kind::ClientEnabled };
+    let event = event(kind, &client.id, installation);
+    client.status = status;
+    client.updated_at = event.at;
+    let updated = installation.db.write(async |tx| {
+        if !clients::update(tx, &client, client.version).await? {
+            return Err(StorageError::Conflict);
+        }
+        record(tx, &event).await
+    });
+    updated.await?;
+    Ok(client)
+}
+
+async fn reset_secret(installation: &Installation, id: &str) -> Result<(Client, String), Failure> {
+    let client = find(installation, id).await?;
+    if client.is_public() {
+        return Err(Failure::usage(format!("{} is a public client: it has no secret", client.id)));
+    }
+    let secret = random::secret();
+    let event = event(Kind::ClientSecretReset, &client.id, installation);
+    let stored = stored(installation, &secret, event.at);
+    let old_expires_at = event.at + Seconds::hours(installation.config.tokens.client_secret_overlap_hours);
+    let updated = installation.db.write(async |tx| {
+        if !clients::add_secret(tx, &client.id, &stored, old_expires_at).await? {
+            return Err(StorageError::Conflict);
+        }
+        record(tx, &event).await
+    });
+    updated.await?;
+    Ok((client, secret))
+}
+
+async fn delete(installation: &Installation, id: &str) -> Result<Client, Failure> {
+    let client = find(installation, id).await?;
+    let event = event(Kind::ClientDeleted, &client.id, installation);
+    let deleted = installation.db.write(async |tx| {
+        if !clients::delete(tx, &client.id).await? {
+            return Err(StorageError::Conflict);
+        }
+        record(tx, &event).await
+    });
+    deleted.await?;
+    Ok(client)
+}
+
+async fn find(installation: &Installation, id: &str) -> Result<Client, Failure> {
+    let client = match ClientId::parse(id) {
+        Ok(id) => clients::load(&mut installation.db.read().await?, &id).await?,
+        Err(_) => None,
+    };
+    client.ok_or_else(|| Failure::not_found(format!("there is no client {id}")))
+}
+
+fn event(kind: Kind, client: &ClientId, installation: &Installation) -> Event {
+    Event { actor: Actor::CommandLine, client_id: Some(client.clone()), ..audit::event(kind, installation.origin()) }
+}

@@ -28,7 +28,7 @@ pub fn run(command: &Command, file: Option<&Path>, output: Output) -> Result<(),
     match command {
         Command::Example => output.raw(&example()?),
         Command::Check => {
-            let config = crate::config::load(file).map_err(Failure::configuration)?;
+            let config = crate::config::load(file)?;
             let checked = Checked { valid: true, issuer: config.server.issuer };
             output.answer(&checked, |checked| format!("The configuration is valid. The issuer is {}.", checked.issuer))
         }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::storage::error::Error as StorageError;
 
 /// The exit codes, as `ostiary --help` lists them. Scripts rely on the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,12 @@ impl Failure {
         Self { exit, sentence: sentence.into() }
     }
 
+    /// Something that nobody foresaw.
+    #[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
+    pub fn failed(error: impl ToString) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+
     pub fn usage(sentence: impl Into<String>) -> Self {
         Self::new(Exit::Usage, sentence)
     }
@@ -47,12 +54,24 @@ impl Failure {
         Self::new(Exit::Conflict, sentence)
     }
 
-    pub fn unusable(sentence: impl Into<String>) -> Self {
-        Self::new(Exit::Unusable, sentence)
-    }
-
     #[expect(clippy::needless_pass_by_value, reason = "used as a function for map_err")]
-    pub fn configuration(error: ConfigError) -> Self {
+    pub fn unusable(error: impl ToString) -> Self {
+        Self::new(Exit::Unusable, error.to_string())
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
         Self::new(Exit::Configuration, error.to_string())
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Unavailable(_) => Self::unusable(error),
+            StorageError::Conflict => Self::conflict("it exists already, or was changed by somebody else meanwhile"),
+            StorageError::Other(_) => Self::failed(error),
+        }
     }
 }

@@ -3,8 +3,11 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::failure::{Exit, Failure};
+use crate::protocol::time::Timestamp;
 
 /// How the caller wants the answer.
 #[derive(Clone, Copy, Debug)]
@@ -17,14 +20,20 @@ impl Output {
         Self { json }
     }
 
-    /// Prints `answer` as JSON, or else what `text` says about it.
+    /// Prints `answer` as JSON (one line, unless a person reads it), or else what `text` says about it.
     pub fn answer<T: Serialize>(self, answer: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         let printed = if self.json {
-            serde_json::to_string_pretty(answer).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?
+            let to_json = if io::stdout().is_terminal() { serde_json::to_string_pretty } else { serde_json::to_string };
+            to_json(answer).map_err(Failure::failed)?
         } else {
             text(answer)
         };
         self.raw(&printed)
+    }
+
+    /// Prints `answer` as JSON, which is how it reads best anyway.
+    pub fn always_json<T: Serialize>(self, answer: &T) -> Result<(), Failure> {
+        Self::new(true).answer(answer, |_| String::new())
     }
 
     /// Prints text that is the same in both forms.
@@ -60,6 +69,12 @@ pub fn table<const N: usize>(titles: [&str; N], rows: &[[String; N]]) -> String 
     let mut lines = vec![line(&titles.map(str::to_owned))];
     lines.extend(rows.iter().map(line));
     lines.join("\n")
+}
+
+/// A time as people and programs read it: `2026-11-22T03:18:00Z` (RFC 3339).
+pub fn instant(time: Timestamp) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp(time.as_seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    moment.format(&Rfc3339).unwrap_or_default()
 }
 
 /// Asks for a new password twice at the terminal, or reads it from standard input, where one trailing line break is not part

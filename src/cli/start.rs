@@ -1,1 +1,126 @@
-//! Opens what every command needs: configuration, data folder, master key, database.
+//! Opens what every command works on: the data folder, the master key, the database. Each failure is a sentence that says
+//! what to do.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::failure::Failure;
+use crate::audit::Origin;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::keys::master::{MasterKey, VARIABLE};
+use crate::storage::db::{DatabaseTarget, Db};
+use crate::storage::instance;
+use crate::telemetry::TraceId;
+
+/// The name of the value in the table `instance` by which a database knows its master key.
+const MASTER_KEY_CHECK: &str = "master key check";
+
+/// An installation, opened.
+#[derive(Debug)]
+pub struct Installation {
+    pub config: Config,
+    pub clock: Clock,
+    pub master: MasterKey,
+    pub db: Db,
+}
+
+impl Installation {
+    /// Opens the installation that `config` describes, and creates what is missing of it.
+    pub async fn open(config: Config) -> Result<Self, Failure> {
+        let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
+        create_folder(&config.server.data_dir)?;
+        let key_file = key_file(&config);
+        refuse_half_an_installation(&target, &key_file)?;
+        let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
+        let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
+        check_master_key(&db, &master).await?;
+        Ok(Self { config, clock: Clock::system(), master, db })
+    }
+
+    /// For the audit log: done on this machine, now.
+    pub fn origin(&self) -> Origin {
+        Origin { at: self.clock.now(), address: None, trace_id: TraceId::random().to_string() }
+    }
+}
+
+/// Held by the one server of an SQLite database as long as it runs; the commands beside it don't need it.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] Option<File>);
+
+impl Lock {
+    /// Nodes on PostgreSQL are many: they need no lock.
+    pub fn acquire(config: &Config) -> Result<Self, Failure> {
+        let DatabaseTarget::Sqlite(database) = DatabaseTarget::new(&config.database.url, &config.server.data_dir) else {
+            return Ok(Self(None));
+        };
+        create_folder(&config.server.data_dir)?;
+        let mut path = database.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let file = File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(Some(file))),
+            Err(TryLockError::WouldBlock) => Err(Failure::unusable(format!(
+                "another server uses {} already: stop it, or give this one its own server.data_dir (several nodes need PostgreSQL)",
+                database.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(unwritable(&path, &error)),
+        }
+    }
+}
+
+fn key_file(config: &Config) -> PathBuf {
+    let file = &config.keys.master_key_file;
+    if file.as_os_str().is_empty() { config.server.data_dir.join("master.key") } else { file.clone() }
+}
+
+/// The folder for everything that is secret: nobody else may look into it.
+fn create_folder(folder: &Path) -> Result<(), Failure> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| unwritable(folder, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Failure {
+    Failure::unusable(format!("can't write {}: {error}. Check its owner and permissions, or set server.data_dir", path.display()))
+}
+
+/// A database without its master key is of no use, and a new key would make it look like a fresh one: refuse before that.
+fn refuse_half_an_installation(target: &DatabaseTarget, key_file: &Path) -> Result<(), Failure> {
+    let DatabaseTarget::Sqlite(database) = target else { return Ok(()) };
+    let has_key = key_file.exists() || std::env::var_os(VARIABLE).is_some();
+    let has_database = fs::metadata(database).is_ok_and(|metadata| metadata.len() > 0);
+    if has_database && !has_key {
+        return Err(Failure::unusable(format!(
+            "there is a database, {}, and no master key, {}: restore the key from a backup, or move the database away to start anew",
+            database.display(),
+            key_file.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Compares the master key with the one that the database was made with. The first one to come is remembered, by a
+/// value derived from it.
+async fn check_master_key(db: &Db, master: &MasterKey) -> Result<(), Failure> {
+    let check = master.derive(MASTER_KEY_CHECK);
+    let known = match instance::load(&mut db.read().await?, MASTER_KEY_CHECK).await? {
+        Some(known) => known,
+        None => db.write(async |tx| instance::insert_if_absent(tx, MASTER_KEY_CHECK, check.as_slice()).await).await?,
+    };
+    if known == *check {
+        Ok(())
+    } else {
+        Err(Failure::unusable(
+            "the master key is not the one that the database was made with: use that one (keys.master_key_file, or the \
+             environment variable OSTIARY_MASTER_KEY)",
+        ))
+    }
+}

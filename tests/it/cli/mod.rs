@@ -1,3 +1,7 @@
 //! The command line as a person or a script meets it: the real program, its output and its exit codes.
 
+mod client;
 mod config;
+mod key;
+mod start;
+mod user;

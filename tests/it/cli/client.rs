@@ -1,0 +1,95 @@
+//! `ostiary client`.
+
+use serde_json::{Value, json};
+
+use crate::program::Program;
+
+fn create(program: &Program, options: &[&str]) -> Value {
+    program.run(&[&["--json", "client", "create", "--name", "App"], options].concat()).json()
+}
+
+#[test]
+fn a_web_application_gets_a_secret_which_is_shown_once() {
+    let program = Program::new();
+    let created = create(&program, &["--redirect-uri", "https://app.example/cb"]);
+    assert_eq!(created["token_endpoint_auth_method"], "client_secret_basic");
+    assert_eq!(created["grant_types"], json!(["authorization_code", "refresh_token"]));
+    assert_eq!(created["scope"], "email offline_access openid profile");
+    let secret = created["client_secret"].as_str().expect("a secret");
+    assert!(secret.len() >= 43);
+
+    let id = created["client_id"].as_str().expect("an id");
+    for command in [vec!["client", "show", id], vec!["--json", "client", "list"], vec!["client", "disable", id]] {
+        assert!(!program.run(&command).ok().contains(secret), "{command:?} shows the secret");
+    }
+    let database = std::fs::read(program.folder().join("data/ostiary.db")).expect("database");
+    let holds = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(secret), "the database holds the secret");
+}
+
+#[test]
+fn public_and_native_clients_have_no_secret() {
+    let program = Program::new();
+    let public = create(&program, &["--public", "--redirect-uri", "https://spa.example/", "--origin", "https://spa.example"]);
+    assert_eq!(public["token_endpoint_auth_method"], "none");
+    assert_eq!(public.get("client_secret"), None);
+    let native = create(&program, &["--native", "--redirect-uri", "com.example.app:/cb"]);
+    assert_eq!(native["application_type"], "native");
+    assert_eq!(native.get("client_secret"), None);
+    let id = native["client_id"].as_str().expect("an id");
+    assert!(program.run(&["client", "reset-secret", id]).fails(2).contains("public"));
+}
+
+#[test]
+fn a_service_logs_nobody_in() {
+    let created = create(&Program::new(), &["--service", "--audience", "https://api.example"]);
+    assert_eq!(created["grant_types"], json!(["client_credentials"]));
+    assert_eq!(created["audiences"], json!(["https://api.example"]));
+    assert_eq!(created["scope"], "");
+}
+
+#[test]
+fn what_may_not_be_registered_is_named() {
+    let program = Program::new();
+    for (options, word) in [
+        (&["--redirect-uri", "https://app.example/cb#fragment"][..], "redirect_uris[0]"),
+        (&["--redirect-uri", "http://app.example/cb"], "https"),
+        (&["--redirect-uri", "https://*.example/cb"], "redirect_uris[0]"),
+        (&["--service", "--scope", "unheard:of"], "unheard:of"),
+        (&[], "--redirect-uri"),
+        (&["--service", "--public"], "--public"),
+    ] {
+        let complaint = program.run(&[&["client", "create", "--name", "App"], options].concat()).fails(2);
+        assert!(complaint.contains(word), "{options:?}: {complaint}");
+    }
+    assert_eq!(program.run(&["--json", "client", "list"]).json(), json!([]));
+}
+
+#[test]
+fn an_identifier_of_ones_own_is_taken_once() {
+    let program = Program::new();
+    let options = ["--id", "my-app", "--redirect-uri", "https://app.example/cb"];
+    assert_eq!(create(&program, &options)["client_id"], "my-app");
+    program.run(&[&["client", "create", "--name", "Other"], &options[..]].concat()).fails(5);
+}
+
+#[test]
+fn a_client_is_disabled_enabled_and_deleted() {
+    let program = Program::new();
+    create(&program, &["--id", "app", "--redirect-uri", "https://app.example/cb"]);
+    assert_eq!(program.run(&["--json", "client", "disable", "app"]).json()["status"], "disabled");
+    assert_eq!(program.run(&["--json", "client", "enable", "app"]).json()["status"], "active");
+    program.run(&["client", "delete", "app"]).ok();
+    for command in ["show", "disable", "enable", "reset-secret", "delete"] {
+        assert!(program.run(&["client", command, "app"]).fails(4).contains("app"));
+    }
+}
+
+#[test]
+fn a_reset_gives_another_secret() {
+    let program = Program::new();
+    let first = create(&program, &["--id", "app", "--redirect-uri", "https://app.example/cb"]);
+    let second = program.run(&["--json", "client", "reset-secret", "app"]).json();
+    assert!(second["client_secret"].is_string());
+    assert_ne!(first["client_secret"], second["client_secret"]);
+}
