@@ -39,7 +39,7 @@ def visit(url):
 
 def fill_in(page):
     """The action and fields of the page's form, as a person fills it in."""
-    form = re.search(r'<form\b[^>]*method="post"[^>]*>.*?</form>', page, re.S | re.I)
+    form = re.search(r'<form\b[^>]*id="(?:login|consent)-form"[^>]*>.*?</form>', page, re.S | re.I)
     assert form, f"no form on {page}"
     fields = {"username": os.environ["SIGN_IN_NAME"], "password": os.environ["PASSWORD"]}
     filled = []
@@ -49,7 +49,7 @@ def fill_in(page):
             filled.append((name, fields[name]))
         elif name and (attribute(tag, "type") == "hidden" or re.search(r"\schecked\b", tag)):
             filled.append((name, attribute(tag, "value")))
-    if 'name="decision"' in form[0]:
+    if 'id="consent-form"' in form[0]:
         filled.append(("decision", "allow"))
     return attribute(form[0], "action"), filled
 

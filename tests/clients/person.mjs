@@ -35,7 +35,7 @@ export async function visit(start, { redirectUri, signInName, password }) {
 
 /** The request that a person makes who fills in the page's form. */
 function fillIn(page, url, { signInName, password }) {
-  const form = /<form\b[^>]*method="post"[^>]*>[\s\S]*?<\/form>/i.exec(page)?.[0]
+  const form = /<form\b[^>]*id="(login|consent)-form"[^>]*>[\s\S]*?<\/form>/i.exec(page)?.[0]
   if (!form) throw new Error(`no form on ${url.pathname}: ${page}`)
   const body = new URLSearchParams()
   for (const [tag] of form.matchAll(/<input\b[^>]*>/gi)) {
@@ -44,7 +44,7 @@ function fillIn(page, url, { signInName, password }) {
     else if (name === 'password') body.set(name, password)
     else if (name && (attribute(tag, 'type') === 'hidden' || /\schecked\b/i.test(tag))) body.append(name, attribute(tag, 'value') ?? '')
   }
-  if (/<button\b[^>]*name="decision"/i.test(form)) body.set('decision', 'allow')
+  if (/id="consent-form"/.test(form)) body.set('decision', 'allow')
   return { url: new URL(attribute(/<form\b[^>]*>/i.exec(form)[0], 'action') ?? url, url), method: 'POST', body }
 }
 

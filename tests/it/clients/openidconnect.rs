@@ -13,7 +13,7 @@ use openidconnect::{
 use serde::{Deserialize, Serialize};
 
 use super::person::Person;
-use crate::server::{REDIRECT_URI, Server};
+use crate::process::{REDIRECT_URI, Server};
 
 /// What RFC 8414 adds to OpenID Connect Discovery, which is all that the crate knows by itself.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -105,7 +105,7 @@ async fn the_crate_openidconnect_works_unmodified() {
 #[tokio::test]
 async fn the_crate_openidconnect_gets_client_credentials_and_reads_our_errors() {
     let server = Server::start();
-    let (id, secret) = server.client(&["--name", "Service", "--service", "--scope", "reports:read"]);
+    let (id, secret) = server.client(&["--name", "Service", "--service"]);
     let metadata = discover(&server).await;
     let with = |secret: String| {
         CoreClient::from_provider_metadata(metadata.clone(), ClientId::new(id.clone()), Some(ClientSecret::new(secret)))

@@ -7,7 +7,7 @@ use reqwest::{Client, Response, redirect};
 use scraper::{Html, Selector};
 use url::Url;
 
-use crate::server::{PERSON, REDIRECT_URI};
+use crate::process::{PERSON, REDIRECT_URI};
 
 /// A browser with its cookies.
 pub struct Person {
@@ -65,7 +65,7 @@ impl Person {
 fn fill_in(page: &str) -> (String, Vec<(String, String)>) {
     let document = Html::parse_document(page);
     let select = |selector: &str| Selector::parse(selector).expect("selector");
-    let form = document.select(&select("form[method=post]")).next().unwrap_or_else(|| panic!("no form on {page}"));
+    let form = document.select(&select("#login-form, #consent-form")).next().unwrap_or_else(|| panic!("no form on {page}"));
     let mut fields = Vec::new();
     for input in form.select(&select("input[name]")) {
         let attribute = |name| input.attr(name).unwrap_or_default().to_owned();
@@ -77,7 +77,7 @@ fn fill_in(page: &str) -> (String, Vec<(String, String)>) {
         };
         fields.push((attribute("name"), value));
     }
-    if form.select(&select("button[name=decision]")).next().is_some() {
+    if form.attr("id") == Some("consent-form") {
         fields.push(("decision".to_owned(), "allow".to_owned()));
     }
     (form.attr("action").unwrap_or_default().to_owned(), fields)

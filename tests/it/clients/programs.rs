@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::server::{PERSON, REDIRECT_URI, Server};
+use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 
