@@ -3,6 +3,7 @@
 pub mod access_tokens;
 pub mod audit;
 pub mod authorization_codes;
+pub mod client_cache;
 pub mod clients;
 pub mod consents;
 pub mod db;

@@ -4,7 +4,7 @@ use super::db::{Change, Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::{Hash, Json, containing};
-use crate::protocol::client::{Client, ClientSecret, ClientStatus};
+use crate::protocol::client::{Client, ClientMetadata, ClientSecret, ClientStatus};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::Timestamp;
 
@@ -59,6 +59,24 @@ pub async fn load(conn: &mut Conn, id: &ClientId) -> Result<Option<Client>, Erro
         .fetch_all()
         .await?;
     Ok(collect(rows).pop())
+}
+
+/// The origins of all active clients that scripts may call from (CORS). Only the clients that have some are read.
+pub async fn allowed_origins(conn: &mut Conn) -> Result<Vec<String>, Error> {
+    struct Metadata(ClientMetadata);
+
+    impl Record for Metadata {
+        fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+            Ok(Self(columns.read::<Json<_>>()?.0))
+        }
+    }
+
+    let rows: Vec<Metadata> = conn
+        .query(r#"SELECT metadata FROM clients WHERE status = $1 AND metadata LIKE '%"allowed_origins":["%'"#)
+        .bind(ClientStatus::Active)
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().flat_map(|Metadata(metadata)| metadata.allowed_origins).collect())
 }
 
 /// Which clients to list. An empty filter lists all.

@@ -1,1 +1,171 @@
 //! Authenticates the client of a direct endpoint (RFC 6749 §2.3).
+//!
+//! Whatever is wrong, the public answer is the same and takes the same time: an unknown client, a wrong secret, a method that the
+//! client isn't registered for, a disabled client. Only the reason in the audit log tells them apart.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderValue};
+use secrecy::ExposeSecret;
+use subtle::{Choice, ConstantTimeEq};
+
+use super::context::RequestContext;
+use super::error::Problem;
+use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::protocol::client::Client;
+use crate::protocol::client_auth::{DISABLED_CLIENT, MISSING, PresentedCredentials, UNKNOWN_CLIENT, WRONG_SECRET};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::protocol::time::Timestamp;
+use crate::storage::client_cache::ClientCache;
+
+/// What clients are authenticated against: the application's state.
+pub trait ClientRegistry {
+    fn clients(&self) -> &ClientCache;
+    fn token_hasher(&self) -> &TokenHasher;
+}
+
+/// A client that has proved who it is; or, if it is a public one, has said so.
+#[derive(Clone, Debug)]
+pub struct AuthenticatedClient(Arc<Client>);
+
+impl Deref for AuthenticatedClient {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
+}
+
+/// Authenticates the client by the `Authorization` field or the body.
+pub async fn authenticate(
+    registry: &impl ClientRegistry,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<AuthenticatedClient, Problem> {
+    let fields: Vec<&HeaderValue> = headers.get_all(header::AUTHORIZATION).iter().collect();
+    // A byte that is not ASCII is no base64, which then is the error.
+    let fields: Vec<&str> = fields.iter().map(|field| field.to_str().unwrap_or_default()).collect();
+    let challenged = |error: OAuthError| {
+        let problem = Problem::from(error);
+        let owed = error.code == ErrorCode::InvalidClient && !fields.is_empty();
+        if owed { problem.with_basic_challenge() } else { problem }
+    };
+    let presented = PresentedCredentials::parse(&fields, params).map_err(challenged)?;
+    let id = presented.client_id().ok_or(MISSING).map_err(challenged)?;
+    let client = registry.clients().load(id).await?;
+    check(&presented, client.as_deref(), registry.token_hasher(), context.now).map_err(challenged)?;
+    client.map(AuthenticatedClient).ok_or_else(|| challenged(UNKNOWN_CLIENT))
+}
+
+/// Every check is made, whatever the one before it found.
+fn check(
+    presented: &PresentedCredentials,
+    client: Option<&Client>,
+    tokens: &TokenHasher,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    let secret_fits = match presented {
+        PresentedCredentials::Secret { secret, .. } => {
+            let hash = tokens.hash(TokenKind::ClientSecret, secret.expose_secret());
+            fits_one(&hash, client, now)
+        }
+        PresentedCredentials::None | PresentedCredentials::Id(_) => true,
+    };
+    let client = client.ok_or(UNKNOWN_CLIENT)?;
+    presented.check_method(client)?;
+    if !secret_fits {
+        return Err(WRONG_SECRET);
+    }
+    if client.is_active() { Ok(()) } else { Err(DISABLED_CLIENT) }
+}
+
+/// Compares with every secret, valid or not; with one that counts for nothing where there is none.
+fn fits_one(hash: &[u8; 32], client: Option<&Client>, now: Timestamp) -> bool {
+    let secrets = client.map_or(&[][..], |client| &client.secrets);
+    let mut fits = hash.ct_eq(&[0; 32]) & Choice::from(0);
+    for secret in secrets {
+        fits |= hash.ct_eq(&secret.hash) & Choice::from(u8::from(secret.is_valid(now)));
+    }
+    fits.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::master::MasterKey;
+    use crate::protocol::client::{ClientMetadata, ClientSecret, ClientStatus};
+    use crate::protocol::id::ClientId;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_000);
+
+    fn tokens() -> TokenHasher {
+        TokenHasher::new(&MasterKey::random())
+    }
+
+    fn secret(tokens: &TokenHasher, text: &str, expires_at: Option<i64>) -> ClientSecret {
+        ClientSecret {
+            id: text.into(),
+            hash: tokens.hash(TokenKind::ClientSecret, text),
+            created_at: NOW,
+            expires_at: expires_at.map(Timestamp::from_seconds),
+        }
+    }
+
+    fn client(method: &str, secrets: Vec<ClientSecret>) -> Client {
+        let metadata = serde_json::json!({ "client_name": "a", "token_endpoint_auth_method": method });
+        let metadata: ClientMetadata = serde_json::from_value(metadata).unwrap();
+        let id = ClientId::parse("a").unwrap();
+        Client { id, status: ClientStatus::Active, metadata, secrets, created_at: NOW, updated_at: NOW, version: 1 }
+    }
+
+    fn post(secret: &str) -> PresentedCredentials {
+        let form = format!("client_id=a&client_secret={secret}");
+        PresentedCredentials::parse(&[], &Params::parse(form.as_bytes()).unwrap()).unwrap()
+    }
+
+    fn name_alone() -> PresentedCredentials {
+        PresentedCredentials::parse(&[], &Params::parse(b"client_id=a").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn two_secrets_count_while_they_overlap_and_one_afterwards() {
+        let tokens = tokens();
+        let client = client("client_secret_post", vec![secret(&tokens, "new", None), secret(&tokens, "old", Some(2_000))]);
+        for text in ["new", "old"] {
+            assert_eq!(check(&post(text), Some(&client), &tokens, NOW), Ok(()), "{text}");
+        }
+        assert_eq!(check(&post("old"), Some(&client), &tokens, Timestamp::from_seconds(2_000)), Err(WRONG_SECRET));
+        assert_eq!(check(&post("new"), Some(&client), &tokens, Timestamp::from_seconds(2_000)), Ok(()));
+        assert_eq!(check(&post("other"), Some(&client), &tokens, NOW), Err(WRONG_SECRET));
+    }
+
+    #[test]
+    fn every_refusal_looks_the_same_from_outside() {
+        let tokens = tokens();
+        let confidential = client("client_secret_post", vec![secret(&tokens, "s", None)]);
+        let other_method = client("client_secret_basic", vec![secret(&tokens, "s", None)]);
+        let without_secrets = client("client_secret_post", vec![]);
+        let public = client("none", vec![]);
+        let disabled = Client { status: ClientStatus::Disabled, ..confidential.clone() };
+        let refusals = [
+            check(&post("s"), None, &tokens, NOW),
+            check(&post("x"), Some(&confidential), &tokens, NOW),
+            check(&post("s"), Some(&other_method), &tokens, NOW),
+            check(&post("s"), Some(&without_secrets), &tokens, NOW),
+            check(&post("s"), Some(&public), &tokens, NOW),
+            check(&post("s"), Some(&disabled), &tokens, NOW),
+            check(&name_alone(), Some(&confidential), &tokens, NOW),
+        ];
+        let mut reasons = std::collections::HashSet::new();
+        for refusal in refusals {
+            let refusal = refusal.unwrap_err();
+            assert_eq!((refusal.code, refusal.description), (UNKNOWN_CLIENT.code, UNKNOWN_CLIENT.description));
+            reasons.insert(refusal.reason);
+        }
+        assert_eq!(reasons.len(), 4, "the audit log tells them apart: {reasons:?}");
+        assert_eq!(check(&name_alone(), Some(&public), &tokens, NOW), Ok(()));
+    }
+}

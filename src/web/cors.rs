@@ -3,12 +3,14 @@
 //! Discovery and keys are public. The endpoints that clients call directly answer scripts from the origins registered for the
 //! client, and no other; nothing ever allows cookies, and `null` is no origin.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode};
 
+use super::client::ClientRegistry;
+use super::error::Error;
 use crate::protocol::client::Client;
 
 /// Lets every origin read a public document.
@@ -35,8 +37,7 @@ impl CrossOrigin {
         Self(origin.filter(|_| values.next().is_none()))
     }
 
-    /// The origin to ask the registry for, when a preflight names no client.
-    pub fn origin(&self) -> Option<&str> {
+    fn origin(&self) -> Option<&str> {
         self.0.as_ref().and_then(|origin| origin.to_str().ok())
     }
 
@@ -55,22 +56,32 @@ impl CrossOrigin {
         response
     }
 
-    /// Answers a preflight. It names no client, so `registered` says whether any client has the origin; the answer to the
-    /// request itself then depends on the client.
-    pub fn preflight(&self, registered: bool, methods: &[Method]) -> Response {
+    fn preflight(&self, registered: bool) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
-        let Some(origin) = self.0.as_ref().filter(|_| registered) else { return response };
-        let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
-        if let Ok(methods) = HeaderValue::try_from(methods.join(", ")) {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+        if let Some(origin) = self.0.as_ref().filter(|_| registered) {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+            let fields = HeaderValue::from_static("Authorization, Content-Type, DPoP");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
+            headers.insert(PREFLIGHT_LIFETIME.0, PREFLIGHT_LIFETIME.1);
         }
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type, DPoP"));
-        headers.insert(PREFLIGHT_LIFETIME.0, PREFLIGHT_LIFETIME.1);
         response
     }
+}
+
+/// Answers the preflight of an endpoint that clients call directly. It names no client, so any client's origin will do; whether
+/// the script may read the answer to the request itself then depends on the client ([`CrossOrigin::allow`]).
+pub async fn client_preflight<S: ClientRegistry>(
+    State(registry): State<S>,
+    cross_origin: CrossOrigin,
+) -> Result<Response, Error> {
+    let registered = match cross_origin.origin() {
+        Some(origin) => registry.clients().has_origin(origin).await?,
+        None => false,
+    };
+    Ok(cross_origin.preflight(registered))
 }
 
 impl<S: Sync> FromRequestParts<S> for CrossOrigin {
@@ -78,5 +89,66 @@ impl<S: Sync> FromRequestParts<S> for CrossOrigin {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self::of(&parts.headers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::client::{ClientMetadata, ClientStatus};
+    use crate::protocol::id::ClientId;
+    use crate::protocol::time::Timestamp;
+
+    fn client() -> Client {
+        let metadata = serde_json::json!({ "client_name": "a", "allowed_origins": ["https://app.example", "null"] });
+        let metadata: ClientMetadata = serde_json::from_value(metadata).unwrap();
+        let (id, now) = (ClientId::parse("a").unwrap(), Timestamp::from_seconds(1));
+        Client { id, status: ClientStatus::Active, metadata, secrets: vec![], created_at: now, updated_at: now, version: 1 }
+    }
+
+    fn from(origins: &[&'static str]) -> CrossOrigin {
+        CrossOrigin::of(&origins.iter().map(|origin| (header::ORIGIN, HeaderValue::from_static(origin))).collect())
+    }
+
+    #[test]
+    fn the_clients_own_origin_may_read_the_answer_and_sends_no_cookies() {
+        let answer = from(&["https://app.example"]).allow(StatusCode::OK.into_response(), Some(&client()));
+        assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
+        assert_eq!(answer.headers()["vary"], "Origin");
+        assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+    }
+
+    #[test]
+    fn no_other_origin_may_read_it() {
+        for origins in [
+            &["https://evil.example"][..],
+            &["null"],
+            &["https://app.example.evil"],
+            &["https://APP.example"],
+            &["http://app.example"],
+            &["https://app.example:443"],
+            &["https://app.example", "https://evil.example"],
+            &[],
+        ] {
+            let answer = from(origins).allow(StatusCode::OK.into_response(), Some(&client()));
+            assert!(!answer.headers().contains_key("access-control-allow-origin"), "{origins:?}");
+            assert_eq!(answer.headers()["vary"], "Origin", "{origins:?}");
+        }
+        let answer = from(&["https://app.example"]).allow(StatusCode::OK.into_response(), None);
+        assert!(!answer.headers().contains_key("access-control-allow-origin"), "an unknown client has no origin");
+    }
+
+    #[test]
+    fn a_preflight_lets_registered_origins_send_what_clients_send() {
+        let answer = from(&["https://app.example"]).preflight(true);
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
+        assert_eq!(answer.headers()["access-control-allow-headers"], "Authorization, Content-Type, DPoP");
+        for answer in
+            [from(&["https://app.example"]).preflight(false), from(&["null"]).preflight(true), from(&[]).preflight(true)]
+        {
+            assert!(!answer.headers().contains_key("access-control-allow-origin"));
+            assert_eq!(answer.headers()["vary"], "Origin");
+        }
     }
 }

@@ -10,9 +10,11 @@ use http::{Request, StatusCode};
 
 use super::body;
 use super::error::{Error, PageError, Problem};
+use crate::protocol::client_auth::refuse_credentials_in_query;
 use crate::protocol::params::{Params, ParamsError};
 
-/// A client's `application/x-www-form-urlencoded` body. No parameter may be given twice (RFC 6749 §3.2).
+/// A client's `application/x-www-form-urlencoded` body. No parameter may be given twice (RFC 6749 §3.2), and no secret may
+/// stand in the URL (§2.3.1).
 #[derive(Clone, Debug)]
 pub struct Form(pub Params);
 
@@ -20,6 +22,7 @@ impl<S: Sync> FromRequest<S> for Form {
     type Rejection = Error;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Error> {
+        refuse_credentials_in_query(request.uri().query().unwrap_or_default().as_bytes())?;
         Ok(Self(unrepeated(parse(&body::form(request).await?)?)?))
     }
 }
@@ -115,6 +118,13 @@ mod tests {
         assert!(Query::from_request_parts(&mut parts, &()).await.is_err());
         assert!(PageQuery::from_request_parts(&mut parts, &()).await.is_ok_and(|query| query.0.duplicated("a")));
         assert!(PageForm::from_request(request(b"scope=a&scope=b"), &()).await.is_ok_and(|form| form.0.duplicated("scope")));
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_the_url_is_refused() {
+        let mut request = request(b"client_id=a");
+        *request.uri_mut() = "/token?client_secret=s".parse().unwrap();
+        assert_eq!(Form::from_request(request, &()).await.unwrap_err().0.reason, "credentials_in_query");
     }
 
     #[tokio::test]
