@@ -6,6 +6,7 @@ mod architecture;
 mod browser;
 mod cli;
 mod http;
+mod keys;
 mod pages;
 mod program;
 mod storage;
