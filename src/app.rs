@@ -1,1 +1,57 @@
 //! The router: every route of the server, on one screen.
+
+use axum::Router;
+use axum::routing::{MethodRouter, any, get, post};
+
+use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
+use crate::pages::{self, consent, login, statics};
+use crate::protocol::metadata::{self, path};
+use crate::state::AppState;
+use crate::web::cors;
+use crate::web::error::{method_not_allowed, not_found};
+use crate::web::shell::Shell;
+use crate::pages::site::Site;
+
+/// Every route, below the issuer's path. The well-known documents stand where RFC 8414 §3.1 (between host and path) and
+/// OpenID Connect Discovery §4 (after the path) put them, and where clients that mix the two look for them.
+pub fn router(state: AppState) -> Router {
+    let base = state.base.clone();
+    let below = Router::new()
+        // OAuth 2.0 and OpenID Connect
+        .route(path::AUTHORIZATION, get(authorize::get).post(authorize::post))
+        .route("/authorize/resume", get(authorize::resume))
+        .route(path::TOKEN, for_clients(post(token::token)))
+        .route(path::INTROSPECTION, post(introspect::introspect))
+        .route(path::REVOCATION, for_clients(post(revoke::revoke)))
+        .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
+        .route(path::JWKS, public(get(jwks::jwks)))
+        // People
+        .route("/login", get(login::get).post(login::post))
+        .route("/login/select", get(login::get_select).post(login::post_select))
+        .route("/consent", get(consent::get).post(consent::post))
+        .route(statics::ROUTE, get(statics::serve))
+        // Operation
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready));
+    let mut router = if base.is_empty() { below } else { Router::new().nest(&base, below) };
+    for location in metadata::locations(&state.config.server.issuer) {
+        router = router.route(&location, public(get(discovery::metadata)));
+    }
+    router.fallback(any(not_found)).method_not_allowed_fallback(method_not_allowed).with_state(state)
+}
+
+/// The router with everything around it.
+pub fn shell(state: &AppState) -> Shell {
+    let error_page = pages::error::renderer(Site::of_issuer(&state.issuer));
+    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, error_page)
+}
+
+/// A public document: any origin may read it.
+fn public(routes: MethodRouter<AppState>) -> MethodRouter<AppState> {
+    routes.options(cors::public_preflight)
+}
+
+/// An endpoint that scripts of registered origins may call.
+fn for_clients(routes: MethodRouter<AppState>) -> MethodRouter<AppState> {
+    routes.options(cors::client_preflight::<AppState>)
+}

@@ -1,5 +1,109 @@
-//! One file per grant type of the token endpoint.
+//! One file per grant type of the token endpoint. The table that discovery reads too is [`GrantType::ALL`].
 
+pub mod access_token;
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod id_token;
 pub mod refresh_token;
+
+use serde::Serialize;
+
+use crate::protocol::client::{Client, GrantType};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::state::AppState;
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// A request at the token endpoint whose client is authenticated.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenRequest<'a> {
+    pub state: &'a AppState,
+    pub context: &'a RequestContext,
+    pub client: &'a Client,
+    pub params: &'a Params,
+}
+
+/// A successful answer of the token endpoint (RFC 6749 §5.1; OpenID Connect Core §3.1.3.3).
+#[derive(Clone, Serialize)]
+pub struct TokenResponse {
+    pub access_token: String,
+    pub token_type: &'static str,
+    /// Seconds.
+    pub expires_in: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+}
+
+impl std::fmt::Debug for TokenResponse {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("TokenResponse").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// A refusal of the token endpoint.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub problem: Problem,
+    /// Its audit event is written already, in the transaction that it led to.
+    pub recorded: bool,
+}
+
+impl<P: Into<Problem>> From<P> for Failure {
+    fn from(problem: P) -> Self {
+        Self { problem: problem.into(), recorded: false }
+    }
+}
+
+impl Failure {
+    fn recorded(error: OAuthError) -> Self {
+        Self { problem: error.into(), recorded: true }
+    }
+}
+
+/// Redeems whatever grant the request brings (RFC 6749 §4, §5.2).
+pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+    let grant = request.required("grant_type")?;
+    let grant = GrantType::ALL.into_iter().find(|known| known.as_str() == grant).ok_or(OAuthError::new(
+        ErrorCode::UnsupportedGrantType,
+        "grant_type_unknown",
+        "This grant type is not supported.",
+    ))?;
+    if !request.client.may_use(grant) {
+        return Err(refuse(ErrorCode::UnauthorizedClient, "grant_type_not_allowed", "The client may not use this grant type."));
+    }
+    match grant {
+        GrantType::AuthorizationCode => authorization_code::redeem(request).await,
+        GrantType::RefreshToken => refresh_token::redeem(request).await,
+        GrantType::ClientCredentials => client_credentials::redeem(request).await,
+    }
+}
+
+impl<'a> TokenRequest<'a> {
+    /// A parameter that must be there.
+    fn required(&self, name: &str) -> Result<&'a str, OAuthError> {
+        self.params.get(name).ok_or(OAuthError::new(
+            ErrorCode::InvalidRequest,
+            "parameter_missing",
+            "A required parameter is missing.",
+        ))
+    }
+
+    /// The `scope` parameter, or none.
+    fn scope(&self) -> Result<Option<Scope>, OAuthError> {
+        let parse = |text| {
+            Scope::parse(text)
+                .map_err(|_| OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", "The scope is malformed or too long."))
+        };
+        self.params.get("scope").map(parse).transpose()
+    }
+}
+
+fn refuse(code: ErrorCode, reason: &'static str, description: &'static str) -> Failure {
+    OAuthError::new(code, reason, description).into()
+}

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod consent;
 pub mod device;
 pub mod error;
+pub mod flow;
 pub mod login;
 pub mod logout;
 pub mod setup;

@@ -1,1 +1,173 @@
 //! What every request handler shares.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use url::Url;
+
+use crate::audit;
+use crate::authn::password::{HashingError, PasswordHasher};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::keys::hash::TokenHasher;
+use crate::keys::master::MasterKey;
+use crate::keys::ring::KeyRing;
+use crate::keys::seal::Sealer;
+use crate::protocol::authorization_request::ServerPolicy;
+use crate::protocol::authorize::ACRS;
+use crate::protocol::client::Client;
+use crate::protocol::metadata::{self, Capabilities};
+use crate::protocol::scope::{InvalidScope, Scope};
+use crate::storage::client_cache::ClientCache;
+use crate::storage::db::Db;
+use crate::web::client::ClientRegistry;
+use crate::web::cookie::Cookies;
+use crate::web::csrf::Csrf;
+
+/// The application's state. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+pub struct Shared {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    /// The keys that sign and verify.
+    pub keys: Arc<KeyRing>,
+    pub tokens: TokenHasher,
+    /// Seals logins under way.
+    pub flows: Sealer,
+    pub passwords: PasswordHasher,
+    /// Clients, from memory.
+    pub clients: ClientCache,
+    /// Takes the audit events of refused requests.
+    pub refusals: audit::Queue,
+    pub csrf: Csrf,
+    pub cookies: Cookies,
+    pub policy: ServerPolicy,
+    /// The metadata document, rendered.
+    pub metadata: Bytes,
+    /// The issuer's path, empty or `/path`: every link begins with it.
+    pub base: String,
+    /// The issuer, parsed.
+    pub issuer: Url,
+    /// The issuer's origin: `https://id.example`.
+    pub origin: String,
+    shutting_down: AtomicBool,
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// Why the state can't be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("configuration: 'server.issuer' is not a URL")]
+    Issuer,
+    #[error("configuration: 'tokens.scopes' has a name that is not a scope value")]
+    Scopes(#[from] InvalidScope),
+    #[error("configuration: {0}")]
+    Passwords(#[from] HashingError),
+}
+
+/// What the state is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub db: Db,
+    pub master: MasterKey,
+    pub keys: Arc<KeyRing>,
+    pub refusals: audit::Queue,
+}
+
+impl AppState {
+    pub fn new(parts: Parts) -> Result<Self, StateError> {
+        let Parts { config, clock, db, master, keys, refusals } = parts;
+        let issuer = Url::parse(&config.server.issuer).map_err(|_| StateError::Issuer)?;
+        let origin = issuer.origin().ascii_serialization();
+        let scopes = configured_scopes(&config.tokens.scopes)?;
+        Ok(Self(Arc::new(Shared {
+            tokens: TokenHasher::new(&master),
+            flows: Sealer::new(&master.derive("seal/flows")),
+            passwords: PasswordHasher::new(*master.derive("password/pepper"), &config.password)?,
+            clients: ClientCache::new(&db),
+            csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
+            cookies: Cookies::for_issuer(&config.server.issuer),
+            metadata: document(&config, &keys, &scopes),
+            policy: ServerPolicy::new(&scopes),
+            base: metadata::issuer_path(&config.server.issuer).to_owned(),
+            issuer,
+            origin,
+            shutting_down: AtomicBool::new(false),
+            config,
+            clock,
+            db,
+            keys,
+            refusals,
+        })))
+    }
+
+    /// A path on this server, with the issuer's own path in front.
+    pub fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// A scope value that means something: to the server, or to this client.
+    pub fn knows_scope(&self, value: &str, client: &Client) -> bool {
+        self.policy.known_scope.contains(value) || client.metadata.scope.contains(value)
+    }
+
+    /// The audience of the management API.
+    pub fn api_audience(&self) -> String {
+        format!("{}/api/v1", self.config.server.issuer)
+    }
+
+    /// From now on the server is not ready.
+    pub fn shut_down(&self) {
+        self.shutting_down.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::SeqCst)
+    }
+}
+
+impl ClientRegistry for AppState {
+    fn clients(&self) -> &ClientCache {
+        &self.clients
+    }
+
+    fn token_hasher(&self) -> &TokenHasher {
+        &self.tokens
+    }
+}
+
+fn configured_scopes(scopes: &BTreeMap<String, String>) -> Result<Scope, InvalidScope> {
+    let names: Vec<&str> = scopes.keys().map(String::as_str).collect();
+    if names.iter().any(|name| name.contains(' ')) {
+        return Err(InvalidScope);
+    }
+    Scope::parse(&names.join(" "))
+}
+
+/// The metadata document (RFC 8414 §2), rendered once: it says what the configuration and the keys allow.
+fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
+    let capabilities = Capabilities {
+        algorithms: &keys.algorithms(),
+        scopes: scopes.iter().collect(),
+        acr_values: &ACRS.map(|(acr, _)| acr),
+        ui_locales: &["en"],
+        service_documentation: None,
+    };
+    metadata::document(&config.server.issuer, &capabilities).to_string().into()
+}

@@ -4,6 +4,7 @@
 //! one [`shell`] around the router, which gives it its [`context`], keeps its limits, contains its panics, and sees to it
 //! that no answer leaves without its [`headers`]. Handlers use the extractors and the types of the other modules.
 
+pub mod bearer;
 pub mod body;
 pub mod client;
 pub mod context;
@@ -16,3 +17,4 @@ pub mod params;
 pub mod redirect;
 pub mod server;
 pub mod shell;
+pub mod visitor;

@@ -1,1 +1,114 @@
 //! The authorization endpoint (RFC 6749 §3.1; OpenID Connect Core §3.1.2).
+//!
+//! `GET /authorize` reads the request; `GET /authorize/resume` takes it up again after each page of the login. Until the
+//! redirect URI is known to be the client's own, every error is a page.
+
+use axum::extract::State;
+use axum::response::Response;
+use form_urlencoded::Serializer;
+
+use crate::audit::{self, Kind};
+use crate::flow::{self, Flow, Next};
+use crate::pages::flow::{Place, answer, take_up, to_page};
+use crate::protocol::authorization_request::{self, AuthorizationRequest};
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::protocol::response_mode::AuthorizationResponse;
+use crate::state::AppState;
+use crate::storage::audit::Event;
+use crate::web::context::RequestContext;
+use crate::web::error::{PageError, Problem};
+use crate::web::params::{PageForm, PageQuery};
+use crate::web::redirect::see_other;
+use crate::web::visitor::Visitor;
+
+const ID_TOKEN_HINT_INVALID: OAuthError =
+    OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint_invalid", "id_token_hint is not an ID token of this server");
+
+/// `GET /authorize`.
+pub async fn get(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let (client, redirect_uri) = match destination(&state, &params).await {
+        Ok(found) => found,
+        Err(refusal) => {
+            record(&state, &context, &params, refusal.reason);
+            return Err(refusal.into());
+        }
+    };
+    let request = AuthorizationRequest::parse(&params, &client, &redirect_uri, &state.policy)
+        .and_then(|request| with_hint(&state, request));
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => {
+            record(&state, &context, &params, error.reason);
+            let target = authorization_request::response_target(&params, redirect_uri);
+            let response = AuthorizationResponse::error(target, &error, &state.config.server.issuer);
+            return Ok(answer(&state, &visitor, response)?);
+        }
+    };
+    let flow = Flow { request, started_at: context.now, selected_session: None };
+    Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
+}
+
+/// `POST /authorize`, from another site's page as a rule: the session's cookie, which is SameSite=Lax, stays at home then. So
+/// the browser is sent to fetch the same request from here (behaviours: A45).
+pub async fn post(State(state): State<AppState>, PageForm(params): PageForm) -> Result<Response, PageError> {
+    let query = Serializer::new(String::new()).extend_pairs(params.iter()).finish();
+    Ok(see_other(&format!("{}?{query}", state.path("/authorize")))?)
+}
+
+/// `GET /authorize/resume`: a page of the login sent the browser back.
+pub async fn resume(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
+    Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
+}
+
+async fn go_on(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    flow: &Flow,
+    client: &std::sync::Arc<Client>,
+) -> Result<Response, Problem> {
+    match flow::next(state, context, flow, client, visitor.session(), None).await? {
+        Next::LogIn(_) => to_page(state, visitor, flow, Place::Login),
+        Next::SelectAccount => to_page(state, visitor, flow, Place::SelectAccount),
+        Next::AskConsent(_) => to_page(state, visitor, flow, Place::Consent),
+        Next::Answer(response) => answer(state, visitor, response),
+    }
+}
+
+/// Who asks, and where the answer goes.
+async fn destination(
+    state: &AppState,
+    params: &Params,
+) -> Result<(std::sync::Arc<Client>, crate::protocol::redirect_uri::RedirectUri), Problem> {
+    let id = authorization_request::client_id(params)?;
+    let client = state.clients.load(&id).await?.ok_or(authorization_request::UNKNOWN_CLIENT)?;
+    let redirect_uri = authorization_request::redirect_uri(params, &client)?;
+    Ok((client, redirect_uri))
+}
+
+/// The person that `id_token_hint` names. The hint may have expired; it must be ours.
+fn with_hint(state: &AppState, mut request: AuthorizationRequest) -> Result<AuthorizationRequest, OAuthError> {
+    if let Some(hint) = request.id_token_hint.take() {
+        let claims = state.keys.id_token_hint(hint.as_str(), &state.config.server.issuer).map_err(|_| ID_TOKEN_HINT_INVALID)?;
+        request.id_token_hint_sub = Some(crate::protocol::id::UserId::parse(claims.sub).map_err(|_| ID_TOKEN_HINT_INVALID)?);
+    }
+    Ok(request)
+}
+
+fn record(state: &AppState, context: &RequestContext, params: &Params, reason: &'static str) {
+    let client_id = params.get("client_id").and_then(|id| crate::protocol::id::ClientId::parse(id).ok());
+    state.refusals.refused(Event { client_id, ..audit::refused(Kind::AuthorizationRefused, context, reason) });
+}

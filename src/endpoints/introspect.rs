@@ -1,1 +1,59 @@
 //! Token introspection (RFC 7662).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap};
+
+use super::refusal;
+use crate::audit::Kind;
+use crate::grants::{access_token, refresh_token};
+use crate::protocol::client::Client;
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::introspection;
+use crate::protocol::params::Params;
+use crate::state::AppState;
+use crate::web::client::authenticate;
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+use crate::web::params::Form;
+
+const PUBLIC_CLIENT: OAuthError =
+    OAuthError::new(ErrorCode::InvalidClient, "introspection_by_public_client", "Only a client that can authenticate may introspect");
+const TOKEN_MISSING: OAuthError = OAuthError::new(ErrorCode::InvalidRequest, "token_missing", "token is required");
+
+/// `POST /introspect`: tells a confidential client what a token is worth at this moment. Whatever doesn't count, for
+/// whatever reason, is `{"active":false}` (§2.2).
+pub async fn introspect(
+    State(state): State<AppState>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let client = match authenticate(&state, &context, &headers, &params).await {
+        Ok(client) if client.is_public() => {
+            return refusal::unauthenticated(&state, &context, &params, PUBLIC_CLIENT.into());
+        }
+        Ok(client) => client,
+        Err(refused) => return refusal::unauthenticated(&state, &context, &params, refused),
+    };
+    match answer(&state, &context, &client, &params).await {
+        Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
+        Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
+    }
+}
+
+/// `token_type_hint` is not needed: the two kinds are told apart by where they are found (§2.1).
+async fn answer(
+    state: &AppState,
+    context: &RequestContext,
+    client: &Client,
+    params: &Params,
+) -> Result<introspection::Response, Problem> {
+    let token = params.get("token").ok_or(TOKEN_MISSING)?;
+    if let Some(active) = access_token::active(state, token, context.now).await? {
+        return Ok(introspection::Response::access_token(active.claims));
+    }
+    let facts = refresh_token::active(state, client, token, context.now).await?;
+    Ok(facts.map_or(introspection::Response::INACTIVE, introspection::Response::refresh_token))
+}

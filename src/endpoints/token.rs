@@ -1,1 +1,37 @@
 //! The token endpoint (RFC 6749 §3.2).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap};
+
+use super::refusal;
+use crate::audit::Kind;
+use crate::grants::{self, Failure, TokenRequest};
+use crate::state::AppState;
+use crate::web::client::authenticate;
+use crate::web::context::RequestContext;
+use crate::web::cors::CrossOrigin;
+use crate::web::error::Error;
+use crate::web::params::Form;
+
+/// `POST /token`.
+pub async fn token(
+    State(state): State<AppState>,
+    context: RequestContext,
+    cross_origin: CrossOrigin,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let client = match authenticate(&state, &context, &headers, &params).await {
+        Ok(client) => client,
+        Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
+    };
+    let request = TokenRequest { state: &state, context: &context, client: &client, params: &params };
+    let response = match grants::redeem(request).await {
+        Ok(tokens) => ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response(),
+        Err(Failure { problem, recorded: true }) => Error(problem).into_response(),
+        Err(Failure { problem, .. }) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
+    };
+    cross_origin.allow(response, Some(&client))
+}

@@ -1,1 +1,90 @@
 //! The userinfo endpoint (OpenID Connect Core §5.3).
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap};
+
+use crate::audit::{self, Kind};
+use crate::grants::access_token::{self, ActiveToken};
+use crate::protocol::claims;
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::state::AppState;
+use crate::storage::audit::Event;
+use crate::storage::{grants, profiles};
+use crate::web::bearer;
+use crate::web::context::RequestContext;
+use crate::web::cors::CrossOrigin;
+use crate::web::error::Error;
+use crate::web::params::OptionalForm;
+
+const INVALID_TOKEN: OAuthError =
+    OAuthError::new(ErrorCode::InvalidToken, "token_inactive", "The access token is wrong, expired or revoked");
+const WRONG_AUDIENCE: OAuthError =
+    OAuthError::new(ErrorCode::InvalidToken, "token_of_another_resource", "The access token is meant for another resource");
+const NO_OPENID: OAuthError =
+    OAuthError::new(ErrorCode::InsufficientScope, "openid_scope_missing", "The access token lacks the openid scope");
+
+/// `GET /userinfo` and `POST /userinfo`, the token in the Authorization field or in a form body.
+pub async fn userinfo(
+    State(state): State<AppState>,
+    context: RequestContext,
+    cross_origin: CrossOrigin,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    OptionalForm(params): OptionalForm,
+) -> Response {
+    let token = match present(&state, &context, &headers, query.as_deref(), params.as_ref()).await {
+        Ok(token) => token,
+        Err(error) => {
+            if !error.0.status.is_server_error() {
+                state.refusals.refused(audit::refused(Kind::TokenRefused, &context, error.0.reason));
+            }
+            return cross_origin.allow(error.into_response(), None);
+        }
+    };
+    let response = match answer(&state, &token).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let event = Event {
+                client_id: Some(token.client.id.clone()),
+                user_id: token.user_id.clone(),
+                ..audit::refused(Kind::TokenRefused, &context, error.0.reason)
+            };
+            state.refusals.refused(event);
+            error.into_response()
+        }
+    };
+    cross_origin.allow(response, Some(&token.client))
+}
+
+async fn present(
+    state: &AppState,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    params: Option<&Params>,
+) -> Result<ActiveToken, Error> {
+    let token = bearer::presented(headers, query, params).map_err(|error| Error::bearer(Some(error), None))?;
+    let token = token.ok_or_else(|| Error::bearer(None, None))?;
+    let active = access_token::active(state, token, context.now).await?;
+    active.ok_or_else(|| Error::bearer(Some(INVALID_TOKEN), None))
+}
+
+async fn answer(state: &AppState, token: &ActiveToken) -> Result<Response, Error> {
+    if !token.claims.aud.contains(&state.config.server.issuer) {
+        return Err(Error::bearer(Some(WRONG_AUDIENCE), None));
+    }
+    let (true, Some(user_id), Some(grant_id)) = (token.claims.scope.contains("openid"), &token.user_id, &token.grant_id) else {
+        return Err(Error::bearer(Some(NO_OPENID), Scope::parse("openid").ok().as_ref()));
+    };
+    let mut conn = state.db.read().await?;
+    let profile = profiles::load(&mut conn, user_id).await?;
+    let grant = grants::load(&mut conn, grant_id).await?;
+    let request = grant.and_then(|grant| grant.claims).unwrap_or_default();
+    let (profile, updated_at) = profile.unzip();
+    let claims = claims::userinfo(&token.claims.scope, &request, user_id.as_str(), profile.as_ref(), updated_at);
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response())
+}

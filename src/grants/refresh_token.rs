@@ -1,1 +1,224 @@
-//! The refresh token grant (RFC 6749 §6; RFC 9700 §4.14).
+//! The refresh token grant (RFC 6749 §6; RFC 9700 §4.14.2; OpenID Connect Core §12).
+//!
+//! A public client's refresh token rotates; a confidential client's stays, since its secret already binds it (RFC 9700
+//! §2.2.2), unless the client asks for rotation. A rotated token works again while its successor has not been used, for a
+//! bounded time: an answer that was lost on the way logs nobody out. Every other reuse revokes the family.
+
+use super::access_token::{self, Prepared};
+use super::{Failure, TokenRequest, TokenResponse, id_token};
+use crate::audit;
+use crate::keys::hash::TokenKind;
+use crate::protocol::client::{Client, GrantType};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::introspection::RefreshTokenFacts;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::state::AppState;
+use crate::storage::grants::Grant;
+use crate::storage::refresh_tokens::{self, RefreshToken, Rotation};
+use crate::storage::users::UserStatus;
+use crate::web::error::Problem;
+use crate::storage::{self, access_tokens};
+
+
+const fn invalid(reason: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidGrant, reason, "The refresh token is wrong, expired or revoked.")
+}
+
+/// Whether a grant of `scope` comes with refresh tokens (OpenID Connect Core §11).
+pub fn allowed(client: &Client, scope: &Scope) -> bool {
+    client.may_use(GrantType::RefreshToken)
+        && scope.contains("offline_access")
+        && client.metadata.scope.contains("offline_access")
+}
+
+pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+    let TokenRequest { state, context, client, .. } = request;
+    let hash = state.tokens.hash(TokenKind::RefreshToken, request.required("refresh_token")?);
+    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    let (stored, grant, status) = found.ok_or(invalid("refresh_token_unknown"))?;
+    if grant.client_id != client.id {
+        return Err(invalid("refresh_token_of_another_client").into());
+    }
+    judge(client, &stored, &grant, status, context.now)?;
+    let scope = narrowed(&request, &grant)?;
+
+    let token = access_token::prepare(state, client, Some(&grant), &scope, context.now);
+    let idle_end = (context.now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at);
+    let refresh = if rotates(client) {
+        Some(rotate(&request, &stored, &grant, &token, idle_end).await?)
+    } else {
+        keep(&request, &stored, &grant, &token, idle_end).await?;
+        None
+    };
+    let lifetime = token.lifetime();
+    let access_token = token.finish(state).map_err(Problem::internal)?;
+    let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
+        let person = id_token::person(state, &grant).await?;
+        Some(id_token::sign(state, client, &grant, &access_token, (person, context.now))?)
+    } else {
+        None
+    };
+    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: lifetime, refresh_token: refresh, id_token, scope })
+}
+
+fn rotates(client: &Client) -> bool {
+    client.is_public() || client.metadata.rotate_refresh_tokens
+}
+
+/// What can be judged without writing. A used token goes on to [`rotate`], which knows whether it is a retry or a theft.
+fn judge(
+    client: &Client,
+    stored: &RefreshToken,
+    grant: &Grant,
+    status: UserStatus,
+    now: Timestamp,
+) -> Result<(), OAuthError> {
+    if grant.revoked_at.is_some() {
+        return Err(invalid("grant_revoked"));
+    }
+    if now >= stored.expires_at {
+        return Err(invalid("refresh_token_expired"));
+    }
+    if now >= grant.expires_at {
+        return Err(invalid("grant_expired"));
+    }
+    if status != UserStatus::Active {
+        return Err(invalid("user_disabled"));
+    }
+    if !allowed(client, &grant.scope) {
+        return Err(invalid("refresh_not_allowed_any_more"));
+    }
+    Ok(())
+}
+
+/// RFC 6749 §6: the same scope or a narrower one; the refresh token keeps the whole.
+fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<Scope, Failure> {
+    // What the client has lost since is not given again.
+    let granted = grant.scope.intersection(&request.client.metadata.scope);
+    let Some(asked) = request.scope()? else { return Ok(granted) };
+    if !asked.is_subset(&granted) {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidScope,
+            "scope_wider_than_granted",
+            "The scope exceeds what was granted.",
+        )
+        .into());
+    }
+    Ok(asked)
+}
+
+/// Exchanges the token for its successor, or finds a reuse.
+async fn rotate(
+    request: &TokenRequest<'_>,
+    stored: &RefreshToken,
+    grant: &Grant,
+    token: &Prepared,
+    idle_end: Timestamp,
+) -> Result<String, Failure> {
+    let TokenRequest { state, context, client, .. } = *request;
+    let secret = random::secret();
+    let successor = RefreshToken {
+        hash: state.tokens.hash(TokenKind::RefreshToken, &secret),
+        grant_id: grant.id.clone(),
+        access_token_id: token.claims.jti.as_str().to_owned(),
+        created_at: context.now,
+        expires_at: idle_end,
+        used_at: None,
+        successor: None,
+        retries: 0,
+        dead: false,
+    };
+    let grace = Seconds(state.config.tokens.refresh_token_grace);
+    let issued = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
+    let replayed = audit::refresh_token_replayed(context, client, grant);
+    let access_token_end = context.now + Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    let rotation = state
+        .db
+        .write(async |tx| {
+            let rotation = refresh_tokens::rotate(tx, stored, &successor, grace, context.now).await?;
+            match &rotation {
+                Rotation::Rotated => {}
+                Rotation::Retried { dead_access_token_id } => {
+                    access_tokens::revoke(tx, dead_access_token_id, access_token_end, context.now).await?;
+                }
+                Rotation::Expired => return Ok(rotation),
+                Rotation::Replayed => {
+                    // The family is revoked already, by whoever found the replay.
+                    storage::audit::insert(tx, &replayed).await?;
+                    return Ok(rotation);
+                }
+            }
+            token.store(tx).await?;
+            storage::audit::insert(tx, &issued).await?;
+            Ok(rotation)
+        })
+        .await?;
+    match rotation {
+        Rotation::Rotated | Rotation::Retried { .. } => Ok(secret),
+        Rotation::Expired => Err(invalid("refresh_token_expired").into()),
+        Rotation::Replayed => Err(Failure::recorded(invalid("refresh_token_replayed"))),
+    }
+}
+
+/// Leaves the token as it is and moves its idle limit on, at most once a minute, so that a busy client costs no writes.
+async fn keep(
+    request: &TokenRequest<'_>,
+    stored: &RefreshToken,
+    grant: &Grant,
+    token: &Prepared,
+    idle_end: Timestamp,
+) -> Result<(), Failure> {
+    let TokenRequest { state, context, client, .. } = *request;
+    if stored.dead || stored.used_at.is_some() {
+        // It was rotated when the client was registered otherwise.
+        return Err(invalid("refresh_token_superseded").into());
+    }
+    let extend = idle_end >= stored.expires_at + Seconds::minutes(1);
+    if extend || token.is_stored() || state.config.audit.tokens {
+        let event = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
+        state
+            .db
+            .write(async |tx| {
+                if extend {
+                    refresh_tokens::extend(tx, &stored.hash, idle_end).await?;
+                }
+                token.store(tx).await?;
+                storage::audit::insert(tx, &event).await
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+/// The refresh token, and the grant it belongs to, whatever their state.
+pub async fn find(state: &AppState, token: &str) -> Result<Option<(RefreshToken, Grant)>, Problem> {
+    let hash = state.tokens.hash(TokenKind::RefreshToken, token);
+    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    Ok(found.map(|(token, grant, _)| (token, grant)))
+}
+
+/// What introspection tells `client` of a refresh token of its own that could be used now (RFC 7662 §2.2).
+pub async fn active(
+    state: &AppState,
+    client: &Client,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<RefreshTokenFacts>, Problem> {
+    let hash = state.tokens.hash(TokenKind::RefreshToken, token);
+    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    let Some((stored, grant, status)) = found else { return Ok(None) };
+    let usable = grant.client_id == client.id
+        && stored.used_at.is_none()
+        && !stored.dead
+        && judge(client, &stored, &grant, status, now).is_ok();
+    Ok(usable.then(|| RefreshTokenFacts {
+        issuer: state.config.server.issuer.clone(),
+        subject: grant.user_id.to_string(),
+        client_id: grant.client_id,
+        scope: grant.scope,
+        issued_at: stored.created_at,
+        expires_at: stored.expires_at,
+    }))
+}

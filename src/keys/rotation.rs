@@ -11,10 +11,12 @@
 use super::ring::JWKS_MAX_AGE;
 use crate::config::{KeysConfig, TokenConfig};
 use crate::protocol::client::Algorithm;
-use crate::protocol::client_registration::MAX_ACCESS_TOKEN_LIFETIME;
 use crate::protocol::id::KeyId;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::signing_keys::{KeyState, SigningKey};
+
+/// The longest lifetime a client may be registered with is at most this, and so is that of its tokens.
+pub const LONGEST_TOKEN: Seconds = Seconds::days(1);
 
 /// How long each part of a key's life is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +31,11 @@ pub struct Policy {
 
 impl Policy {
     pub fn new(keys: &KeysConfig, tokens: &TokenConfig) -> Self {
-        // A client may be registered with a lifetime of its own.
-        let longest = tokens.access_token.max(tokens.id_token).max(MAX_ACCESS_TOKEN_LIFETIME);
+        let longest = Seconds(tokens.access_token).max(Seconds(tokens.id_token)).max(LONGEST_TOKEN);
         Self {
             rotation: Seconds::days(keys.rotation_days.into()),
             lead: Seconds::hours(keys.publish_hours.into()).max(Seconds(2 * JWKS_MAX_AGE.0)),
-            retention: Seconds(longest + Seconds::days(1).0),
+            retention: Seconds(longest.0 + Seconds::days(1).0),
         }
     }
 }
@@ -206,7 +207,7 @@ mod tests {
                 hour += pause;
             }
             for (retired_at, forgotten_at) in forgotten {
-                prop_assert!(forgotten_at >= retired_at + Seconds(MAX_ACCESS_TOKEN_LIFETIME));
+                prop_assert!(forgotten_at >= retired_at + LONGEST_TOKEN);
             }
         }
     }

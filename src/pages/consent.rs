@@ -1,1 +1,107 @@
-//! The consent page.
+//! The consent page (OpenID Connect Core §3.1.2.4).
+//!
+//! What is asked for comes from the sealed flow and is decided anew when the answer comes: the form can only take away.
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+
+use super::flow::{Place, answer, flow_page, frame, take_up, to_page};
+use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
+use crate::audit::{self, Kind};
+use crate::flow::{self, Next};
+use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::web::context::RequestContext;
+use crate::web::error::{PageError, Problem};
+use crate::web::headers::Nonce;
+use crate::web::params::{PageForm, PageQuery};
+use crate::web::visitor::Visitor;
+
+const PURPOSE: &str = "consent";
+
+/// `GET /consent`. Never approves anything.
+pub async fn get(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
+    let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
+    let asked = match flow::next(&state, &context, &flow, &client, Some(&login.session), None).await? {
+        Next::AskConsent(asked) => asked,
+        Next::LogIn(_) => return Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+        Next::SelectAccount => return Ok(to_page(&state, &visitor, &flow, Place::SelectAccount)?),
+        Next::Answer(response) => return Ok(answer(&state, &visitor, response)?),
+    };
+    let nonce = Nonce::random();
+    let frame = frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce);
+    let text = frame.text;
+    let view = view::Consent {
+        client: ClientView::new(&client),
+        sign_in_name: login.user.sign_in_name.as_str().to_owned(),
+        return_to: flow.request.redirect_uri.destination(),
+        scopes: asked.scope.iter().map(|value| ScopeRow::new(text, value, &state.config.tokens.scopes)).collect(),
+        claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
+        action: state.path(Place::Consent.path()),
+        csrf: visitor.form_secret().map(|secret| state.csrf.token(secret, PURPOSE)).unwrap_or_default(),
+        flow: params.get(field::FLOW).unwrap_or_default().to_owned(),
+        frame,
+    };
+    Ok(flow_page(&view, &flow, &nonce)?)
+}
+
+/// `POST /consent`.
+pub async fn post(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
+    let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
+    let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
+    if let Err(forged) = visitor.check_form(&state, PURPOSE, params.get(field::CSRF)) {
+        let who = Event { user_id: Some(login.user.id.clone()), ..audit::refused(Kind::RequestForged, &context, forged.reason) };
+        state.refusals.refused(who);
+        return Err(forged.into());
+    }
+    match params.get(field::DECISION) {
+        Some(field::ALLOW) => {}
+        Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+        _ => {
+            let denied = Event {
+                actor: Actor::User(login.user.id.clone()),
+                user_id: Some(login.user.id.clone()),
+                client_id: Some(client.id.clone()),
+                ..audit::refused(Kind::ConsentDenied, &context, ACCESS_DENIED.reason)
+            };
+            state.db.write(async |tx| crate::storage::audit::insert(tx, &denied).await).await?;
+            let issuer = &state.config.server.issuer;
+            let response = crate::protocol::response_mode::AuthorizationResponse::error(flow.request.target(), &ACCESS_DENIED, issuer);
+            return Ok(answer(&state, &visitor, response)?);
+        }
+    }
+    let asked = ConsentedScope { scope: flow.request.scope.clone(), claims: flow.request.claims.beyond(&flow.request.scope) };
+    let given = left_ticked(&params, &asked)?;
+    match flow::next(&state, &context, &flow, &client, Some(&login.session), Some(given)).await? {
+        Next::Answer(response) => Ok(answer(&state, &visitor, response)?),
+        Next::LogIn(_) => Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+        Next::SelectAccount => Ok(to_page(&state, &visitor, &flow, Place::SelectAccount)?),
+        Next::AskConsent(_) => Ok(to_page(&state, &visitor, &flow, Place::Consent)?),
+    }
+}
+
+/// What of all that was asked for is still ticked. A value that was not asked for gains nothing.
+fn left_ticked(params: &Params, asked: &ConsentedScope) -> Result<ConsentedScope, Problem> {
+    let ticked: Vec<&str> = params.values(field::SCOPE).collect();
+    let ticked = Scope::parse(&ticked.join(" "))
+        .map_err(|_| Problem::request(http::StatusCode::BAD_REQUEST, "scope_malformed", "The form is malformed"))?;
+    let scope = asked.scope.filter(|value| value == "openid" || ticked.contains(value));
+    let claims: BTreeSet<String> = asked.claims.clone();
+    Ok(ConsentedScope { scope, claims })
+}

@@ -1,1 +1,260 @@
-//! The login page.
+//! The login page, and the choice of an account.
+//!
+//! Whoever gets it wrong is told the same in the same time: unknown name, wrong password, disabled person. The password is
+//! hashed outside any transaction, on a bounded number of threads.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, header};
+use secrecy::ExposeSecret;
+
+use super::flow::{Place, flow_page, frame, take_up, to_page};
+use super::site;
+use super::view::{self, ClientView, LoginProblem, field};
+use crate::audit::{self, Kind};
+use crate::authn::login::{Attempt, attempt};
+use crate::authn::password::{HashingError, Password};
+use crate::authn::session;
+use crate::flow::Flow;
+use crate::protocol::client::Client;
+use crate::protocol::params::Params;
+use crate::protocol::sign_in_name::SignInName;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::users::{self, User};
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+use crate::web::error::{PageError, Problem};
+use crate::web::headers::{Csp, Nonce};
+use crate::web::params::{PageForm, PageQuery};
+use crate::web::redirect::see_other;
+use crate::web::visitor::Visitor;
+
+/// What the login form's CSRF token is made for.
+const PURPOSE: &str = "login";
+const SELECT_PURPOSE: &str = "select_account";
+
+/// `GET /login`: inside a flow, or on the way to a page of our own.
+pub async fn get(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let flow = flow_of(&state, &context, &visitor, &params).await?;
+    if flow.is_none() && visitor.login.is_some() {
+        return Ok(see_other(&state.path("/account"))?);
+    }
+    let name = prefilled(&visitor, flow.as_ref().map(|(flow, _)| flow));
+    Ok(show(&state, visitor, &params, flow, name, None)?)
+}
+
+/// `POST /login`.
+pub async fn post(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
+    if let Err(forged) = check_form(&state, &visitor, PURPOSE, &params) {
+        record_refusal(&state, &context, Kind::RequestForged, None, None, forged.reason);
+        return Err(forged.into());
+    }
+    let flow = flow_of(&state, &context, &visitor, &params).await?;
+    let typed = params.get(field::USERNAME).unwrap_or_default();
+    match prove(&state, &context, &params).await? {
+        Proof::Good { user, rehashed } => log_in(&state, &context, visitor, flow.map(|(flow, _)| flow), &user, rehashed).await,
+        Proof::Bad { reason, user, problem } => {
+            let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
+            record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
+            let mut response = show(&state, visitor, &params, flow, typed.to_owned(), Some(problem))?;
+            *response.status_mut() = match problem {
+                LoginProblem::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            Ok(response)
+        }
+    }
+}
+
+enum Proof {
+    Good { user: Box<User>, rehashed: Option<secrecy::SecretString> },
+    Bad { reason: &'static str, user: Option<Box<User>>, problem: LoginProblem },
+}
+
+async fn prove(state: &AppState, context: &RequestContext, params: &Params) -> Result<Proof, Problem> {
+    let bad = |reason, problem| Ok(Proof::Bad { reason, user: None, problem });
+    let Ok(password) = Password::parse(params.get(field::PASSWORD).unwrap_or_default()) else {
+        return bad("password_malformed", LoginProblem::Refused);
+    };
+    let user = match SignInName::parse(params.get(field::USERNAME).unwrap_or_default()) {
+        Ok(name) => users::by_canonical_name(&mut state.db.read().await?, name.canonical()).await?,
+        Err(_) => None,
+    };
+    tracing::trace!(trace_id = %context.trace_id, "a password is checked");
+    match attempt(&state.passwords, user.as_ref(), &password).await {
+        Ok(Attempt::Accepted { rehashed }) => match user {
+            Some(user) => Ok(Proof::Good { user: Box::new(user), rehashed }),
+            None => bad("unknown_user", LoginProblem::Refused),
+        },
+        Ok(Attempt::Refused { reason }) => {
+            Ok(Proof::Bad { reason, user: user.map(Box::new), problem: LoginProblem::Refused })
+        }
+        Err(HashingError::Overloaded) => bad("overloaded", LoginProblem::Overloaded),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// Begins the session: a new secret and a new `sid`; the browser's former session ends in the same transaction.
+async fn log_in(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: Visitor,
+    flow: Option<Flow>,
+    user: &User,
+    rehashed: Option<secrecy::SecretString>,
+) -> Result<Response, PageError> {
+    let address = context.address.to_string();
+    let user_agent = context.user_agent();
+    let device = session::Device { user_agent: &user_agent, address: &address };
+    let begun = session::begin(&state.tokens, &user.id, device, context.now, &state.config.session);
+    let event = Event {
+        actor: Actor::User(user.id.clone()),
+        user_id: Some(user.id.clone()),
+        client_id: flow.as_ref().map(|flow| flow.request.client_id.clone()),
+        ..audit::event(Kind::UserLogin, context)
+    };
+    let former = visitor.session().map(|session| session.id.clone());
+    state
+        .db
+        .write(async |tx| {
+            session::replace(tx, former.as_ref(), &begun.session).await?;
+            if let (Some(old), Some(new)) = (&user.password_hash, &rehashed) {
+                users::rehash(tx, &user.id, old, new).await?;
+            }
+            crate::storage::audit::insert(tx, &event).await
+        })
+        .await?;
+    let mut response = match &flow {
+        Some(flow) => to_page(state, &visitor, flow, Place::Resume)?,
+        None => see_other(&state.path("/account"))?,
+    };
+    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// `GET /login/select`: go on as whoever is logged in, or as somebody else?
+pub async fn get_select(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
+    let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
+    let nonce = Nonce::random();
+    let view = view::SelectAccount {
+        frame: frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce),
+        client: ClientView::new(&client),
+        sign_in_name: login.user.sign_in_name.as_str().to_owned(),
+        action: state.path(Place::SelectAccount.path()),
+        csrf: form_token(&state, &visitor, SELECT_PURPOSE),
+        flow: params.get(field::FLOW).unwrap_or_default().to_owned(),
+    };
+    Ok(flow_page(&view, &flow, &nonce)?)
+}
+
+/// `POST /login/select`.
+pub async fn post_select(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
+    check_form(&state, &visitor, SELECT_PURPOSE, &params)?;
+    let (mut flow, _) = take_up(&state, &context, &visitor, &params).await?;
+    match (params.get(field::DECISION), visitor.session()) {
+        (Some(field::CONTINUE), Some(session)) => {
+            flow.selected_session = Some(session.id.clone());
+            Ok(to_page(&state, &visitor, &flow, Place::Resume)?)
+        }
+        _ => Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+    }
+}
+
+/// The login form's token is bound to the browser's own cookie, not to a session: the form is sent before there is one.
+fn check_form(state: &AppState, visitor: &Visitor, purpose: &'static str, params: &Params) -> Result<(), Problem> {
+    let secret = visitor.browser.as_ref().map(ExposeSecret::expose_secret);
+    state.csrf.check(&visitor.headers, secret, purpose, params.get(field::CSRF))
+}
+
+fn form_token(state: &AppState, visitor: &Visitor, purpose: &'static str) -> String {
+    visitor.browser.as_ref().map(|secret| state.csrf.token(secret.expose_secret(), purpose)).unwrap_or_default()
+}
+
+/// The flow that the page belongs to, if it belongs to one.
+async fn flow_of(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    params: &Params,
+) -> Result<Option<(Flow, std::sync::Arc<Client>)>, Problem> {
+    if params.contains(field::FLOW) { take_up(state, context, visitor, params).await.map(Some) } else { Ok(None) }
+}
+
+fn prefilled(visitor: &Visitor, flow: Option<&Flow>) -> String {
+    let hint = flow.and_then(|flow| flow.request.login_hint.clone());
+    let current = || visitor.login.as_ref().map(|login| login.user.sign_in_name.as_str().to_owned());
+    let wants_another = flow.is_some_and(|flow| flow.request.prompt.select_account);
+    hint.or_else(|| current().filter(|_| !wants_another)).unwrap_or_default()
+}
+
+fn show(
+    state: &AppState,
+    mut visitor: Visitor,
+    params: &Params,
+    flow: Option<(Flow, std::sync::Arc<Client>)>,
+    sign_in_name: String,
+    problem: Option<LoginProblem>,
+) -> Result<Response, Problem> {
+    let new_browser = visitor.browser.is_none().then(crate::random::secret);
+    if let Some(secret) = &new_browser {
+        visitor.browser = Some(secret.clone().into());
+    }
+    let nonce = Nonce::random();
+    let ui_locales = flow.as_ref().map(|(flow, _)| flow.request.ui_locales.join(" "));
+    let view = view::Login {
+        frame: frame(state, &visitor, ui_locales.as_deref(), &nonce),
+        client: flow.as_ref().map(|(_, client)| ClientView::new(client)),
+        again: visitor.login.is_some(),
+        sign_in_name,
+        problem,
+        action: state.path(Place::Login.path()),
+        csrf: form_token(state, &visitor, PURPOSE),
+        flow: flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned()),
+    };
+    let mut response = match &flow {
+        Some((flow, _)) => flow_page(&view, flow, &nonce)?,
+        None => site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?,
+    };
+    if let Some(secret) = new_browser {
+        response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
+    }
+    Ok(response)
+}
+
+fn record_refusal(
+    state: &AppState,
+    context: &RequestContext,
+    kind: Kind,
+    client: Option<&crate::protocol::id::ClientId>,
+    user: Option<&User>,
+    reason: &'static str,
+) {
+    state.refusals.refused(Event {
+        client_id: client.cloned(),
+        user_id: user.map(|user| user.id.clone()),
+        ..audit::refused(kind, context, reason)
+    });
+}

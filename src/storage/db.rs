@@ -144,6 +144,12 @@ impl Db {
         }
     }
 
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.read().await?.query("SELECT 1").execute().await?;
+        Ok(())
+    }
+
     /// Calls `subscriber` for every change, after it was committed and before the one who made it is answered; and, while
     /// [`Db::watch`] runs, for what other processes changed. It must be quick and must not wait.
     pub fn subscribe(&self, subscriber: impl Fn(&Change) + Send + Sync + 'static) {

@@ -3,10 +3,10 @@
 //! Each extractor comes twice, because the one who is told of a bad request differs: [`Form`] and [`Query`] answer a client
 //! in JSON, [`PageForm`] and [`PageQuery`] answer a person with a page.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts};
 use http::request::Parts;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header};
 
 use super::body;
 use super::error::{Error, PageError, Problem};
@@ -24,6 +24,23 @@ impl<S: Sync> FromRequest<S> for Form {
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Error> {
         refuse_credentials_in_query(request.uri().query().unwrap_or_default().as_bytes())?;
         Ok(Self(unrepeated(parse(&body::form(request).await?)?)?))
+    }
+}
+
+/// A body that may be left out; if there is one, it is a [`Form`].
+#[derive(Clone, Debug)]
+pub struct OptionalForm(pub Option<Params>);
+
+impl<S: Sync> FromRequest<S> for OptionalForm {
+    type Rejection = Error;
+
+    async fn from_request(request: Request<Body>, state: &S) -> Result<Self, Error> {
+        let is_absent = !request.headers().contains_key(header::CONTENT_TYPE) && request.body().is_end_stream();
+        if is_absent {
+            return Ok(Self(None));
+        }
+        let Form(params) = Form::from_request(request, state).await?;
+        Ok(Self(Some(params)))
     }
 }
 

@@ -1,0 +1,158 @@
+//! Where a login under way goes next: asks `protocol::authorize`, and carries out what it says.
+
+use std::sync::Arc;
+
+use super::Flow;
+use crate::audit::{self, Kind};
+use crate::keys::hash::TokenKind;
+use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::client::Client;
+use crate::protocol::error::OAuthError;
+use crate::protocol::id::GrantId;
+use crate::protocol::response_mode::AuthorizationResponse;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::Seconds;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::authorization_codes::{self, AuthorizationCode};
+use crate::storage::consents::{self, Consent};
+use crate::storage::sessions::Session;
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// What the browser gets next.
+#[derive(Debug)]
+pub enum Next {
+    LogIn(LoginReason),
+    SelectAccount,
+    AskConsent(ConsentedScope),
+    /// The flow is over: a code or an error for the client.
+    Answer(AuthorizationResponse),
+}
+
+/// Decides, and issues the code if that is the decision. `consented_now` is what the person has just agreed to on the
+/// consent page; it is remembered together with the code.
+pub async fn next(
+    state: &AppState,
+    context: &RequestContext,
+    flow: &Flow,
+    client: &Arc<Client>,
+    session: Option<&Session>,
+    consented_now: Option<ConsentedScope>,
+) -> Result<Next, Problem> {
+    let remembered = match session {
+        Some(session) if !client.metadata.first_party && consented_now.is_none() => remembered(state, session, client).await?,
+        _ => None,
+    };
+    let situation = Situation {
+        now: context.now,
+        started_at: flow.started_at,
+        session: session.map(|session| SessionFacts { user_id: &session.user_id, auth_time: session.auth_time, acr: &session.acr }),
+        account_selected: session.is_some() && session.map(|session| &session.id) == flow.selected_session.as_ref(),
+        remembered: remembered.as_ref(),
+        consented_now: consented_now.as_ref(),
+        client,
+        available_acrs: &authorize::ACRS.map(|(acr, _)| acr),
+    };
+    match (authorize::decide(&flow.request, &situation), session) {
+        (Decision::Issue { scope, claims }, Some(session)) => {
+            let code = issue(state, context, flow, session, scope, claims, consented_now).await?;
+            Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, &state.config.server.issuer)))
+        }
+        (Decision::Refuse(error), _) => Ok(Next::Answer(refuse(state, context, flow, session, &error))),
+        (Decision::AskConsent(asked), Some(_)) => Ok(Next::AskConsent(asked)),
+        (Decision::SelectAccount, Some(_)) => Ok(Next::SelectAccount),
+        (Decision::LogIn { reason }, _) => Ok(Next::LogIn(reason)),
+        (_, None) => Ok(Next::LogIn(LoginReason::NoSession)),
+    }
+}
+
+/// The error response for the client, recorded.
+pub fn refuse(
+    state: &AppState,
+    context: &RequestContext,
+    flow: &Flow,
+    session: Option<&Session>,
+    error: &OAuthError,
+) -> AuthorizationResponse {
+    state.refusals.refused(Event {
+        client_id: Some(flow.request.client_id.clone()),
+        user_id: session.map(|session| session.user_id.clone()),
+        ..audit::refused(Kind::AuthorizationRefused, context, error.reason)
+    });
+    AuthorizationResponse::error(flow.request.target(), error, &state.config.server.issuer)
+}
+
+async fn remembered(state: &AppState, session: &Session, client: &Client) -> Result<Option<ConsentedScope>, Problem> {
+    let mut conn = state.db.read().await?;
+    let consent = consents::load(&mut conn, &session.user_id, &client.id).await?;
+    Ok(consent.map(|consent| ConsentedScope { scope: consent.scope, claims: consent.claims }))
+}
+
+/// Writes the code, what was consented to, and their audit events, in one transaction. Only the hash of the code is kept.
+async fn issue(
+    state: &AppState,
+    context: &RequestContext,
+    flow: &Flow,
+    session: &Session,
+    scope: Scope,
+    claims: ClaimsRequest,
+    consented_now: Option<ConsentedScope>,
+) -> Result<String, Problem> {
+    let code = random::secret();
+    let request = &flow.request;
+    let row = AuthorizationCode {
+        hash: state.tokens.hash(TokenKind::Code, &code),
+        grant_id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        client_id: request.client_id.clone(),
+        user_id: session.user_id.clone(),
+        session_id: session.id.clone(),
+        redirect_uri: request.redirect_uri.as_str().to_owned(),
+        scope,
+        claims: Some(claims).filter(|claims| !claims.is_empty()),
+        nonce: request.nonce.clone(),
+        code_challenge: request.code_challenge.clone(),
+        auth_time: session.auth_time,
+        amr: session.amr.clone(),
+        acr: session.acr.clone(),
+        created_at: context.now,
+        expires_at: context.now + Seconds(state.config.tokens.authorization_code),
+        consumed_at: None,
+    };
+    let consent = consented_now.map(|given| Consent {
+        user_id: session.user_id.clone(),
+        client_id: request.client_id.clone(),
+        scope: given.scope,
+        claims: given.claims,
+        created_at: context.now,
+        updated_at: context.now,
+    });
+    let described = |kind| Event {
+        actor: Actor::User(session.user_id.clone()),
+        user_id: Some(session.user_id.clone()),
+        client_id: Some(request.client_id.clone()),
+        ..audit::event(kind, context)
+    };
+    let granted = Event {
+        details: serde_json::Map::from_iter([
+            ("scope".to_owned(), row.scope.to_string().into()),
+            ("grant_id".to_owned(), row.grant_id.as_str().into()),
+        ]),
+        ..described(Kind::AuthorizationGranted)
+    };
+    let given = described(Kind::ConsentGiven);
+    state
+        .db
+        .write(async |tx| {
+            if let Some(consent) = &consent {
+                consents::save(tx, consent).await?;
+                crate::storage::audit::insert(tx, &given).await?;
+            }
+            authorization_codes::insert(tx, &row).await?;
+            crate::storage::audit::insert(tx, &granted).await
+        })
+        .await?;
+    Ok(code)
+}

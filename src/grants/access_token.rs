@@ -1,0 +1,158 @@
+//! Access tokens in both formats: prepared before the transaction, stored in it, signed after it, and looked up again.
+
+use std::sync::Arc;
+
+use crate::keys::hash::TokenKind;
+use crate::keys::ring::SignError;
+use crate::protocol::access_token::{AccessTokenClaims, TokenId};
+use crate::protocol::audience::{self, Audience};
+use crate::protocol::client::{AccessTokenFormat, Algorithm, Client};
+use crate::protocol::id::{GrantId, UserId};
+use crate::protocol::jwt::TokenType;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::state::AppState;
+use crate::storage::access_tokens::{self, AccessToken};
+use crate::storage::db::Tx;
+use crate::storage::error::Error as StorageError;
+use crate::storage::grants::Grant;
+use crate::web::error::Problem;
+
+/// A token that is decided on and not yet given out.
+pub struct Prepared {
+    pub claims: Box<AccessTokenClaims>,
+    form: Form,
+}
+
+enum Form {
+    Jwt(Algorithm),
+    Opaque { token: String, row: Box<AccessToken> },
+}
+
+/// Decides everything about a new access token; writes nothing. Without a grant it is the client's own.
+pub fn prepare(state: &AppState, client: &Client, grant: Option<&Grant>, scope: &Scope, now: Timestamp) -> Prepared {
+    let lifetime = Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    let random = random::identifier();
+    let (jti, exp) = match grant {
+        None => (TokenId::without_grant(&random), now + lifetime),
+        Some(grant) => (TokenId::of_grant(&grant.id, &random), (now + lifetime).min(grant.expires_at)),
+    };
+    let claims = AccessTokenClaims {
+        iss: state.config.server.issuer.clone(),
+        sub: grant.map_or_else(|| client.id.to_string(), |grant| grant.user_id.to_string()),
+        aud: Audience(audience::for_token(client, scope, &state.config.server.issuer)),
+        exp,
+        iat: now,
+        nbf: None,
+        jti,
+        client_id: client.id.clone(),
+        scope: scope.clone(),
+        auth_time: grant.map(|grant| grant.auth_time),
+        acr: grant.map(|grant| grant.acr.clone()),
+        amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
+        sid: None,
+    };
+    let form = match client.metadata.access_token_format {
+        AccessTokenFormat::Jwt => Form::Jwt(client.metadata.access_token_signed_response_alg),
+        AccessTokenFormat::Opaque => {
+            let token = random::secret();
+            let row = AccessToken {
+                hash: state.tokens.hash(TokenKind::AccessToken, &token),
+                id: claims.jti.as_str().to_owned(),
+                grant_id: grant.map(|grant| grant.id.clone()),
+                client_id: client.id.clone(),
+                user_id: grant.map(|grant| grant.user_id.clone()),
+                scope: scope.clone(),
+                audience: claims.aud.0.clone(),
+                created_at: now,
+                expires_at: exp,
+            };
+            Form::Opaque { token, row: Box::new(row) }
+        }
+    };
+    Prepared { claims: Box::new(claims), form }
+}
+
+impl Prepared {
+    /// `expires_in`, in seconds.
+    pub fn lifetime(&self) -> i64 {
+        self.claims.exp.as_seconds() - self.claims.iat.as_seconds()
+    }
+
+    /// Whether [`Prepared::store`] has anything to write.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.form, Form::Opaque { .. })
+    }
+
+    pub async fn store(&self, tx: &mut Tx) -> Result<(), StorageError> {
+        match &self.form {
+            Form::Jwt(_) => Ok(()),
+            Form::Opaque { row, .. } => access_tokens::insert(tx, row).await,
+        }
+    }
+
+    /// The token itself. A JWT is signed here: after the commit, never inside a transaction.
+    pub fn finish(self, state: &AppState) -> Result<String, SignError> {
+        match self.form {
+            Form::Jwt(algorithm) => state.keys.sign(algorithm, TokenType::AccessToken, &self.claims),
+            Form::Opaque { token, .. } => Ok(token),
+        }
+    }
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Prepared").field("jti", &self.claims.jti).finish_non_exhaustive()
+    }
+}
+
+/// An access token that counts at this moment, of either format.
+#[derive(Clone, Debug)]
+pub struct ActiveToken {
+    pub claims: AccessTokenClaims,
+    pub client: Arc<Client>,
+    /// The person, unless the token is the client's own.
+    pub user_id: Option<UserId>,
+    pub grant_id: Option<GrantId>,
+}
+
+/// Finds out whether an access token of either format counts now: genuine, not expired, not revoked (alone, or with its
+/// grant), its client and its person enabled. `None` is all that anybody learns of one that does not.
+pub async fn active(state: &AppState, token: &str, now: Timestamp) -> Result<Option<ActiveToken>, Problem> {
+    let claims = if token.contains('.') {
+        state.keys.access_token(token, &state.config.server.issuer, None, now).ok()
+    } else {
+        stored(state, token, now).await?
+    };
+    let Some(claims) = claims else { return Ok(None) };
+    let Some(client) = state.clients.load(&claims.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
+    let grant_id = claims.jti.grant();
+    let standing = access_tokens::standing(&mut state.db.read().await?, claims.jti.as_str(), grant_id.as_ref(), now).await?;
+    if !standing.is_good() {
+        return Ok(None);
+    }
+    let user_id = grant_id.is_some().then(|| UserId::parse(claims.sub.as_str())).transpose().map_err(Problem::internal)?;
+    Ok(Some(ActiveToken { claims, client, user_id, grant_id }))
+}
+
+async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<AccessTokenClaims>, Problem> {
+    let hash = state.tokens.hash(TokenKind::AccessToken, token);
+    let row = access_tokens::load(&mut state.db.read().await?, &hash).await?.filter(|row| now < row.expires_at);
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(AccessTokenClaims {
+        iss: state.config.server.issuer.clone(),
+        sub: row.user_id.map_or_else(|| row.client_id.to_string(), String::from),
+        aud: Audience(row.audience),
+        exp: row.expires_at,
+        iat: row.created_at,
+        nbf: None,
+        jti: TokenId::parse(row.id).map_err(Problem::internal)?,
+        client_id: row.client_id,
+        scope: row.scope,
+        auth_time: None,
+        acr: None,
+        amr: Vec::new(),
+        sid: None,
+    }))
+}

@@ -1,0 +1,56 @@
+//! ID tokens for the token endpoint (OpenID Connect Core §3.1.3.3, §12.2).
+
+use serde_json::{Map, Value};
+
+use crate::protocol::claims;
+use crate::protocol::client::Client;
+use crate::protocol::id_token::{IdTokenClaims, at_hash};
+use crate::protocol::jwt::TokenType;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::state::AppState;
+use crate::storage::grants::Grant;
+use crate::storage::profiles;
+use crate::web::error::Problem;
+
+/// The claims about the person that go into the ID token: those that the `claims` parameter asked for there. With the code
+/// flow everything else comes from userinfo, so as a rule the profile isn't even read.
+pub async fn person(state: &AppState, grant: &Grant) -> Result<Map<String, Value>, Problem> {
+    let Some(request) = grant.claims.as_ref().filter(|request| !request.id_token.is_empty()) else {
+        return Ok(Map::new());
+    };
+    let profile = profiles::load(&mut state.db.read().await?, &grant.user_id).await?;
+    let (profile, updated_at) = profile.unzip();
+    Ok(claims::for_id_token(request, profile.as_ref(), updated_at))
+}
+
+/// Signs the ID token that goes with `access_token`. A refreshed one keeps `sub`, `auth_time` and `nonce`.
+pub fn sign(
+    state: &AppState,
+    client: &Client,
+    grant: &Grant,
+    access_token: &str,
+    (person, now): (Map<String, Value>, Timestamp),
+) -> Result<String, Problem> {
+    let algorithm = client.metadata.id_token_signed_response_alg;
+    let claims = IdTokenClaims {
+        iss: state.config.server.issuer.clone(),
+        sub: grant.user_id.to_string(),
+        aud: client.id.clone(),
+        azp: Some(client.id.clone()),
+        exp: now + Seconds(state.config.tokens.id_token),
+        iat: now,
+        auth_time: grant.auth_time,
+        nonce: grant.nonce.clone(),
+        acr: Some(grant.acr.clone()),
+        amr: grant.amr.clone(),
+        at_hash: Some(at_hash(algorithm, access_token)),
+        sid: Some(grant.session_id.clone()),
+        person,
+    };
+    state.keys.sign(algorithm, TokenType::IdToken, &claims).map_err(Problem::internal)
+}
+
+/// Whether the grant is one of OpenID Connect.
+pub fn is_due(grant: &Grant) -> bool {
+    grant.scope.contains("openid")
+}

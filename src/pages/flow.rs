@@ -1,0 +1,115 @@
+//! What the pages of a login under way have in common: taking the flow up, handing it on, and its end.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::response::Response;
+use http::header;
+use secrecy::ExposeSecret;
+
+use super::site::{self, Site};
+use super::view::{self, Frame, field};
+use crate::flow::{Flow, Unusable};
+use crate::protocol::client::Client;
+use crate::protocol::params::Params;
+use crate::protocol::response_mode::{AuthorizationResponse, Delivery};
+use crate::protocol::time::Seconds;
+use crate::random;
+use crate::state::AppState;
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+use crate::web::error::Problem;
+use crate::web::headers::{Csp, Nonce};
+use crate::web::redirect::see_other;
+use crate::web::visitor::Visitor;
+
+/// The pages of a flow.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    Login,
+    SelectAccount,
+    Consent,
+    /// Back to the authorization endpoint.
+    Resume,
+}
+
+impl Place {
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Login => "/login",
+            Self::SelectAccount => "/login/select",
+            Self::Consent => "/consent",
+            Self::Resume => "/authorize/resume",
+        }
+    }
+}
+
+const fn unusable(reason: &'static str) -> Problem {
+    Problem::request(http::StatusCode::BAD_REQUEST, reason, "This login can not go on here, start again at the application")
+}
+
+/// Sends the browser to a page of the flow, with the flow sealed in the URL. A browser that has no cookie of its own yet
+/// gets one: the seal is bound to it.
+pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -> Result<Response, Problem> {
+    let (secret, is_new) = match &visitor.browser {
+        Some(secret) => (secret.expose_secret().to_owned(), false),
+        None => (random::secret(), true),
+    };
+    let sealed = flow.seal(&state.flows, &secret).map_err(Problem::internal)?;
+    if sealed.len() > MAX_SEALED {
+        return Err(Problem::request(http::StatusCode::URI_TOO_LONG, "flow_too_large", "The authorization request is too long"));
+    }
+    let mut response = see_other(&format!("{}?{}={sealed}", state.path(place.path()), field::FLOW))?;
+    if is_new {
+        response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
+    }
+    Ok(response)
+}
+
+/// A sealed flow has to fit into a URL of 8 KiB.
+const MAX_SEALED: usize = 8_000;
+
+/// Opens the flow that a page or its form brings back, and looks its client up again: it may have been disabled since.
+pub async fn take_up(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    params: &Params,
+) -> Result<(Flow, Arc<Client>), Problem> {
+    let sealed = params.get(field::FLOW).ok_or(unusable("flow_foreign"))?;
+    let browser = visitor.browser.as_ref().ok_or(unusable("flow_foreign"))?;
+    let lifetime = Seconds(state.config.tokens.authorization_request);
+    let flow = Flow::open(&state.flows, sealed, browser.expose_secret(), context.now, lifetime).map_err(|problem| match problem {
+        Unusable::Foreign => unusable("flow_foreign"),
+        Unusable::Expired => unusable("flow_expired"),
+    })?;
+    let client = state.clients.load(&flow.request.client_id).await?.filter(|client| client.is_active());
+    Ok((flow, client.ok_or(unusable("client_disabled"))?))
+}
+
+/// The texts and links of a page, in the language that the client and the browser ask for.
+pub fn frame(state: &AppState, visitor: &Visitor, ui_locales: Option<&str>, nonce: &Nonce) -> Frame {
+    Site::of_issuer(&state.issuer).frame(site::text(ui_locales, &visitor.headers), Some(nonce))
+}
+
+/// A page inside a flow: its forms may lead to the client.
+pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Response, Problem> {
+    let form_action = flow.request.redirect_uri.form_action_source();
+    site::answer(Csp::Flow { nonce: Some(nonce), form_action: &form_action }, page)
+}
+
+/// The end of a flow: the client gets its answer by redirect, or by a form that the page posts.
+pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
+    match response.deliver() {
+        Delivery::Redirect(url) => see_other(&url),
+        Delivery::Form { action, fields } => {
+            let nonce = Nonce::random();
+            let view = view::FormPost {
+                frame: frame(state, visitor, None, &nonce),
+                action: action.as_str().to_owned(),
+                fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            };
+            site::answer(Csp::FormPost { nonce: &nonce, action: &action.form_action_source() }, &view)
+        }
+    }
+}

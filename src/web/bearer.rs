@@ -1,0 +1,93 @@
+//! The access token that a request to a protected resource presents (RFC 6750 §2).
+
+use http::header::{self, HeaderMap};
+
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::params::Params;
+
+const AMBIGUOUS: OAuthError =
+    OAuthError::new(ErrorCode::InvalidRequest, "token_given_twice", "The access token was presented in more than one way");
+const IN_QUERY: OAuthError =
+    OAuthError::new(ErrorCode::InvalidRequest, "token_in_query", "An access token does not belong into a URL");
+const MALFORMED: OAuthError =
+    OAuthError::new(ErrorCode::InvalidRequest, "authorization_malformed", "The Authorization field is malformed");
+
+/// Finds the one token: in the Authorization field (RFC 6750 §2.1), or in a form body (§2.2) where the resource takes one.
+/// Never in the URL (§2.3; RFC 9700 §4.3.2). `None` when there is none, and when the scheme is another than `Bearer`.
+pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&str>, body: Option<&'a Params>) -> Result<Option<&'a str>, OAuthError> {
+    if query.is_some_and(names_token) {
+        return Err(IN_QUERY);
+    }
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let from_header = match fields.next() {
+        Some(_) if fields.next().is_some() => return Err(AMBIGUOUS),
+        Some(field) => of_field(field.to_str().map_err(|_| MALFORMED)?)?,
+        None => None,
+    };
+    let in_body = body.is_some_and(|params| params.contains("access_token"));
+    match (from_header, in_body) {
+        (Some(_), true) => Err(AMBIGUOUS),
+        (None, true) => body.and_then(|params| params.get("access_token")).map(Some).ok_or(AMBIGUOUS),
+        (found, false) => Ok(found),
+    }
+}
+
+fn of_field(field: &str) -> Result<Option<&str>, OAuthError> {
+    let Some((scheme, token)) = field.split_once(' ') else { return Ok(None) };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    let token = token.trim_matches(' ');
+    let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(is_b64token) {
+        return Err(MALFORMED);
+    }
+    Ok(Some(token))
+}
+
+fn names_token(query: &str) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn headers(fields: &[&'static str]) -> HeaderMap {
+        fields.iter().map(|field| (header::AUTHORIZATION, HeaderValue::from_static(field))).collect()
+    }
+
+    #[test]
+    fn the_scheme_is_compared_without_case() {
+        for field in ["Bearer abc.def", "bearer abc.def", "BEARER abc.def"] {
+            assert_eq!(presented(&headers(&[field]), None, None), Ok(Some("abc.def")));
+        }
+        assert_eq!(presented(&headers(&["Basic abc"]), None, None), Ok(None));
+        assert_eq!(presented(&headers(&[]), None, None), Ok(None));
+    }
+
+    #[test]
+    fn a_token_given_in_two_ways_or_in_the_url_is_refused() {
+        let body = Params::parse(b"access_token=abc").unwrap();
+        assert_eq!(presented(&headers(&["Bearer abc"]), None, Some(&body)), Err(AMBIGUOUS));
+        assert_eq!(presented(&headers(&["Bearer abc", "Bearer abc"]), None, None), Err(AMBIGUOUS));
+        assert_eq!(presented(&headers(&[]), Some("access_token=abc"), None), Err(IN_QUERY));
+        assert_eq!(presented(&headers(&["Bearer abc"]), Some("a=b&access%5Ftoken=abc"), None), Err(IN_QUERY));
+        let twice = Params::parse(b"access_token=abc&access_token=def").unwrap();
+        assert_eq!(presented(&headers(&[]), None, Some(&twice)), Err(AMBIGUOUS));
+    }
+
+    #[test]
+    fn a_token_in_the_body_alone_is_found() {
+        let body = Params::parse(b"access_token=abc").unwrap();
+        assert_eq!(presented(&headers(&[]), Some("x=y"), Some(&body)), Ok(Some("abc")));
+    }
+
+    #[test]
+    fn characters_that_no_token_has_are_refused() {
+        for field in ["Bearer a b", "Bearer \"abc\"", "Bearer "] {
+            assert_eq!(presented(&headers(&[field]), None, None), Err(MALFORMED), "{field}");
+        }
+    }
+}
