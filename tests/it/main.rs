@@ -5,6 +5,7 @@
 mod architecture;
 mod browser;
 mod cli;
+mod flows;
 mod http;
 mod keys;
 mod pages;

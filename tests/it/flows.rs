@@ -1,0 +1,6 @@
+//! Whole flows through the real router.
+
+mod authorize;
+mod login;
+mod resource;
+mod token;
