@@ -4,13 +4,13 @@ use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
+use crate::pages::site::Site;
 use crate::pages::{self, consent, login, statics};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::cors;
 use crate::web::error::{method_not_allowed, not_found};
 use crate::web::shell::Shell;
-use crate::pages::site::Site;
 
 /// Every route, below the issuer's path. The well-known documents stand where RFC 8414 §3.1 (between host and path) and
 /// OpenID Connect Discovery §4 (after the path) put them, and where clients that mix the two look for them.

@@ -18,8 +18,11 @@ use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 use crate::web::params::Form;
 
-const PUBLIC_CLIENT: OAuthError =
-    OAuthError::new(ErrorCode::InvalidClient, "introspection_by_public_client", "Only a client that can authenticate may introspect");
+const PUBLIC_CLIENT: OAuthError = OAuthError::new(
+    ErrorCode::InvalidClient,
+    "introspection_by_public_client",
+    "Only a client that can authenticate may introspect",
+);
 const TOKEN_MISSING: OAuthError = OAuthError::new(ErrorCode::InvalidRequest, "token_missing", "token is required");
 
 /// `POST /introspect`: tells a confidential client what a token is worth at this moment. Whatever doesn't count, for

@@ -49,7 +49,11 @@ pub async fn next(
     let situation = Situation {
         now: context.now,
         started_at: flow.started_at,
-        session: session.map(|session| SessionFacts { user_id: &session.user_id, auth_time: session.auth_time, acr: &session.acr }),
+        session: session.map(|session| SessionFacts {
+            user_id: &session.user_id,
+            auth_time: session.auth_time,
+            acr: &session.acr,
+        }),
         account_selected: session.is_some() && session.map(|session| &session.id) == flow.selected_session.as_ref(),
         remembered: remembered.as_ref(),
         consented_now: consented_now.as_ref(),

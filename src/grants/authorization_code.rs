@@ -17,9 +17,8 @@ use crate::random;
 use crate::state::AppState;
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::refresh_tokens::RefreshToken;
-use crate::web::error::Problem;
 use crate::storage::{self, grants::Grant, refresh_tokens};
-
+use crate::web::error::Problem;
 
 /// Every wrong code gets the same answer; the audit log knows why.
 const fn invalid(reason: &'static str) -> OAuthError {

@@ -9,7 +9,6 @@ use crate::protocol::error::ErrorCode;
 use crate::protocol::scope::{STANDARD, Scope};
 use crate::web::error::Problem;
 
-
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, .. } = request;
     if client.is_public() {

@@ -18,9 +18,8 @@ use crate::state::AppState;
 use crate::storage::grants::Grant;
 use crate::storage::refresh_tokens::{self, RefreshToken, Rotation};
 use crate::storage::users::UserStatus;
-use crate::web::error::Problem;
 use crate::storage::{self, access_tokens};
-
+use crate::web::error::Problem;
 
 const fn invalid(reason: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidGrant, reason, "The refresh token is wrong, expired or revoked.")
@@ -68,13 +67,7 @@ fn rotates(client: &Client) -> bool {
 }
 
 /// What can be judged without writing. A used token goes on to [`rotate`], which knows whether it is a retry or a theft.
-fn judge(
-    client: &Client,
-    stored: &RefreshToken,
-    grant: &Grant,
-    status: UserStatus,
-    now: Timestamp,
-) -> Result<(), OAuthError> {
+fn judge(client: &Client, stored: &RefreshToken, grant: &Grant, status: UserStatus, now: Timestamp) -> Result<(), OAuthError> {
     if grant.revoked_at.is_some() {
         return Err(invalid("grant_revoked"));
     }
@@ -99,12 +92,9 @@ fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<Scope, Failure>
     let granted = grant.scope.intersection(&request.client.metadata.scope);
     let Some(asked) = request.scope()? else { return Ok(granted) };
     if !asked.is_subset(&granted) {
-        return Err(OAuthError::new(
-            ErrorCode::InvalidScope,
-            "scope_wider_than_granted",
-            "The scope exceeds what was granted.",
-        )
-        .into());
+        return Err(
+            OAuthError::new(ErrorCode::InvalidScope, "scope_wider_than_granted", "The scope exceeds what was granted.").into()
+        );
     }
     Ok(asked)
 }
@@ -133,7 +123,8 @@ async fn rotate(
     let grace = Seconds(state.config.tokens.refresh_token_grace);
     let issued = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
     let replayed = audit::refresh_token_replayed(context, client, grant);
-    let access_token_end = context.now + Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    let access_token_end =
+        context.now + Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
     let rotation = state
         .db
         .write(async |tx| {

@@ -82,7 +82,8 @@ pub async fn post(
             };
             state.db.write(async |tx| crate::storage::audit::insert(tx, &denied).await).await?;
             let issuer = &state.config.server.issuer;
-            let response = crate::protocol::response_mode::AuthorizationResponse::error(flow.request.target(), &ACCESS_DENIED, issuer);
+            let response =
+                crate::protocol::response_mode::AuthorizationResponse::error(flow.request.target(), &ACCESS_DENIED, issuer);
             return Ok(answer(&state, &visitor, response)?);
         }
     }

@@ -79,10 +79,11 @@ pub async fn take_up(
     let sealed = params.get(field::FLOW).ok_or(unusable("flow_foreign"))?;
     let browser = visitor.browser.as_ref().ok_or(unusable("flow_foreign"))?;
     let lifetime = Seconds(state.config.tokens.authorization_request);
-    let flow = Flow::open(&state.flows, sealed, browser.expose_secret(), context.now, lifetime).map_err(|problem| match problem {
-        Unusable::Foreign => unusable("flow_foreign"),
-        Unusable::Expired => unusable("flow_expired"),
-    })?;
+    let flow =
+        Flow::open(&state.flows, sealed, browser.expose_secret(), context.now, lifetime).map_err(|problem| match problem {
+            Unusable::Foreign => unusable("flow_foreign"),
+            Unusable::Expired => unusable("flow_expired"),
+        })?;
     let client = state.clients.load(&flow.request.client_id).await?.filter(|client| client.is_active());
     Ok((flow, client.ok_or(unusable("client_disabled"))?))
 }

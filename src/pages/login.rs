@@ -97,9 +97,7 @@ async fn prove(state: &AppState, context: &RequestContext, params: &Params) -> R
             Some(user) => Ok(Proof::Good { user: Box::new(user), rehashed }),
             None => bad("unknown_user", LoginProblem::Refused),
         },
-        Ok(Attempt::Refused { reason }) => {
-            Ok(Proof::Bad { reason, user: user.map(Box::new), problem: LoginProblem::Refused })
-        }
+        Ok(Attempt::Refused { reason }) => Ok(Proof::Bad { reason, user: user.map(Box::new), problem: LoginProblem::Refused }),
         Err(HashingError::Overloaded) => bad("overloaded", LoginProblem::Overloaded),
         Err(error) => Err(Problem::internal(error)),
     }

@@ -14,7 +14,11 @@ const MALFORMED: OAuthError =
 
 /// Finds the one token: in the Authorization field (RFC 6750 §2.1), or in a form body (§2.2) where the resource takes one.
 /// Never in the URL (§2.3; RFC 9700 §4.3.2). `None` when there is none, and when the scheme is another than `Bearer`.
-pub fn presented<'a>(headers: &'a HeaderMap, query: Option<&str>, body: Option<&'a Params>) -> Result<Option<&'a str>, OAuthError> {
+pub fn presented<'a>(
+    headers: &'a HeaderMap,
+    query: Option<&str>,
+    body: Option<&'a Params>,
+) -> Result<Option<&'a str>, OAuthError> {
     if query.is_some_and(names_token) {
         return Err(IN_QUERY);
     }

@@ -191,7 +191,10 @@ async fn errors_go_back_with_state_and_iss_once_the_redirect_uri_is_good() {
         (url.clone().with("request_uri", "http://169.254.169.254/"), "request_uri_not_supported"),
         (url.clone().with("registration", "{}"), "registration_not_supported"),
         (url.clone().with("claims", "{"), "invalid_request"),
-        (url.clone().with("claims", r#"{"id_token":{"acr":{"essential":true,"value":"moon"}}}"#), "unmet_authentication_requirements"),
+        (
+            url.clone().with("claims", r#"{"id_token":{"acr":{"essential":true,"value":"moon"}}}"#),
+            "unmet_authentication_requirements",
+        ),
     ] {
         let answer = server.get(&bad.path()).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{bad:?} {answer:#?}");
@@ -242,7 +245,9 @@ async fn a_native_client_may_use_any_port_of_its_loopback_address() {
         let silent = browser.get(&url.with("prompt", "none").path()).await.redirect_params();
         assert_eq!(silent["error"], "interaction_required");
     }
-    for uri in ["http://localhost:49152/cb", "http://127.0.0.1:49152/other", "http://127.0.0.1.evil.example/cb", "com.example.app:/x"] {
+    for uri in
+        ["http://localhost:49152/cb", "http://127.0.0.1:49152/other", "http://127.0.0.1.evil.example/cb", "com.example.app:/x"]
+    {
         assert_page(&server.get(&AuthorizationUrl::new(&client).with("redirect_uri", uri).path()).await, 400);
     }
 }
@@ -324,7 +329,8 @@ async fn a_request_by_post_is_taken_up_by_get() {
     authorize(&mut browser, &url, "anna").await;
     // From another site: the browser keeps its SameSite=Lax cookies back.
     let fields: Vec<(&str, &str)> = url.params().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let answer = server.post_with("/authorize", &[("origin", "https://app.example"), ("sec-fetch-site", "cross-site")], &fields).await;
+    let answer =
+        server.post_with("/authorize", &[("origin", "https://app.example"), ("sec-fetch-site", "cross-site")], &fields).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(answer.header("set-cookie"), None);
     let answer = browser.visit(answer.location()).await;

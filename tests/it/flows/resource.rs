@@ -169,7 +169,10 @@ async fn keys_and_metadata_are_public_and_cached() {
         let request = Request::builder().method(method).uri(url).body(Body::empty()).unwrap();
         assert_ne!(server.send(request).await.status, 404, "{member}");
     }
-    assert!(!metadata.to_string().contains("\"none\"]") || metadata["id_token_signing_alg_values_supported"].as_array().unwrap().iter().all(|alg| alg != "none"));
+    assert!(
+        !metadata.to_string().contains("\"none\"]")
+            || metadata["id_token_signing_alg_values_supported"].as_array().unwrap().iter().all(|alg| alg != "none")
+    );
 
     let jwks = server.get("/jwks").await;
     assert_eq!(jwks.header("access-control-allow-origin"), Some("*"));

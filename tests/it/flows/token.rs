@@ -298,7 +298,9 @@ async fn a_refresh_token_dies_with_what_it_stands_on() {
 
     let client = server.client(Persona::Web, |_| {}).await;
     let token = text(&tokens(&server, &client, "anna").await, "refresh_token");
-    server.update_client(&client, |client| client.metadata.scope = client.metadata.scope.filter(|scope| scope != "offline_access")).await;
+    server
+        .update_client(&client, |client| client.metadata.scope = client.metadata.scope.filter(|scope| scope != "offline_access"))
+        .await;
     assert_error(&refresh(&server, &client, &token).await, 400, "invalid_grant");
 
     let client = server.client(Persona::Web, |_| {}).await;
@@ -348,7 +350,10 @@ async fn stateless_tokens_are_recorded_when_the_operator_says_so() {
     server.token(&service, &[("grant_type", "client_credentials")]).await;
     let events = server.audit().await;
     assert_eq!(events.len(), 1);
-    assert_eq!((events[0].kind.as_str(), events[0].client_id.as_ref().map(ToString::to_string)), ("token.issued", Some(service.id().to_owned())));
+    assert_eq!(
+        (events[0].kind.as_str(), events[0].client_id.as_ref().map(ToString::to_string)),
+        ("token.issued", Some(service.id().to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -384,7 +389,9 @@ async fn no_client_authentication_and_a_wrong_one_are_told_apart_by_nobody() {
     }
     assert_eq!(post(&[("authorization", &right)], &[]).await.status, 200);
 
-    let poster = server.client(Persona::Service, |metadata| metadata.token_endpoint_auth_method = ClientAuthMethod::ClientSecretPost).await;
+    let poster = server
+        .client(Persona::Service, |metadata| metadata.token_endpoint_auth_method = ClientAuthMethod::ClientSecretPost)
+        .await;
     let secret = poster.secret.clone().unwrap();
     assert_eq!(post(&[], &[("client_id", poster.id()), ("client_secret", &secret)]).await.status, 200);
     assert_error(&post(&[("authorization", &basic(poster.id(), &secret))], &[]).await, 401, "invalid_client");

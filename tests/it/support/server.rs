@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, header};
 use ostiary::clock::Clock;
 use ostiary::config::Config;
+use ostiary::jobs::key_rotation::by_the_server;
 use ostiary::keys::hash::TokenKind;
 use ostiary::keys::master::MasterKey;
-use ostiary::jobs::key_rotation::by_the_server;
 use ostiary::keys::ring::KeyRing;
 use ostiary::protocol::client::{Client, ClientMetadata, ClientSecret, ClientStatus};
 use ostiary::protocol::id::{ClientId, UserId};
@@ -18,8 +18,8 @@ use ostiary::protocol::profile::Profile;
 use ostiary::protocol::sign_in_name::SignInName;
 use ostiary::protocol::time::Timestamp;
 use ostiary::state::{AppState, Parts};
-use ostiary::storage::users::{User, UserStatus};
 use ostiary::storage::signing_keys::{self, SigningKey};
+use ostiary::storage::users::{User, UserStatus};
 use ostiary::storage::{clients, profiles, users};
 use ostiary::web::shell::Shell;
 use ostiary::{app, audit, random};
@@ -67,14 +67,7 @@ impl TestServer {
         tokio::spawn(worker.run(database.db.clone(), clock.clone(), std::future::pending()));
         let master = MasterKey::from_bytes([7; 32]);
         let keys = key_ring(&database, &master, &config).await;
-        let parts = Parts {
-            config,
-            clock: clock.clone(),
-            db: database.db.clone(),
-            master,
-            keys,
-            refusals,
-        };
+        let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), master, keys, refusals };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock, _database: Arc::new(database) }
     }
@@ -187,7 +180,8 @@ impl TestServer {
     pub async fn client(&self, persona: Persona, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
         let mut metadata = persona.metadata();
         change(&mut metadata);
-        let secret = (metadata.token_endpoint_auth_method != ostiary::protocol::client::ClientAuthMethod::None).then(random::secret);
+        let secret =
+            (metadata.token_endpoint_auth_method != ostiary::protocol::client::ClientAuthMethod::None).then(random::secret);
         let stored = secret.iter().map(|secret| ClientSecret {
             id: random::uuid(),
             hash: self.state.tokens.hash(TokenKind::ClientSecret, secret),
