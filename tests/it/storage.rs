@@ -1,3 +1,15 @@
 //! What the storage promises, on both databases.
 
+mod access_tokens;
+mod audit;
+mod changes;
+mod clients;
+mod codes_and_grants;
+mod consents;
 mod group_commit;
+mod migrations;
+mod persona;
+mod refresh_tokens;
+mod sessions;
+mod signing_keys;
+mod users;

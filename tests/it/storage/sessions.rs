@@ -1,0 +1,108 @@
+//! Browser sessions and set-up links.
+
+use ostiary::protocol::time::Seconds;
+use ostiary::storage::page::Page;
+use ostiary::storage::sessions::{self, SessionFilter};
+use ostiary::storage::users::{self, UserStatus};
+use ostiary::storage::setup_links;
+use tokio::task::JoinSet;
+
+use super::persona::{anna_and_app, at, hash, session, session_id, user, user_id};
+use crate::support::database::{TestDatabase, on_both};
+
+const IDLE: Seconds = Seconds(3_600);
+
+on_both! {
+    async fn a_session_is_found_by_its_hash_with_its_person(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        db.write(async |tx| sessions::insert(tx, &session("s", 1)).await).await.unwrap();
+        let mut conn = db.read().await.unwrap();
+        let (stored, anna) = sessions::by_hash(&mut conn, &hash(1), at(1), IDLE).await.unwrap().unwrap();
+        assert_eq!(stored, session("s", 1));
+        assert_eq!(anna.id, user_id("u-anna"));
+        assert!(sessions::by_hash(&mut conn, &hash(2), at(1), IDLE).await.unwrap().is_none());
+    }
+
+    async fn a_session_ends_at_its_limits(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        db.write(async |tx| sessions::insert(tx, &session("s", 1)).await).await.unwrap();
+        let lives = async |now| sessions::by_hash(&mut db.read().await.unwrap(), &hash(1), at(now), IDLE).await.unwrap().is_some();
+        assert!(lives(3_599).await);
+        assert!(!lives(3_600).await, "idle");
+        assert!(db.write(async |tx| sessions::touch(tx, &session_id("s"), at(86_399)).await).await.unwrap());
+        assert!(lives(86_399).await);
+        assert!(!lives(86_400).await, "absolute");
+        assert!(!db.write(async |tx| sessions::touch(tx, &session_id("s"), at(5)).await).await.unwrap(), "time runs forward");
+    }
+
+    async fn a_disabled_person_has_no_session(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        db.write(async |tx| sessions::insert(tx, &session("s", 1)).await).await.unwrap();
+        let mut anna = user("anna");
+        anna.status = UserStatus::Disabled;
+        db.write(async |tx| users::update(tx, &anna, 1).await).await.unwrap();
+        assert!(sessions::by_hash(&mut db.read().await.unwrap(), &hash(1), at(1), IDLE).await.unwrap().is_none());
+    }
+
+    async fn all_sessions_but_one_can_be_ended(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        db.write(async |tx| users::insert(tx, &user("bert")).await).await.unwrap();
+        for (id, number) in [("a", 1), ("b", 2), ("c", 3)] {
+            db.write(async |tx| sessions::insert(tx, &session(id, number)).await).await.unwrap();
+        }
+        let mut of_bert = session("d", 4);
+        of_bert.user_id = user_id("u-bert");
+        db.write(async |tx| sessions::insert(tx, &of_bert).await).await.unwrap();
+
+        let listed = async |user: Option<&str>, now, page: Page| {
+            let filter = SessionFilter { user_id: user.map(user_id), now: at(now), idle: IDLE };
+            let listed = sessions::list(&mut db.read().await.unwrap(), &filter, &page).await.unwrap();
+            (listed.items.iter().map(|session| session.id.to_string()).collect::<Vec<_>>(), listed.next)
+        };
+        assert_eq!(listed(Some("u-anna"), 1, Page::first(2)).await, (vec!["a".into(), "b".into()], Some("b".to_owned())));
+        assert_eq!(listed(None, 1, Page { after: Some("b".into()), limit: 2 }).await, (vec!["c".into(), "d".into()], None));
+        assert_eq!(listed(None, 3_600, Page::first(9)).await, (vec![], None));
+
+        let ended = db.write(async |tx| sessions::end_all(tx, &user_id("u-anna"), Some(&session_id("b"))).await).await;
+        assert_eq!(ended.unwrap(), 2);
+        assert_eq!(listed(None, 1, Page::first(9)).await.0, ["b", "d"]);
+        assert!(db.write(async |tx| sessions::end(tx, &session_id("b")).await).await.unwrap());
+        assert!(!db.write(async |tx| sessions::end(tx, &session_id("b")).await).await.unwrap());
+        assert_eq!(db.write(async |tx| sessions::end_all(tx, &user_id("u-bert"), None).await).await.unwrap(), 1);
+    }
+
+    async fn cleaning_up_takes_a_bounded_number_of_dead_sessions(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        for number in 1..=5 {
+            let mut session = session(&format!("s{number}"), number);
+            session.last_seen_at = at(i64::from(number));
+            db.write(async |tx| sessions::insert(tx, &session).await).await.unwrap();
+        }
+        let clean = async || db.write(async |tx| sessions::delete_expired(tx, at(3_603), IDLE, 2).await).await.unwrap();
+        assert_eq!((clean().await, clean().await, clean().await), (2, 1, 0));
+    }
+
+    async fn a_setup_link_works_once_and_not_for_long(database: TestDatabase) {
+        let db = &database.db;
+        db.write(async |tx| setup_links::insert(tx, &hash(1), at(60)).await).await.unwrap();
+        let mut conn = db.read().await.unwrap();
+        assert!(setup_links::is_valid(&mut conn, &hash(1), at(59)).await.unwrap());
+        assert!(!setup_links::is_valid(&mut conn, &hash(1), at(60)).await.unwrap());
+        assert!(!setup_links::is_valid(&mut conn, &hash(2), at(0)).await.unwrap());
+        drop(conn);
+        assert!(!db.write(async |tx| setup_links::consume(tx, &hash(1), at(60)).await).await.unwrap());
+        let mut tasks = JoinSet::new();
+        for _ in 0..20 {
+            let db = db.clone();
+            tasks.spawn(async move { db.write(async |tx| setup_links::consume(tx, &hash(1), at(1)).await).await.unwrap() });
+        }
+        assert_eq!(tasks.join_all().await.into_iter().filter(|won| *won).count(), 1);
+        db.write(async |tx| setup_links::insert(tx, &hash(3), at(60)).await).await.unwrap();
+        assert_eq!(db.write(async |tx| setup_links::clear(tx).await).await.unwrap(), 1);
+    }
+}
