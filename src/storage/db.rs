@@ -28,7 +28,7 @@ use super::migrations::{self, MigrationError};
 use crate::config::DatabaseConfig;
 
 pub(super) use self::postgres::options as postgres_options;
-pub(super) use self::sqlite::connect as connect_sqlite;
+pub(super) use self::sqlite::{connect as connect_sqlite, primary_code, use_write_ahead_log};
 
 /// How often a transaction that PostgreSQL gave up for another one is run again.
 const RETRIES: u32 = 5;

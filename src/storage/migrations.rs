@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::db::{connect_sqlite, postgres_options};
+use super::db::{connect_sqlite, postgres_options, primary_code, use_write_ahead_log};
 use super::error::Error;
 
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -43,19 +43,32 @@ impl From<MigrateError> for MigrationError {
 ///
 /// All in one transaction that no other process can write beside: sqlx has no lock of its own for SQLite.
 pub(super) async fn sqlite(path: &Path) -> Result<SqliteConnection, MigrationError> {
-    let damaged = |error: sqlx::Error| {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        // SQLITE_CORRUPT, SQLITE_NOTADB
-        match code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff) {
-            Some(11 | 26) => MigrationError::NotADatabase(path.to_owned()),
-            _ => MigrationError::Storage(error.into()),
-        }
+    let failed = |error: sqlx::Error| match primary_code(&error) {
+        Some(CORRUPT | NOT_A_DATABASE) => MigrationError::NotADatabase(path.to_owned()),
+        _ => MigrationError::Storage(error.into()),
     };
-    let mut connection = connect_sqlite(path).await.map_err(damaged)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(damaged)?;
+    let mut connection = connect_sqlite(path).await.map_err(failed)?;
+    // Nothing is changed in a file before it is known to be ours.
+    if is_another_programs(&mut connection).await.map_err(failed)? {
+        return Err(MigrationError::NotADatabase(path.to_owned()));
+    }
+    use_write_ahead_log(&mut connection).await.map_err(failed)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     MIGRATOR.run_direct(None, &mut *transaction, false).await?;
-    transaction.commit().await.map_err(damaged)?;
+    transaction.commit().await.map_err(failed)?;
     Ok(connection)
+}
+
+const CORRUPT: i32 = 11;
+const NOT_A_DATABASE: i32 = 26;
+
+async fn is_another_programs(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let (tables, ours) = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT COUNT(*), COUNT(*) FILTER (WHERE name = '_sqlx_migrations') FROM sqlite_master WHERE type = 'table'",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(tables > 0 && ours == 0)
 }
 
 /// Migrates a PostgreSQL database, under the advisory lock that sqlx takes, on a connection without the limits of the pool's.

@@ -159,29 +159,32 @@ async fn exchange_again(
     // An update that changes nothing: it locks the row on PostgreSQL and shows what is committed now, so that two retries
     // follow each other.
     let current = tx
-        .query(concat!("UPDATE refresh_tokens AS t SET retries = retries WHERE hash = $1 RETURNING ", token_columns!()))
+        .query(
+            "UPDATE refresh_tokens SET retries = retries WHERE hash = $1 \
+             RETURNING expires_at, used_at, successor, retries, dead",
+        )
         .bind(Hash(presented.hash))
-        .fetch_optional::<RefreshToken>()
+        .fetch_optional::<(Timestamp, Option<Timestamp>, Option<Hash>, i64, bool)>()
         .await?;
-    let Some(current) = current else {
+    let Some((expires_at, used_at, unused, retries, dead)) = current else {
         return Ok(Rotation::Expired);
     };
-    if current.dead {
+    if dead {
         return Ok(Rotation::Replayed);
     }
-    let (Some(used_at), Some(unused)) = (current.used_at, current.successor) else {
+    let (Some(used_at), Some(unused)) = (used_at, unused) else {
         return Ok(Rotation::Expired);
     };
-    if now >= used_at + grace || current.retries >= MAX_RETRIES {
+    if now >= used_at + grace || retries >= MAX_RETRIES {
         return Ok(Rotation::Replayed);
     }
-    if current.expires_at <= now || grants::live(tx, &current.grant_id, now).await?.is_none() {
+    if expires_at <= now || grants::live(tx, &presented.grant_id, now).await?.is_none() {
         return Ok(Rotation::Expired);
     }
     // Of its first use and its death one comes first.
     let killed = tx
         .query("UPDATE refresh_tokens SET dead = TRUE WHERE hash = $1 AND used_at IS NULL AND NOT dead RETURNING access_token_id")
-        .bind(Hash(unused))
+        .bind(unused)
         .fetch_optional::<(String,)>()
         .await?;
     let Some((dead_access_token_id,)) = killed else {

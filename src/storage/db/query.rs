@@ -149,6 +149,7 @@ tuples! {
     A B;
     A B C;
     A B C D;
+    A B C D E;
 }
 
 impl std::fmt::Debug for Query<'_> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -14,13 +14,10 @@ use crate::storage::error::Error;
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a connection that may write is opened: the write-ahead log, so that readers and the writer don't wait for each other,
-/// and a commit that is on the disk when it is answered.
-pub(in crate::storage) fn options(path: &Path) -> SqliteConnectOptions {
+/// How a connection is opened: a commit is on the disk when it is answered.
+fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
@@ -28,26 +25,34 @@ pub(in crate::storage) fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// Opens a connection that may write, and the database with it.
-///
-/// Only its owner may read the file. Switching a new database to the write-ahead log needs it alone, and SQLite doesn't wait
-/// for that: when several processes start at once, all but one are told that it is busy, and try again.
+/// Opens a connection that may write. A file that doesn't exist is made, for its owner alone.
 pub(in crate::storage) async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     create_private(path)?;
-    let options = options(path);
-    let mut attempt = 0;
+    options(path).connect().await
+}
+
+/// Switches the database to the write-ahead log, so that readers and the writer don't wait for each other. It stays so.
+///
+/// The switch needs the database alone, and SQLite doesn't wait for that: of several processes that start at once on a new
+/// file some are told that it is busy, and try again.
+pub(in crate::storage) async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let mut attempts = 0;
     loop {
-        match options.connect().await {
-            Err(error) if attempt < 50 && is_busy(&error) => attempt += 1,
-            result => return result,
+        match sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
+            Err(error) if attempts < 250 && matches!(primary_code(&error), Some(BUSY | LOCKED)) => attempts += 1,
+            result => return result.map(drop),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 6))
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+
+/// SQLite's result code without its extension.
+pub(in crate::storage) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
 }
 
 fn create_private(path: &Path) -> Result<(), std::io::Error> {
@@ -73,7 +78,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn new(path: &Path, size: u32, patience: Duration) -> Self {
         Self {
-            options: options(path).create_if_missing(false).pragma("query_only", "ON"),
+            options: options(path).pragma("query_only", "ON"),
             idle: Mutex::default(),
             permits: Arc::new(Semaphore::new(size.try_into().unwrap_or(usize::MAX >> 4))),
             patience,

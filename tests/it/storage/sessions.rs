@@ -3,8 +3,8 @@
 use ostiary::protocol::time::Seconds;
 use ostiary::storage::page::Page;
 use ostiary::storage::sessions::{self, SessionFilter};
-use ostiary::storage::users::{self, UserStatus};
 use ostiary::storage::setup_links;
+use ostiary::storage::users::{self, UserStatus};
 use tokio::task::JoinSet;
 
 use super::persona::{anna_and_app, at, hash, session, session_id, user, user_id};

@@ -48,19 +48,19 @@ pub struct TestDatabase {
     /// To open it once more, as another node would.
     pub target: DatabaseTarget,
     /// Removed last.
-    _storage: Storage,
+    storage: Storage,
 }
 
 enum Storage {
     Folder(#[expect(dead_code, reason = "held, to be removed")] TempDir),
-    Server(#[expect(dead_code, reason = "held, to be dropped")] postgres::Database),
+    Server(postgres::Database),
 }
 
 impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let target = DatabaseTarget::Sqlite(folder.path().join("ostiary.db"));
-        Self { db: open(&target).await, target, _storage: Storage::Folder(folder) }
+        Self { db: open(&target).await, target, storage: Storage::Folder(folder) }
     }
 
     pub async fn postgres() -> Self {
@@ -77,12 +77,28 @@ impl TestDatabase {
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let database = postgres::Database::create(&name, template).await;
         let target = DatabaseTarget::Postgres(database.url().into());
-        Self { db: open(&target).await, target, _storage: Storage::Server(database) }
+        Self { db: open(&target).await, target, storage: Storage::Server(database) }
+    }
+
+    /// A fresh one of the same kind.
+    pub async fn another(&self) -> Self {
+        if self.is_postgres() { Self::postgres().await } else { Self::sqlite().await }
     }
 
     /// Opens the same database again, with pools of its own: another node (PostgreSQL), or another process (SQLite).
     pub async fn another_node(&self) -> Db {
         open(&self.target).await
+    }
+
+    /// Ends every connection to it, as a restart of the server would.
+    ///
+    /// # Panics
+    /// On SQLite, which has none.
+    pub async fn cut_connections(&self) {
+        match &self.storage {
+            Storage::Server(server) => server.cut_connections().await,
+            Storage::Folder(_) => panic!("a file has no connections"),
+        }
     }
 
     pub fn is_postgres(&self) -> bool {

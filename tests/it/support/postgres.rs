@@ -106,6 +106,15 @@ impl Database {
         Self { name: name.to_owned() }
     }
 
+    /// Ends every connection to it.
+    pub async fn cut_connections(&self) {
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(&self.name)
+            .execute(&mut administrator().await)
+            .await
+            .expect("connections are ended");
+    }
+
     pub fn url(&self) -> String {
         let folder = server().socket.replace('/', "%2F");
         format!("postgres://ostiary@{folder}/{}", self.name)
