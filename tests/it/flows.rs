@@ -1,6 +1,7 @@
 //! Whole flows through the real router.
 
 mod authorize;
+mod fuzz;
 mod login;
 mod resource;
 mod token;
