@@ -9,6 +9,7 @@ use super::flow::frame;
 use super::view::{self, ConnectedApp, Moment, SessionRow, field, scope_sentence};
 use super::{form, site};
 use crate::audit::{self, Kind};
+use crate::flow::visitor::{Login, Visitor};
 use crate::protocol::id::{ClientId, SessionId};
 use crate::protocol::params::Params;
 use crate::protocol::time::Seconds;
@@ -22,7 +23,6 @@ use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
-use crate::web::visitor::{Login, Visitor};
 
 const PURPOSE: &str = "account";
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 
 use super::flow::frame;
 use super::{site, view};
+use crate::flow::visitor::Visitor;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
@@ -15,7 +16,6 @@ use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 /// What the person's roles let them do in the management API (`admin.roles`). `None`: nothing.
 pub fn scope_of(state: &AppState, user: &User) -> Option<Scope> {

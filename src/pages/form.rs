@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::view::field;
 use crate::audit::{self, Kind};
+use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
 use crate::random;
 use crate::state::AppState;
@@ -12,7 +13,6 @@ use crate::storage::audit::Event;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::Problem;
-use crate::web::visitor::Visitor;
 
 /// The CSRF token of a form: bound to the session, or to the browser's own cookie before there is one.
 pub fn token(state: &AppState, visitor: &Visitor, purpose: &'static str) -> String {

@@ -8,6 +8,7 @@ use http::header::{self, HeaderValue};
 use super::flow::frame;
 use super::{form, site, view};
 use crate::audit::{self, Kind};
+use crate::flow::visitor::Visitor;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::sessions;
@@ -17,7 +18,6 @@ use crate::web::error::PageError;
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 const PURPOSE: &str = "logout";
 

@@ -13,6 +13,7 @@ use super::{form, site};
 use crate::audit::{self, Kind};
 use crate::authn::password::{HashingError, InvalidPassword, NewPasswordProblem, Password, new_password};
 use crate::authn::session::{self, Begun};
+use crate::flow::visitor::Visitor;
 use crate::keys::hash::TokenKind;
 use crate::protocol::id::UserId;
 use crate::protocol::params::Params;
@@ -29,7 +30,6 @@ use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 const PURPOSE: &str = "setup";
 
