@@ -6,7 +6,6 @@ pub mod consent;
 pub mod device;
 pub mod error;
 pub mod flow;
-pub mod form;
 pub mod login;
 pub mod logout;
 pub mod setup;

@@ -17,3 +17,4 @@ pub mod params;
 pub mod redirect;
 pub mod server;
 pub mod shell;
+pub mod visitor;

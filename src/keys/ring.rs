@@ -159,12 +159,10 @@ impl KeyRing {
         self.snapshot.load().jwks.clone()
     }
 
-    /// The algorithms to offer: those that are configured and that there is a signing key for. An algorithm that was taken out of the
-    /// configuration still signs for the clients that are registered with it.
+    /// The algorithms there is a signing key for.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let ring = self.snapshot.load();
-        let ready = |algorithm: &Algorithm| ring.signing[*algorithm as usize].is_some();
-        self.custody.algorithms().iter().copied().filter(ready).collect()
+        Algorithm::ALL.into_iter().filter(|algorithm| ring.signing[*algorithm as usize].is_some()).collect()
     }
 
     /// Every key with its state, those that sign first.

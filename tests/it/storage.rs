@@ -12,5 +12,4 @@ mod persona;
 mod refresh_tokens;
 mod sessions;
 mod signing_keys;
-mod transactions;
 mod users;

@@ -5,4 +5,3 @@ pub mod database;
 pub mod flow;
 pub mod postgres;
 pub mod server;
-pub mod setup;
