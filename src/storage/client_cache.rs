@@ -58,10 +58,13 @@ impl ClientCache {
             if let Some(client) = entries.known.newest(id) {
                 return Ok(Some(Arc::clone(client)));
             }
+            if entries.unknown.get(id).is_some() {
+                return Ok(None);
+            }
             entries.generation
         };
-        if let Some(found) = self.write().promote(id) {
-            return Ok(found);
+        if let Some(client) = self.write().renew(id) {
+            return Ok(Some(client));
         }
         let client = clients::load(&mut self.db.read().await?, id).await?.map(Arc::new);
         self.write().keep(generation, id, client.as_ref());
@@ -118,13 +121,11 @@ impl Entries {
         self.generation += 1;
     }
 
-    /// What is known of a client that is not among the newest; it is from now on.
-    fn promote(&mut self, id: &ClientId) -> Option<Option<Arc<Client>>> {
-        if let Some(client) = self.known.get(id).cloned() {
-            self.known.insert(id.clone(), Arc::clone(&client));
-            return Some(Some(client));
-        }
-        self.unknown.get(id).map(|()| None)
+    /// A client that is not among the newest; it is from now on.
+    fn renew(&mut self, id: &ClientId) -> Option<Arc<Client>> {
+        let client = self.known.get(id).cloned()?;
+        self.known.insert(id.clone(), Arc::clone(&client));
+        Some(client)
     }
 
     fn keep(&mut self, generation: u64, id: &ClientId, client: Option<&Arc<Client>>) {
