@@ -238,16 +238,16 @@ fn now() -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
 
     /// What is logged while `work` runs.
-    fn logged(format: LogFormat, work: impl FnOnce()) -> String {
+    pub(crate) fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> String {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         let writer = Arc::clone(&buffer);
-        let subscriber = subscriber(format, EnvFilter::new("info"), move || Buffer(Arc::clone(&writer)));
+        let subscriber = subscriber(format, EnvFilter::new(filter), move || Buffer(Arc::clone(&writer)));
         tracing::subscriber::with_default(subscriber, work);
         String::from_utf8(std::mem::take(&mut *buffer.lock().unwrap())).unwrap()
     }
@@ -268,15 +268,15 @@ mod tests {
     #[test]
     fn a_line_of_a_request_carries_its_trace_id_in_both_formats() {
         let trace_id = TraceId::random();
-        let text = logged(LogFormat::Text, || in_trace(trace_id, || tracing::info!(count = 3, "hello")));
+        let text = logged(LogFormat::Text, "info", || in_trace(trace_id, || tracing::info!(count = 3, "hello")));
         assert!(text.ends_with(&format!(" INFO ostiary::telemetry::tests: hello count=3 trace_id={trace_id}\n")), "{text}");
 
-        let json = logged(LogFormat::Json, || in_trace(trace_id, || tracing::warn!(name = "a", "hello")));
+        let json = logged(LogFormat::Json, "info", || in_trace(trace_id, || tracing::warn!(name = "a", "hello")));
         let line: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(line["trace_id"], trace_id.as_str());
         assert_eq!((&line["level"], &line["message"], &line["fields"]["name"]), (&"WARN".into(), &"hello".into(), &"a".into()));
 
-        assert!(!logged(LogFormat::Text, || tracing::info!("outside")).contains("trace_id"));
+        assert!(!logged(LogFormat::Text, "info", || tracing::info!("outside")).contains("trace_id"));
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
     fn nothing_that_is_logged_begins_a_line_of_its_own() {
         let evil = "a\r\nFAKE \u{1b}[31m \u{2028}";
         for format in [LogFormat::Text, LogFormat::Json] {
-            let line = logged(format, || tracing::info!(field = evil, debug = ?evil, "{evil}"));
+            let line = logged(format, "info", || tracing::info!(field = evil, debug = ?evil, "{evil}"));
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
             assert!(!line.contains(['\r', '\u{1b}', '\u{2028}']) || format == LogFormat::Json, "{line:?}");
             assert!(!line.contains(['\r', '\u{1b}']), "{line:?}");

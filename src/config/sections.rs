@@ -26,6 +26,9 @@ section! {
         header_timeout: u64 = 8;
         /// Seconds a client may take to send the request's body.
         body_timeout: u64 = 12;
+        /// Seconds between the signal to stop and the last connection taken. Meanwhile `/health/ready` says no, so that load
+        /// balancers look elsewhere.
+        shutdown_delay: u64 = 0;
         /// Seconds that requests under way are given to finish at shutdown.
         shutdown_timeout: u64 = 20;
         /// Connections served at once; more wait in the listen queue.

@@ -17,7 +17,6 @@ use crate::protocol::client::Client;
 pub const PUBLIC: [(header::HeaderName, HeaderValue); 1] = [(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"))];
 
 /// Answers the preflight of a public document.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn public_preflight() -> Response {
     let methods = (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
     (StatusCode::NO_CONTENT, PUBLIC, [methods, PREFLIGHT_LIFETIME]).into_response()

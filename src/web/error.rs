@@ -251,13 +251,11 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// The router's fallback: no such path.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn not_found(request: Request<Body>) -> Response {
     negotiated(Problem::not_found(), wants_page(request.headers()))
 }
 
 /// The router's fallback for a known path: no such method. The router adds `Allow`.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn method_not_allowed(request: Request<Body>) -> Response {
     negotiated(Problem::method_not_allowed(), wants_page(request.headers()))
 }

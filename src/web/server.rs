@@ -53,12 +53,38 @@ impl From<&ServerConfig> for Limits {
             write_timeout: Duration::from_secs(config.body_timeout.max(10)),
             idle_timeout: Duration::from_secs(75),
             drain_idle: Duration::from_millis(500),
-            shutdown_delay: Duration::ZERO,
+            shutdown_delay: Duration::from_secs(config.shutdown_delay),
             shutdown_timeout: Duration::from_secs(config.shutdown_timeout),
             max_connections: config.max_connections,
             max_head: 40 * 1_024,
         }
     }
+}
+
+/// File descriptors that are not for connections: the database's, the listener's, the runtime's, the log's.
+const OTHER_FILES: usize = 64;
+
+impl Limits {
+    /// As many connections as this process may have files open, at most: the database needs some of them.
+    fn within_open_files(mut self) -> Self {
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+        let Some(files) = open_files(&limits) else { return self };
+        let possible = files.saturating_sub(OTHER_FILES).max(OTHER_FILES / 2);
+        if possible < self.max_connections {
+            tracing::warn!(
+                wanted = self.max_connections,
+                possible,
+                "the limit of open files allows fewer connections than server.max_connections"
+            );
+            self.max_connections = possible;
+        }
+        self
+    }
+}
+
+/// The soft limit in the text of `/proc/self/limits`, which is the only way to it without unsafe code.
+fn open_files(limits: &str) -> Option<usize> {
+    limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
 }
 
 /// How the server ended.
@@ -70,7 +96,7 @@ pub struct Stopped {
 
 /// Serves connections until `shutdown` is requested and what is under way has been finished, or its time is up.
 pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown: Shutdown) -> Stopped {
-    let limits = Arc::new(limits);
+    let limits = Arc::new(limits.within_open_files());
     let total = limits.max_connections.min(Semaphore::MAX_PERMITS);
     let places = Arc::new(Semaphore::new(total));
     let connect = |(socket, peer): (TcpStream, _), place| {
@@ -143,4 +169,19 @@ const fn is_of_the_peer(kind: ErrorKind) -> bool {
 /// A connection that waits in the listen queue.
 async fn accept_waiting(listener: &TcpListener) -> Option<(TcpStream, std::net::SocketAddr)> {
     tokio::time::timeout(Duration::from_millis(1), listener.accept()).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_read_where_there_is_one() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max processes             63304                63304                processes \n\
+                    Max open files            1024                 524288               files     \n";
+        assert_eq!(open_files(text), Some(1_024));
+        assert_eq!(open_files("Max open files            unlimited            unlimited            files"), None);
+        assert_eq!(open_files(""), None);
+    }
 }

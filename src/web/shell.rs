@@ -9,13 +9,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, StatusCode, Version};
+use http::{Method, Request, StatusCode, Version};
 use ipnet::IpNet;
 use tower::Service;
 
@@ -83,19 +84,19 @@ impl Shell {
     /// Handles one request. [`Peer`] is taken from its extensions.
     pub fn handle(&self, mut request: Request<Body>) -> Handling {
         let trace_id = TraceId::random();
-        let reader = Reader::of(request.headers());
+        let (reader, line) = (Reader::of(request.headers()), LogLine::begin(&request));
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
         let context = RequestContext::new(trace_id, address, self.shared.clock.now(), request.headers());
         if let Some(problem) = refuse(&request) {
             let work = Work::Answered(Some(negotiated(problem, reader.wants_page)));
-            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, work };
+            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, work };
         }
         request.extensions_mut().insert(context);
         let mut router = self.router.clone();
         let begun = in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
         let work = begun.map_or(Work::Panicked, Work::Begun);
-        Handling { shared: Arc::clone(&self.shared), trace_id, reader, work }
+        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, work }
     }
 }
 
@@ -160,6 +161,29 @@ impl Reader {
     }
 }
 
+/// A request's line in the log, which is written at the level `debug` only.
+#[derive(Debug)]
+struct LogLine {
+    method: Method,
+    /// Without the query: codes and tokens stand there.
+    path: String,
+    began: Instant,
+}
+
+impl LogLine {
+    fn begin(request: &Request<Body>) -> Option<Box<Self>> {
+        tracing::enabled!(tracing::Level::DEBUG).then(|| {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            Box::new(Self { method, path, began: Instant::now() })
+        })
+    }
+
+    fn end(&self, status: StatusCode) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(method = self.method.as_str(), path = self.path, status = status.as_u16(), micros, "answered");
+    }
+}
+
 /// One request on its way to its answer.
 ///
 /// Work that has begun is finished: when this future is dropped because the client went away, the rest of it runs in a task of
@@ -169,6 +193,7 @@ pub struct Handling {
     shared: Arc<Shared>,
     trace_id: TraceId,
     reader: Reader,
+    line: Option<Box<LogLine>>,
     work: Work,
 }
 
@@ -225,6 +250,9 @@ impl Handling {
             *response.body_mut() = Body::from(html);
         }
         complete(response.headers_mut(), self.trace_id, self.shared.hsts);
+        if let Some(line) = &self.line {
+            in_trace(self.trace_id, || line.end(response.status()));
+        }
         response
     }
 }
@@ -255,5 +283,54 @@ impl LeftBehind {
 impl Drop for LeftBehind {
     fn drop(&mut self) {
         self.0.left_behind.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+
+    use super::*;
+    use crate::telemetry;
+
+    fn shell() -> Shell {
+        let router = Router::new()
+            .route("/log", get(|| async { tracing::info!("working") }))
+            .route("/fault", get(|| async { super::super::error::Error::from(Problem::internal("the disk is on fire")) }));
+        Shell::new(router, Clock::system(), &ServerConfig::default(), ErrorRenderer::default())
+    }
+
+    /// The status, the request id, and what was logged.
+    fn ask(filter: &str, path: &str) -> (StatusCode, String, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
+        let mut answer = None;
+        let log = telemetry::tests::logged(crate::config::LogFormat::Text, filter, || {
+            answer = Some(runtime.block_on(shell().handle(request)).unwrap_or_else(|never| match never {}));
+        });
+        let answer = answer.unwrap();
+        (answer.status(), answer.headers()["x-request-id"].to_str().unwrap().to_owned(), log)
+    }
+
+    #[test]
+    fn every_line_of_a_request_carries_the_id_that_its_answer_carries() {
+        let (_, id, log) = ask("debug", "/log?code=secret");
+        assert_eq!(log.lines().count(), 2, "{log}");
+        assert!(log.lines().all(|line| line.ends_with(&format!("trace_id={id}"))), "{log}");
+        assert!(log.contains("answered method=\"GET\" path=\"/log\" status=200"), "{log}");
+        assert!(!log.contains("secret"), "{log}");
+    }
+
+    #[test]
+    fn a_request_leaves_no_line_of_its_own_by_default() {
+        let (_, _, log) = ask("info", "/log");
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+
+    #[test]
+    fn the_cause_of_a_fault_is_in_the_log_under_the_id_and_not_in_the_answer() {
+        let (status, id, log) = ask("info", "/fault");
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(log.contains("the disk is on fire") && log.contains(&id), "{log}");
     }
 }
