@@ -3,10 +3,9 @@
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
 
-use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
-use crate::pages::{self, consent, login, statics};
+use crate::pages::{self, account, admin, consent, login, logout, setup, statics};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::cors;
@@ -30,9 +29,14 @@ pub fn router(state: AppState) -> Router {
         .route("/login", get(login::get).post(login::post))
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/consent", get(consent::get).post(consent::post))
+        .route("/logout", get(logout::get).post(logout::post))
+        .route("/setup", get(setup::get).post(setup::post))
+        .route("/", get(account::home))
+        .route("/account", get(account::get))
+        .route("/account/sessions", post(account::post_sessions))
+        .route("/account/apps", post(account::post_apps))
+        .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))
-        // Management
-        .nest("/api/v1", api::router(&state))
         // Operation
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
@@ -40,6 +44,8 @@ pub fn router(state: AppState) -> Router {
     for location in metadata::locations(&state.config.server.issuer) {
         router = router.route(&location, public(get(discovery::metadata)));
     }
+    // Browsers look for it there and nowhere else, whatever the issuer's path is.
+    router = router.route("/favicon.ico", get(statics::favicon));
     router.fallback(any(not_found)).method_not_allowed_fallback(method_not_allowed).with_state(state)
 }
 

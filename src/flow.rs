@@ -4,6 +4,7 @@
 //! data is the browser's own random cookie. A box that is changed, too old, or opened in another browser is refused.
 
 mod next;
+pub mod visitor;
 
 pub use next::{Next, next, refuse};
 
@@ -44,8 +45,8 @@ impl Flow {
 
     /// Opens what [`Flow::seal`] made, in the same browser and within `lifetime`.
     pub fn open(sealer: &Sealer, text: &str, browser: &str, now: Timestamp, lifetime: Seconds) -> Result<Self, Unusable> {
-        let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| Unusable::Foreign)?;
-        let plain = sealer.open(&sealed, &associated_data(browser)).ok_or(Unusable::Foreign)?;
+        let decoded = URL_SAFE_NO_PAD.decode(text).map_err(|_| Unusable::Foreign)?;
+        let plain = sealer.open(&decoded, &associated_data(browser)).ok_or(Unusable::Foreign)?;
         let flow: Self = serde_json::from_slice(&plain).map_err(|_| Unusable::Foreign)?;
         if now >= flow.started_at + lifetime {
             return Err(Unusable::Expired);

@@ -18,9 +18,24 @@
 //!
 //! # Direction
 //!
-//! `main → cli → app → {endpoints, pages, api} → {web, grants, authn, keys, audit, jobs} → storage → protocol`.
+//! `main → cli → app → {endpoints, pages, api} → {flow, grants} → state → web → {audit, jobs} → {keys, authn} → storage → protocol`.
 //! An arrow may skip a layer and never turns back; `tests/architecture.rs` holds the tree to it. [`clock`], [`random`]
 //! and [`config`] may be imported by all but `protocol`, which is handed values.
+//!
+//! # One login as a walk through the rooms
+//!
+//! 1. `endpoints::authorize` opens the door; `web::params` has decoded the query.
+//! 2. `storage::client_cache` brings the client; `protocol::redirect_uri` decides first of all. Until it says yes, every
+//!    error is a page, never a redirect.
+//! 3. `protocol::authorize` decides, purely: log in, consent, issue, or refuse. [`flow`] carries the decision out.
+//! 4. What must survive the login travels sealed in the URL, bound to the browser's cookie: nothing is stored for an
+//!    anonymous visitor.
+//! 5. `pages::login` → `authn::password`, outside any transaction → `authn::session`.
+//! 6. `pages::consent` → `storage::consents` and `storage::authorization_codes`, in one transaction, the hash only.
+//! 7. `protocol::response_mode` answers with `code`, `state`, `iss`.
+//! 8. `endpoints::token` → `web::client` authenticates the client → `grants::authorization_code`: load, judge purely, then one
+//!    conditional update settles who redeems the code.
+//! 9. `storage::grants` and `storage::refresh_tokens` keep what came of it; commit; then [`keys`] signs.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -6,6 +6,7 @@ pub mod consent;
 pub mod device;
 pub mod error;
 pub mod flow;
+pub mod form;
 pub mod login;
 pub mod logout;
 pub mod setup;

@@ -17,4 +17,3 @@ pub mod params;
 pub mod redirect;
 pub mod server;
 pub mod shell;
-pub mod visitor;

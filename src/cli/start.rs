@@ -11,11 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::master::{MasterKey, VARIABLE};
 use crate::storage::db::{DatabaseTarget, Db};
-use crate::storage::instance;
 use crate::telemetry::TraceId;
-
-/// The name of the value in the table `instance` by which a database knows its master key.
-const MASTER_KEY_CHECK: &str = "master key check";
 
 /// An installation, opened.
 #[derive(Debug)]
@@ -35,7 +31,7 @@ impl Installation {
         refuse_half_an_installation(&target, &key_file)?;
         let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
-        check_master_key(&db, &master).await?;
+        master.verify_or_store(&db).await.map_err(Failure::unusable)?;
         Ok(Self { config, clock: Clock::system(), master, db })
     }
 
@@ -105,22 +101,4 @@ fn refuse_half_an_installation(target: &DatabaseTarget, key_file: &Path) -> Resu
         )));
     }
     Ok(())
-}
-
-/// Compares the master key with the one that the database was made with. The first one to come is remembered, by a
-/// value derived from it.
-async fn check_master_key(db: &Db, master: &MasterKey) -> Result<(), Failure> {
-    let check = master.derive(MASTER_KEY_CHECK);
-    let known = match instance::load(&mut db.read().await?, MASTER_KEY_CHECK).await? {
-        Some(known) => known,
-        None => db.write(async |tx| instance::insert_if_absent(tx, MASTER_KEY_CHECK, check.as_slice()).await).await?,
-    };
-    if known == *check {
-        Ok(())
-    } else {
-        Err(Failure::unusable(
-            "the master key is not the one that the database was made with: use that one (keys.master_key_file, or the \
-             environment variable OSTIARY_MASTER_KEY)",
-        ))
-    }
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use form_urlencoded::Serializer;
 
 use crate::audit::{self, Kind};
+use crate::flow::visitor::Visitor;
 use crate::flow::{self, Flow, Next};
 use crate::pages::flow::{Place, answer, take_up, to_page};
 use crate::protocol::authorization_request::{self, AuthorizationRequest};
@@ -21,7 +22,6 @@ use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 const ID_TOKEN_HINT_INVALID: OAuthError =
     OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint_invalid", "id_token_hint is not an ID token of this server");

@@ -8,7 +8,6 @@ use crate::state::AppState;
 use crate::web::cors;
 
 /// The same document under all its well-known paths, made at the start from what the server does.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn metadata(State(state): State<AppState>) -> Response {
     let fields = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -10,7 +10,6 @@ use http::header;
 use crate::state::AppState;
 
 /// The process answers.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn live() -> Response {
     answer(StatusCode::OK, "live")
 }

@@ -10,7 +10,6 @@ use crate::web::cors;
 
 /// Rendered when the keys change, not when they are asked for. Verifiers may keep it for five minutes: much less than a
 /// new key is published before it signs.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn jwks(State(state): State<AppState>, request: HeaderMap) -> Response {
     let jwks = state.keys.jwks();
     let fields = [

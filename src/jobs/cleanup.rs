@@ -1,1 +1,48 @@
 //! Deletes what has expired, in small batches.
+//!
+//! Nothing here decides anything: what has expired counts no longer, whether its row is still there or not.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::db::Db;
+use crate::storage::error::Error;
+use crate::storage::{access_tokens, authorization_codes, grants, refresh_tokens, sessions};
+
+/// How often.
+const INTERVAL: Duration = Duration::from_mins(10);
+
+/// Rows deleted in one transaction: few enough that nobody waits for it.
+const BATCH: i64 = 500;
+
+/// How long a spent code is remembered after its end, so that a late replay still revokes what it gave out.
+const MEMORY: Seconds = Seconds::hours(24);
+
+/// Cleans up for as long as the server runs: spawn it, it doesn't end.
+pub async fn run(db: Db, clock: Clock, config: Config) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = clean(&db, clock.now(), &config).await {
+            tracing::warn!(%error, "expired rows could not be deleted; the next attempt follows in ten minutes");
+        }
+    }
+}
+
+/// Deletes everything that had expired by `now`.
+pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error> {
+    let idle = Seconds(config.session.idle);
+    let remembered = now - MEMORY;
+    while db.write(async |tx| authorization_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    while db.write(async |tx| access_tokens::delete_expired(tx, now, BATCH).await).await? > 0 {}
+    while db.write(async |tx| access_tokens::delete_expired_revocations(tx, now, BATCH).await).await? > 0 {}
+    while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
+    Ok(())
+}

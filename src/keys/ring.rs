@@ -159,10 +159,12 @@ impl KeyRing {
         self.snapshot.load().jwks.clone()
     }
 
-    /// The algorithms there is a signing key for.
+    /// The algorithms to offer: those that are configured and that there is a signing key for. An algorithm that was taken out of the
+    /// configuration still signs for the clients that are registered with it.
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let ring = self.snapshot.load();
-        Algorithm::ALL.into_iter().filter(|algorithm| ring.signing[*algorithm as usize].is_some()).collect()
+        let ready = |algorithm: &Algorithm| ring.signing[*algorithm as usize].is_some();
+        self.custody.algorithms().iter().copied().filter(ready).collect()
     }
 
     /// Every key with its state, those that sign first.

@@ -47,6 +47,11 @@ impl Custody {
             turn: Mutex::default(),
         }
     }
+
+    /// The algorithms that the configuration asks for.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
 }
 
 /// Why the keys could not be read or changed. Each says what to do, where something can be done.

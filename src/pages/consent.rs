@@ -10,6 +10,7 @@ use axum::response::Response;
 use super::flow::{Place, answer, flow_page, frame, take_up, to_page};
 use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
 use crate::audit::{self, Kind};
+use crate::flow::visitor::Visitor;
 use crate::flow::{self, Next};
 use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
 use crate::protocol::params::Params;
@@ -20,7 +21,6 @@ use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::Nonce;
 use crate::web::params::{PageForm, PageQuery};
-use crate::web::visitor::Visitor;
 
 const PURPOSE: &str = "consent";
 

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
+use crate::flow::visitor::Visitor;
 use crate::flow::{Flow, Unusable};
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
@@ -21,7 +22,6 @@ use crate::web::cookie::Cookie;
 use crate::web::error::Problem;
 use crate::web::headers::{Csp, Nonce};
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 /// The pages of a flow.
 #[derive(Clone, Copy, Debug)]

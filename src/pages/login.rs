@@ -3,6 +3,8 @@
 //! Whoever gets it wrong is told the same in the same time: unknown name, wrong password, disabled person. The password is
 //! hashed outside any transaction, on a bounded number of threads.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, header};
@@ -16,6 +18,7 @@ use crate::authn::login::{Attempt, attempt};
 use crate::authn::password::{HashingError, Password};
 use crate::authn::session;
 use crate::flow::Flow;
+use crate::flow::visitor::Visitor;
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::protocol::sign_in_name::SignInName;
@@ -28,7 +31,6 @@ use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
-use crate::web::visitor::Visitor;
 
 /// What the login form's CSRF token is made for.
 const PURPOSE: &str = "login";
@@ -46,7 +48,7 @@ pub async fn get(
         return Ok(see_other(&state.path("/account"))?);
     }
     let name = prefilled(&visitor, flow.as_ref().map(|(flow, _)| flow));
-    Ok(show(&state, visitor, &params, flow, name, None)?)
+    Ok(show(&state, visitor, &params, flow.as_ref(), name, None)?)
 }
 
 /// `POST /login`.
@@ -67,7 +69,7 @@ pub async fn post(
         Proof::Bad { reason, user, problem } => {
             let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
             record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
-            let mut response = show(&state, visitor, &params, flow, typed.to_owned(), Some(problem))?;
+            let mut response = show(&state, visitor, &params, flow.as_ref(), typed.to_owned(), Some(problem))?;
             *response.status_mut() = match problem {
                 LoginProblem::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -197,7 +199,7 @@ async fn flow_of(
     context: &RequestContext,
     visitor: &Visitor,
     params: &Params,
-) -> Result<Option<(Flow, std::sync::Arc<Client>)>, Problem> {
+) -> Result<Option<(Flow, Arc<Client>)>, Problem> {
     if params.contains(field::FLOW) { take_up(state, context, visitor, params).await.map(Some) } else { Ok(None) }
 }
 
@@ -212,7 +214,7 @@ fn show(
     state: &AppState,
     mut visitor: Visitor,
     params: &Params,
-    flow: Option<(Flow, std::sync::Arc<Client>)>,
+    flow: Option<&(Flow, Arc<Client>)>,
     sign_in_name: String,
     problem: Option<LoginProblem>,
 ) -> Result<Response, Problem> {
@@ -221,10 +223,10 @@ fn show(
         visitor.browser = Some(secret.clone().into());
     }
     let nonce = Nonce::random();
-    let ui_locales = flow.as_ref().map(|(flow, _)| flow.request.ui_locales.join(" "));
+    let ui_locales = flow.map(|(flow, _)| flow.request.ui_locales.join(" "));
     let view = view::Login {
         frame: frame(state, &visitor, ui_locales.as_deref(), &nonce),
-        client: flow.as_ref().map(|(_, client)| ClientView::new(client)),
+        client: flow.map(|(_, client)| ClientView::new(client)),
         again: visitor.login.is_some(),
         sign_in_name,
         problem,
@@ -232,7 +234,7 @@ fn show(
         csrf: form_token(state, &visitor, PURPOSE),
         flow: flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned()),
     };
-    let mut response = match &flow {
+    let mut response = match flow {
         Some((flow, _)) => flow_page(&view, flow, &nonce)?,
         None => site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?,
     };

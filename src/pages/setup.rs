@@ -1,1 +1,209 @@
-//! The page on which the first administrator is made.
+//! The page on which the first administrator is made, behind a link that the server printed when it started.
+//!
+//! The link works once, for an hour, and only while nobody is an administrator. There is no default password.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::flow::frame;
+use super::view::{self, SetupProblem, field};
+use super::{form, site};
+use crate::audit::{self, Kind};
+use crate::authn::password::{HashingError, InvalidPassword, NewPasswordProblem, Password, new_password};
+use crate::authn::session::{self, Begun};
+use crate::flow::visitor::Visitor;
+use crate::keys::hash::TokenKind;
+use crate::protocol::id::UserId;
+use crate::protocol::params::Params;
+use crate::protocol::sign_in_name::SignInName;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::error::Error as StorageError;
+use crate::storage::setup_links;
+use crate::storage::users::{self, User, UserStatus};
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+use crate::web::error::{PageError, Problem};
+use crate::web::headers::{Csp, Nonce};
+use crate::web::params::{PageForm, PageQuery};
+use crate::web::redirect::see_other;
+
+const PURPOSE: &str = "setup";
+
+/// The role of the first administrator; `admin.roles` says what it may do.
+const ROLE: &str = "admin";
+
+const DEAD: Problem = Problem::new(StatusCode::GONE, "invalid_request", "setup_link_dead", "The set-up link no longer works");
+
+/// `GET /setup`.
+pub async fn get(
+    State(state): State<AppState>,
+    context: RequestContext,
+    mut visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
+    let hash = link(&state, &params);
+    is_alive(&state, &context, &hash).await?;
+    let cookie = form::ensure_browser(&state, &mut visitor);
+    let mut response = show(&state, &visitor, &params, Vec::new())?;
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    Ok(response)
+}
+
+/// `POST /setup`.
+pub async fn post(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
+    form::check(&state, &context, &visitor, PURPOSE, &params)?;
+    let hash = link(&state, &params);
+    if let Err(problem) = is_alive(&state, &context, &hash).await {
+        if problem.reason == DEAD.reason {
+            state.refusals.refused(audit::refused(Kind::SetupCompleted, &context, problem.reason));
+        }
+        return Err(problem.into());
+    }
+    let (name, password) = match read(&state, &params) {
+        Ok(chosen) => chosen,
+        Err(problems) => return Ok(refuse(&state, &visitor, &params, problems)?),
+    };
+    let password_hash = match state.passwords.hash(&password).await {
+        Ok(hash) => hash,
+        Err(HashingError::Overloaded) => return Ok(refuse(&state, &visitor, &params, vec![SetupProblem::Overloaded])?),
+        Err(error) => return Err(Problem::internal(error).into()),
+    };
+    let user = administrator(name, password_hash, &context)?;
+    let begun = begin(&state, &context, &user);
+    match create(&state, &context, &visitor, &hash, &user, &begun).await {
+        Ok(true) => {}
+        Ok(false) => {
+            state.refusals.refused(audit::refused(Kind::SetupCompleted, &context, DEAD.reason));
+            return Err(DEAD.into());
+        }
+        Err(StorageError::Conflict) => return Ok(refuse(&state, &visitor, &params, vec![SetupProblem::NameTaken])?),
+        Err(error) => return Err(error.into()),
+    }
+    let mut response = see_other(&state.path("/admin"))?;
+    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+/// The hash under which the link of the request is stored, if it is one.
+fn link(state: &AppState, params: &Params) -> [u8; 32] {
+    state.tokens.hash(TokenKind::SetupLink, params.get(field::TOKEN).unwrap_or_default())
+}
+
+async fn is_alive(state: &AppState, context: &RequestContext, hash: &[u8; 32]) -> Result<(), Problem> {
+    let mut conn = state.db.read().await?;
+    let alive = setup_links::is_valid(&mut conn, hash, context.now).await? && users::count_with_role(&mut conn, ROLE).await? == 0;
+    if alive { Ok(()) } else { Err(DEAD) }
+}
+
+fn read(state: &AppState, params: &Params) -> Result<(SignInName, Password), Vec<SetupProblem>> {
+    let typed = |name| params.get(name).unwrap_or_default();
+    let name = SignInName::parse(typed(field::USERNAME));
+    let password = new_password(typed(field::PASSWORD), typed(field::USERNAME), state.config.password.min_length);
+    let mut problems = Vec::new();
+    if name.is_err() {
+        problems.push(SetupProblem::Name);
+    }
+    match &password {
+        Ok(_) if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) => problems.push(SetupProblem::Repetition),
+        Ok(_) => {}
+        Err(problem) => problems.push(password_problem(*problem)),
+    }
+    match (name, password) {
+        (Ok(name), Ok(password)) if problems.is_empty() => Ok((name, password)),
+        _ => Err(problems),
+    }
+}
+
+fn password_problem(problem: NewPasswordProblem) -> SetupProblem {
+    match problem {
+        NewPasswordProblem::TooShort { .. } | NewPasswordProblem::Invalid(InvalidPassword::Empty) => {
+            SetupProblem::PasswordTooShort
+        }
+        NewPasswordProblem::Invalid(InvalidPassword::TooLong) => SetupProblem::PasswordTooLong,
+        NewPasswordProblem::Invalid(InvalidPassword::Character) => SetupProblem::PasswordCharacter,
+        NewPasswordProblem::IsSignInName => SetupProblem::PasswordIsName,
+    }
+}
+
+fn administrator(name: SignInName, password_hash: SecretString, context: &RequestContext) -> Result<User, Problem> {
+    Ok(User {
+        id: UserId::parse(random::uuid()).map_err(Problem::internal)?,
+        sign_in_name: name,
+        password_hash: Some(password_hash),
+        password_changed_at: Some(context.now),
+        status: UserStatus::Active,
+        roles: vec![ROLE.to_owned()],
+        created_at: context.now,
+        updated_at: context.now,
+        version: 1,
+    })
+}
+
+/// Whoever has just chosen the password need not type it again.
+fn begin(state: &AppState, context: &RequestContext, user: &User) -> Begun {
+    let (user_agent, address) = (context.user_agent(), context.address.to_string());
+    let device = session::Device { user_agent: &user_agent, address: &address };
+    session::begin(&state.tokens, &user.id, device, context.now, &state.config.session)
+}
+
+/// All or nothing, in one transaction. `false`: the link was used meanwhile, or somebody else became the administrator.
+///
+/// Every other link dies too: of two used at once, the second finds its own gone.
+async fn create(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    hash: &[u8; 32],
+    user: &User,
+    begun: &Begun,
+) -> Result<bool, StorageError> {
+    let actor = Actor::User(user.id.clone());
+    let event = Event { actor, user_id: Some(user.id.clone()), ..audit::event(Kind::SetupCompleted, context) };
+    let former = visitor.session().map(|session| &session.id);
+    state
+        .db
+        .write(async |tx| {
+            let first = setup_links::consume(tx, hash, context.now).await?;
+            if !first || users::count_with_role(tx, ROLE).await? > 0 {
+                return Ok(false);
+            }
+            setup_links::clear(tx).await?;
+            users::insert(tx, user).await?;
+            session::replace(tx, former, &begun.session).await?;
+            crate::storage::audit::insert(tx, &event).await?;
+            Ok(true)
+        })
+        .await
+}
+
+fn show(state: &AppState, visitor: &Visitor, params: &Params, problems: Vec<SetupProblem>) -> Result<Response, Problem> {
+    let nonce = Nonce::random();
+    let view = view::Setup {
+        frame: frame(state, visitor, None, &nonce),
+        sign_in_name: params.get(field::USERNAME).unwrap_or_default().to_owned(),
+        min_length: state.config.password.min_length,
+        problems,
+        action: state.path("/setup"),
+        csrf: form::token(state, visitor, PURPOSE),
+        token: params.get(field::TOKEN).unwrap_or_default().to_owned(),
+    };
+    site::answer(Csp::Page { nonce: Some(&nonce) }, &view)
+}
+
+/// The form again, with what is wrong.
+fn refuse(state: &AppState, visitor: &Visitor, params: &Params, problems: Vec<SetupProblem>) -> Result<Response, Problem> {
+    let overloaded = problems.contains(&SetupProblem::Overloaded);
+    let mut response = show(state, visitor, params, problems)?;
+    *response.status_mut() = if overloaded { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(response)
+}

@@ -36,7 +36,6 @@ pub fn path(base: &str, name: &str) -> String {
 
 /// Serves a file under the hash of its present content; anything else is 404, so that no cache keeps a file under a name
 /// that isn't its own.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn serve(Path((hash, name)): Path<(String, String)>) -> Response {
     let known = HASHES.get(&name).is_some_and(|current| *current == hash);
     match Files::get(&name).filter(|_| known) {
@@ -55,7 +54,6 @@ pub async fn serve(Path((hash, name)): Path<(String, String)>) -> Response {
 }
 
 /// `/favicon.ico`, which browsers ask for where a page names no icon: the mark, kept for a day.
-#[expect(clippy::unused_async, reason = "a handler")]
 pub async fn favicon() -> Response {
     let kept = [(header::CONTENT_TYPE.as_str(), "image/svg+xml"), (header::CACHE_CONTROL.as_str(), "public, max-age=86400")];
     Files::get("mark.svg").map_or_else(|| StatusCode::NOT_FOUND.into_response(), |file| (kept, file.data).into_response())

@@ -2,4 +2,8 @@
 //! them as ignored. A browser that isn't there fails them.
 
 mod accessibility;
+mod account;
 mod driver;
+mod login;
+mod relying_party;
+mod scene;

@@ -1,6 +1,21 @@
 //! Whole flows through the real router.
 
+mod account;
 mod authorize;
+mod fuzz;
+mod interaction;
 mod login;
 mod resource;
+mod setup;
 mod token;
+
+use crate::support::browser::Answer;
+
+/// An error page: its status, no redirect.
+#[track_caller]
+fn assert_page(answer: &Answer, status: u16) {
+    assert_eq!(answer.status.as_u16(), status, "{answer:#?}");
+    assert_eq!(answer.header("location"), None);
+    assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{answer:#?}");
+    assert!(answer.header("content-security-policy").unwrap().contains("form-action 'none'"));
+}

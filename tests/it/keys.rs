@@ -94,6 +94,17 @@ on_both! {
         assert_eq!(rows(db).await.len(), 2);
     }
 
+    async fn an_algorithm_that_was_taken_out_is_offered_no_more_and_still_works(database: TestDatabase) {
+        let db = &database.db;
+        let all = KeysConfig { algorithms: vec![Algorithm::EdDSA], ..KeysConfig::default() };
+        let before = KeyRing::open(db, &master(), &all, &TokenConfig::default(), &by_the_server(at(0))).await.unwrap();
+        assert_eq!(before.algorithms(), [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
+        let after = open(db, HOUR).await;
+        assert_eq!(after.algorithms(), [Algorithm::RS256, Algorithm::ES256]);
+        let token = after.sign(Algorithm::EdDSA, TokenType::AccessToken, &json!({})).unwrap();
+        assert!(verifies(&after, &token));
+    }
+
     async fn nodes_that_start_at_once_agree_on_one_key_for_each_algorithm(database: TestDatabase) {
         let mut nodes = Vec::new();
         for _ in 0..4 {

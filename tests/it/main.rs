@@ -2,7 +2,6 @@
 // For clippy, which lets tests alone unwrap.
 #![cfg(test)]
 
-mod api;
 mod architecture;
 mod browser;
 mod cli;

@@ -12,4 +12,5 @@ mod persona;
 mod refresh_tokens;
 mod sessions;
 mod signing_keys;
+mod transactions;
 mod users;

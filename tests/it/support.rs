@@ -5,3 +5,4 @@ pub mod database;
 pub mod flow;
 pub mod postgres;
 pub mod server;
+pub mod setup;

@@ -9,6 +9,7 @@
 //! undone. BEGIN, SAVEPOINT and COMMIT are run by that task alone, and so can't be interrupted.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
@@ -26,6 +27,7 @@ const MOST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Writer {
     orders: mpsc::UnboundedSender<Order>,
+    closed: AtomicBool,
     patience: Duration,
 }
 
@@ -42,7 +44,7 @@ impl Writer {
     pub(super) fn start(path: PathBuf, connection: SqliteConnection, subscribers: Subscribers, patience: Duration) -> Self {
         let (orders, queue) = mpsc::unbounded_channel();
         tokio::spawn(Scribe { path, connection: Some(connection), queue, subscribers, closing: None }.run());
-        Self { orders, patience }
+        Self { orders, closed: AtomicBool::new(false), patience }
     }
 
     /// Waits for a turn.
@@ -64,14 +66,20 @@ impl Writer {
 
     /// Ends the task after what was ordered before, and closes its connection.
     pub(super) async fn close(&self) {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let (sender, receiver) = oneshot::channel();
-        if self.order(Order::Close(sender)).is_ok() {
+        if self.orders.send(Order::Close(sender)).is_ok() {
             // An error says that it ended already.
             receiver.await.ok();
         }
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(stopped());
+        }
         self.orders.send(order).map_err(|_| stopped())
     }
 }

@@ -84,6 +84,14 @@ impl Browser {
         !self.client.find_all(Locator::Css(selector)).await.unwrap().is_empty()
     }
 
+    pub async fn is_visible(&self, selector: &str) -> bool {
+        self.find(selector).await.is_displayed().await.unwrap()
+    }
+
+    pub async fn back(&self) {
+        self.client.back().await.unwrap();
+    }
+
     pub async fn click(&self, selector: &str) {
         self.find(selector).await.click().await.unwrap();
     }

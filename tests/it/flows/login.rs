@@ -104,6 +104,7 @@ async fn each_login_has_a_session_of_its_own() {
     let first = browser.cookies["__Host-sid"].clone();
     assert_ne!(first, "A".repeat(43));
     let mut copy = browser.clone();
+    server.clock.advance(1);
     let page = browser.visit(&url.clone().with("prompt", "login").path()).await;
     log_in(&mut browser, &page, "anna").await;
     assert_ne!(browser.cookies["__Host-sid"], first);

@@ -109,13 +109,11 @@ impl TestServer {
 
     /// A form post by a client that authenticates as it is registered.
     pub async fn post_as(&self, client: &TestClient, path: &str, fields: &[(&str, &str)]) -> Answer {
-        match &client.secret {
-            Some(secret) => self.post_with(path, &[("authorization", &basic(client.id(), secret))], fields).await,
-            None => {
-                let id = [("client_id", client.id())];
-                self.post_with(path, &[], &[&id, fields].concat()).await
-            }
+        if let Some(secret) = &client.secret {
+            return self.post_with(path, &[("authorization", &basic(client.id(), secret))], fields).await;
         }
+        let id = [("client_id", client.id())];
+        self.post_with(path, &[], &[&id, fields].concat()).await
     }
 
     pub async fn token(&self, client: &TestClient, fields: &[(&str, &str)]) -> Answer {

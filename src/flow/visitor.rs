@@ -5,13 +5,13 @@ use http::header::HeaderMap;
 use http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::context::RequestContext;
-use super::cookie::Cookie;
-use super::error::{PageError, Problem};
 use crate::authn::session;
 use crate::state::AppState;
 use crate::storage::sessions::Session;
 use crate::storage::users::User;
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+use crate::web::error::{PageError, Problem};
 
 /// An extractor for pages and for the authorization endpoint.
 #[derive(Debug)]

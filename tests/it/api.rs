@@ -1,5 +1,0 @@
-//! The management API through the real router.
-
-mod description;
-mod matrix;
-mod persona;
