@@ -1,12 +1,52 @@
-//! The JSON management API.
+//! The JSON management API, below `{issuer}/api/v1`.
+//!
+//! A handler is a function with a `utoipa::path` attribute, from which its route and its description are both made: there is
+//! no route that the description does not know, and none the other way round.
 
 pub mod audit_log;
 pub mod authorization;
+pub mod body;
 pub mod clients;
 pub mod error;
 pub mod keys;
 pub mod me;
 pub mod openapi;
 pub mod paging;
+pub mod path;
+pub mod precondition;
+pub mod profile;
 pub mod sessions;
+pub mod time;
 pub mod users;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use utoipa_axum::router::OpenApiRouter;
+
+use self::error::ApiError;
+use crate::state::AppState;
+
+/// The API's routes, to be nested at `/api/v1`.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let (protected, protected_paths) = protected().split_for_parts();
+    let (open, mut paths) = openapi::routes().split_for_parts();
+    paths.merge(protected_paths);
+    let description = openapi::Description::new(paths, state);
+    protected
+        .route_layer(from_fn_with_state(state.clone(), authorization::authenticate))
+        .merge(open.layer(axum::Extension(description)))
+        .fallback(async || ApiError::not_found())
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn(error::render))
+}
+
+/// The routes that need a caller who may use them.
+fn protected() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .merge(users::routes())
+        .merge(clients::routes())
+        .merge(keys::routes())
+        .merge(sessions::routes())
+        .merge(audit_log::routes())
+        .merge(me::routes())
+}

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
 
+use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{self, account, admin, consent, login, logout, setup, statics};
@@ -37,6 +38,8 @@ pub fn router(state: AppState) -> Router {
         .route("/account/apps", post(account::post_apps))
         .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))
+        // Management
+        .nest("/api/v1", api::router(&state))
         // Operation
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));

@@ -1,1 +1,204 @@
-//! `/api/v1/admin/clients`.
+//! `/api/v1/admin/clients`: the registered applications.
+
+mod change;
+mod secret;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::authorization::{Authorized, ClientsRead, ClientsWrite};
+use super::body::ApiJson;
+use super::error::{ApiError, Detail};
+use super::openapi::Errors;
+use super::paging::{ApiQuery, List, Paging};
+use super::path::ApiPath;
+use super::precondition::etag;
+use super::time::Time;
+use crate::audit::Kind;
+use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
+use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::id::ClientId;
+use crate::protocol::scope;
+use crate::protocol::time::Timestamp;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::clients::ClientFilter;
+use crate::storage::{self, clients};
+use crate::web::context::RequestContext;
+
+/// The routes about clients.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(read, change::replace, change::update, change::delete))
+        .routes(routes!(secret::reset))
+}
+
+/// A client. Its secrets are hashes only, and not shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClientView {
+    #[schema(value_type = String)]
+    client_id: ClientId,
+    /// `active` or `disabled`.
+    #[schema(value_type = String)]
+    status: ClientStatus,
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+    secrets: Vec<SecretView>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+/// That there is a secret, and until when it counts.
+#[derive(Debug, Serialize, ToSchema)]
+struct SecretView {
+    id: String,
+    created_at: Time,
+    /// Set when a newer one replaces it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Time>,
+}
+
+impl ClientView {
+    fn new(client: Client, now: Timestamp) -> Self {
+        let valid = client.secrets.into_iter().filter(|secret| secret.is_valid(now));
+        let secrets = valid.map(|secret| SecretView {
+            id: secret.id,
+            created_at: Time(secret.created_at),
+            expires_at: secret.expires_at.map(Time),
+        });
+        Self {
+            client_id: client.id,
+            status: client.status,
+            metadata: client.metadata,
+            secrets: secrets.collect(),
+            created_at: Time(client.created_at),
+            updated_at: Time(client.updated_at),
+        }
+    }
+}
+
+fn answer(client: Client, now: Timestamp) -> Response {
+    let tag = etag(client.version);
+    ([(header::ETAG, tag)], Json(ClientView::new(client, now))).into_response()
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    limit: Option<String>,
+    after: Option<String>,
+    /// Part of the name.
+    name: Option<String>,
+    #[param(value_type = Option<String>, example = "active")]
+    status: Option<ClientStatus>,
+}
+
+/// List clients, in the order of their identifiers.
+#[utoipa::path(get, path = "/admin/clients", tag = "clients", params(Filter), security(("oauth2" = ["clients:read"]), ("session" = [])),
+    responses((status = 200, body = List<ClientView>), Errors))]
+async fn list(
+    _: Authorized<ClientsRead>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiQuery(filter): ApiQuery<Filter>,
+) -> Result<Json<List<ClientView>>, ApiError> {
+    let page = Paging::new(filter.limit, filter.after).page()?;
+    let filter = ClientFilter { name_contains: filter.name, status: filter.status };
+    let mut conn = state.db.read().await?;
+    let found = clients::list(&mut conn, &filter, &page).await?;
+    Ok(Json(List::of(found, |client| ClientView::new(client, context.now))))
+}
+
+/// A client just registered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NewClient {
+    #[serde(flatten)]
+    client: ClientView,
+    /// Shown once: only its hash is kept. A public client has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+}
+
+/// Register a client.
+#[utoipa::path(post, path = "/admin/clients", tag = "clients", request_body = ClientMetadata,
+    security(("oauth2" = ["clients:write"]), ("session" = [])),
+    responses((status = 201, body = NewClient, headers(("ETag" = String), ("Location" = String))), Errors))]
+async fn create(
+    caller: Authorized<ClientsWrite>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiJson(metadata): ApiJson<ClientMetadata>,
+) -> Result<Response, ApiError> {
+    sound(&metadata, &state)?;
+    caller.0.reaches_client(&metadata)?;
+    let mut client = Client {
+        id: ClientId::parse(random::identifier()).map_err(|_| ApiError::not_found())?,
+        status: ClientStatus::Active,
+        metadata,
+        secrets: Vec::new(),
+        created_at: context.now,
+        updated_at: context.now,
+        version: 1,
+    };
+    let secret = (!client.is_public()).then(|| secret::generate(&state, context.now));
+    let (secret, stored) = secret.unzip();
+    client.secrets.extend(stored);
+    let mut event = caller.event(Kind::ClientCreated, &context);
+    event.client_id = Some(client.id.clone());
+    event.details.insert("scope".to_owned(), client.metadata.scope.to_string().into());
+    event.details.insert("first_party".to_owned(), client.metadata.first_party.into());
+    state
+        .db
+        .write(async |tx| {
+            clients::insert(tx, &client).await?;
+            storage::audit::insert(tx, &event).await
+        })
+        .await?;
+    let location = state.path(&format!("/api/v1/admin/clients/{}", client.id));
+    let headers = [(header::LOCATION, location), (header::ETAG, format!("\"{}\"", client.version))];
+    let body = NewClient { client: ClientView::new(client, context.now), client_secret: secret };
+    Ok((StatusCode::CREATED, headers, Json(body)).into_response())
+}
+
+/// Read a client.
+#[utoipa::path(get, path = "/admin/clients/{client_id}", tag = "clients", params(("client_id" = String, Path)),
+    security(("oauth2" = ["clients:read"]), ("session" = [])),
+    responses((status = 200, body = ClientView, headers(("ETag" = String))), Errors))]
+async fn read(
+    _: Authorized<ClientsRead>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<ClientId>,
+) -> Result<Response, ApiError> {
+    Ok(answer(load(&state, &id).await?, context.now))
+}
+
+/// A client as it is stored now, or 404.
+async fn load(state: &AppState, id: &ClientId) -> Result<Client, ApiError> {
+    let mut conn = state.db.read().await?;
+    clients::load(&mut conn, id).await?.ok_or_else(ApiError::not_found)
+}
+
+/// Everything that is wrong with the metadata, at once.
+fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
+    let policy = RegistrationPolicy { known_scope: state.policy.known_scope.clone(), algorithms: state.keys.algorithms() };
+    let problems = validate(metadata, &policy).err().unwrap_or_default();
+    let mut details: Vec<_> = problems
+        .into_iter()
+        .map(|problem| Detail { message: Some(problem.message), ..Detail::new(problem.field, problem.code) })
+        .collect();
+    let api = scope::management().union(&scope::account());
+    if !metadata.scope.intersection(&api).is_empty() && !metadata.audiences.contains(&state.api_audience()) {
+        let message = Some(format!("must hold {}, or the tokens would not be taken here", state.api_audience()));
+        details.push(Detail { message, ..Detail::new("audiences", "api_missing") });
+    }
+    if details.is_empty() { Ok(()) } else { Err(ApiError::invalid(details)) }
+}

@@ -1,1 +1,219 @@
-//! The error envelope of the management API.
+//! The error envelope of the API: `{"error":{"code","message","details","trace_id"}}`.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderValue};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::authn::password::HashingError;
+use crate::storage;
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// A refusal or a fault, as a handler returns it. The trace id is added by [`render`], which knows the request.
+#[derive(Clone, Debug)]
+pub struct ApiError(Box<Refusal>);
+
+#[derive(Clone, Debug)]
+struct Refusal {
+    problem: Problem,
+    details: Vec<Detail>,
+}
+
+/// What is wrong with one member of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Detail {
+    /// Name of the member, or of the parameter.
+    pub field: String,
+    /// A stable word.
+    #[schema(value_type = String)]
+    pub code: &'static str,
+    /// What to do about it, where the word does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Detail {
+    pub fn new(field: impl Into<String>, code: &'static str) -> Self {
+        Self { field: field.into(), code, message: None }
+    }
+}
+
+/// The body of every answer that is an error.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorEnvelope {
+    error: ErrorBody,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct ErrorBody {
+    /// A stable word to decide by.
+    #[schema(value_type = String)]
+    code: &'static str,
+    /// A sentence for developers.
+    #[schema(value_type = String)]
+    message: &'static str,
+    /// What is wrong with single members of the request; empty for other errors.
+    details: Vec<Detail>,
+    /// Names this request in the server's log and audit log.
+    trace_id: String,
+}
+
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $message:literal;)*) => {
+        impl ApiError {
+            $($(#[$doc])* pub fn $name() -> Self { Self::new(StatusCode::$status, $code, $message) })*
+        }
+    };
+}
+
+errors! {
+    not_found = NOT_FOUND, "not_found", "There is no such thing, or it is not yours to see.";
+    method_not_allowed = METHOD_NOT_ALLOWED, "method_not_allowed", "This method is not allowed here.";
+    invalid_json = BAD_REQUEST, "invalid_json", "The body is not valid JSON in UTF-8, is nested too deeply, or holds a NUL character.";
+    unsupported_media_type = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body must be application/json.";
+    too_large = PAYLOAD_TOO_LARGE, "too_large", "The body is too large.";
+    timeout = REQUEST_TIMEOUT, "timeout", "The body did not arrive in time.";
+    /// RFC 6585 §3.
+    precondition_required = PRECONDITION_REQUIRED, "precondition_required", "Send If-Match with the ETag of what you read.";
+    precondition_failed = PRECONDITION_FAILED, "precondition_failed", "It was changed since you read it. Read it again.";
+    sign_in_name_taken = CONFLICT, "sign_in_name_taken", "Somebody else has this sign-in name.";
+    last_administrator = CONFLICT, "last_administrator", "Nobody else could do what this person can: give somebody else the same roles first.";
+    overtaken = CONFLICT, "overtaken", "Another node did the same at the same moment. Look, and try again if need be.";
+    public_client = CONFLICT, "public_client", "A public client has no secret.";
+    /// The caller is known and may do this in general, but not to this: it would give or touch more than the caller holds.
+    exceeds_caller = FORBIDDEN, "exceeds_caller", "This needs scopes that you do not hold yourself.";
+    /// For a route that is about the caller's own account.
+    not_a_person = FORBIDDEN, "not_a_person", "Only a person has an account of their own.";
+    csrf = FORBIDDEN, "csrf", "With a session cookie, each request needs the X-CSRF-Token header and must come from the server's own pages.";
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
+        Problem::new(status, code, code, message).into()
+    }
+
+    /// The request is understood and can't be done as it stands.
+    pub fn invalid(details: Vec<Detail>) -> Self {
+        let mut error =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Something in the request is not valid; see details.");
+        error.0.details = details;
+        error
+    }
+
+    /// A parameter in the URL that is not valid.
+    pub fn invalid_parameter(field: impl Into<String>, code: &'static str) -> Self {
+        let mut error =
+            Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "A parameter in the URL is not valid; see details.");
+        error.0.details = vec![Detail::new(field, code)];
+        error
+    }
+
+    /// No credentials at all: RFC 6750 §3.1 wants the bare challenge.
+    pub fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed.")
+            .challenge("Bearer realm=\"ostiary\"".to_owned())
+    }
+
+    /// Credentials that count for nothing here. `reason` is for the audit log.
+    pub fn invalid_token(reason: &'static str) -> Self {
+        let challenge = "Bearer realm=\"ostiary\", error=\"invalid_token\"".to_owned();
+        let mut error =
+            Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "The access token is not valid here.").challenge(challenge);
+        error.0.problem.reason = reason;
+        error
+    }
+
+    /// RFC 6750 §3: the header was there more than once, or can't be read.
+    pub fn malformed_authorization() -> Self {
+        let challenge = "Bearer realm=\"ostiary\", error=\"invalid_request\"".to_owned();
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The Authorization header is malformed.").challenge(challenge)
+    }
+
+    pub fn insufficient_scope(scope: &'static str) -> Self {
+        let challenge = format!("Bearer realm=\"ostiary\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "This needs a scope that you do not hold.").challenge(challenge)
+    }
+
+    fn challenge(mut self, challenge: String) -> Self {
+        self.0.problem.challenge = HeaderValue::try_from(challenge).ok();
+        self
+    }
+
+    /// The word for the audit log.
+    pub fn reason(&self) -> &'static str {
+        self.0.problem.reason
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.0.problem.status
+    }
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(Refusal { problem, details: Vec::new() }))
+    }
+}
+
+impl From<storage::error::Error> for ApiError {
+    fn from(error: storage::error::Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<crate::web::error::Error> for ApiError {
+    fn from(error: crate::web::error::Error) -> Self {
+        error.0.into()
+    }
+}
+
+impl From<HashingError> for ApiError {
+    fn from(error: HashingError) -> Self {
+        match error {
+            HashingError::Overloaded => Problem::overloaded().into(),
+            HashingError::Failed(_) => Problem::internal(error).into(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.0.problem.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The outermost layer of the API: writes the envelope with the trace id, and forbids storing any answer.
+pub async fn render(request: Request, next: Next) -> Response {
+    let context = request.extensions().get::<RequestContext>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = envelope(error, context.as_ref(), response);
+    }
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -> Response {
+    let Refusal { problem, details } = *error.0;
+    let trace_id = context.map(|context| context.trace_id.to_string()).unwrap_or_default();
+    let body = ErrorEnvelope { error: ErrorBody { code: problem.code, message: problem.description, details, trace_id } };
+    let mut response = (problem.status, Json(body)).into_response();
+    let (parts, _) = bare.into_parts();
+    if let Some(allow) = parts.headers.get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    if let Some(seconds) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Some(challenge) = problem.challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}

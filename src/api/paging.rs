@@ -1,1 +1,85 @@
-//! Cursor paging and conditional requests (RFC 9110 §13).
+//! Cursor paging: `?limit=&after=`, and a list that names the cursor of its next page.
+
+use axum::extract::{FromRequestParts, Query};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::error::ApiError;
+use crate::storage::page::{Listed, MAX_LIMIT, Page};
+
+/// Items on a page when nothing else is asked for.
+const DEFAULT_LIMIT: i64 = 50;
+
+/// The query of a list. A name that the list does not know is refused: a filter that is misspelt must not return everything.
+#[derive(Debug)]
+pub struct ApiQuery<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = parts.uri.query().unwrap_or_default();
+        if !is_text(query) {
+            return Err(ApiError::invalid_parameter("query", "not_text"));
+        }
+        let Query(parsed) = Query::<T>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::invalid_parameter("query", "unknown_or_malformed"))?;
+        Ok(Self(parsed))
+    }
+}
+
+/// UTF-8 without NUL once decoded. (The form decoder would silently replace bytes that are not.)
+fn is_text(query: &str) -> bool {
+    percent_encoding::percent_decode_str(query).decode_utf8().is_ok_and(|text| !text.contains('\0'))
+}
+
+/// Which part of a list to answer with.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// Items on the page: 50 if not given, 200 at most.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+impl Paging {
+    /// Of a list with filters, whose query is one flat struct.
+    pub const fn new(limit: Option<String>, after: Option<String>) -> Self {
+        Self { limit, after }
+    }
+
+    pub fn page(self) -> Result<Page, ApiError> {
+        let limit = match self.limit {
+            None => DEFAULT_LIMIT,
+            Some(text) => match text.parse::<i64>() {
+                Ok(limit @ 1..) => limit.min(MAX_LIMIT),
+                _ => return Err(ApiError::invalid_parameter("limit", "not_a_positive_number")),
+            },
+        };
+        if self.after.as_ref().is_some_and(|after| after.is_empty() || after.len() > 255) {
+            return Err(ApiError::invalid_parameter("after", "not_a_cursor"));
+        }
+        Ok(Page { after: self.after, limit })
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    pub items: Vec<T>,
+    /// `after` of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    pub fn of<Row>(rows: Listed<Row>, view: impl FnMut(Row) -> T) -> Self {
+        Self { items: rows.items.into_iter().map(view).collect(), next: rows.next }
+    }
+}

@@ -1,1 +1,141 @@
-//! `/api/v1/admin/sessions`.
+//! `/api/v1/admin/sessions`: who is logged in, and where.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::authorization::{Authorized, Caller, SessionsRead, SessionsWrite};
+use super::error::ApiError;
+use super::openapi::Errors;
+use super::paging::{ApiQuery, List, Paging};
+use super::path::ApiPath;
+use super::time::Time;
+use crate::audit::Kind;
+use crate::protocol::id::{SessionId, UserId};
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::state::AppState;
+use crate::storage::audit::Event;
+use crate::storage::sessions::{Session, SessionFilter};
+use crate::storage::{self, sessions, users};
+use crate::web::context::RequestContext;
+
+/// The routes about sessions.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
+}
+
+/// One browser in which a person is logged in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    /// The `sid` that tokens may name. Not the cookie.
+    id: String,
+    user_id: String,
+    /// The one that this request was sent with.
+    current: bool,
+    /// When the person last proved who they are, and how (RFC 8176).
+    auth_time: Time,
+    amr: Vec<String>,
+    acr: String,
+    user_agent: String,
+    address: String,
+    created_at: Time,
+    /// To the minute.
+    last_seen_at: Time,
+    /// However much it is used.
+    expires_at: Time,
+}
+
+impl SessionView {
+    fn new(session: Session, current: Option<&SessionId>) -> Self {
+        Self {
+            current: current == Some(&session.id),
+            id: session.id.into(),
+            user_id: session.user_id.into(),
+            auth_time: Time(session.auth_time),
+            amr: session.amr,
+            acr: session.acr,
+            user_agent: session.user_agent,
+            address: session.address,
+            created_at: Time(session.created_at),
+            last_seen_at: Time(session.last_seen_at),
+            expires_at: Time(session.expires_at),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    limit: Option<String>,
+    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    user_id: Option<UserId>,
+}
+
+/// List the browser sessions of everybody.
+#[utoipa::path(get, path = "/admin/sessions", tag = "sessions", params(Filter), security(("oauth2" = ["sessions:read"]), ("session" = [])),
+    responses((status = 200, body = List<SessionView>), Errors))]
+async fn list(
+    caller: Authorized<SessionsRead>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiQuery(filter): ApiQuery<Filter>,
+) -> Result<Response, ApiError> {
+    listed(&state, &caller.0, filter.user_id, Paging::new(filter.limit, filter.after), context.now).await
+}
+
+/// Live sessions, of one person or of all.
+pub(super) async fn listed(
+    state: &AppState,
+    caller: &Caller,
+    user_id: Option<UserId>,
+    paging: Paging,
+    now: Timestamp,
+) -> Result<Response, ApiError> {
+    let page = paging.page()?;
+    let filter = SessionFilter { user_id, now, idle: Seconds(state.config.session.idle) };
+    let mut conn = state.db.read().await?;
+    let found = sessions::list(&mut conn, &filter, &page).await?;
+    Ok(Json(List::of(found, |session| SessionView::new(session, caller.session()))).into_response())
+}
+
+/// End a session: log its browser out.
+#[utoipa::path(delete, path = "/admin/sessions/{session_id}", tag = "sessions", params(("session_id" = String, Path)),
+    security(("oauth2" = ["sessions:write"]), ("session" = [])), responses((status = 204), Errors))]
+async fn end(
+    caller: Authorized<SessionsWrite>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<SessionId>,
+) -> Result<StatusCode, ApiError> {
+    let owner = {
+        let mut conn = state.db.read().await?;
+        let session = sessions::by_id(&mut conn, &id).await?.ok_or_else(ApiError::not_found)?;
+        users::by_id(&mut conn, &session.user_id).await?.ok_or_else(ApiError::not_found)?
+    };
+    caller.0.reaches(&owner.roles, &state.config.admin)?;
+    let event = Event { user_id: Some(owner.id), ..caller.event(Kind::SessionEnded, &context) };
+    end_one(&state, &id, event).await
+}
+
+/// Ends a session; 404 when it has ended already.
+pub(super) async fn end_one(state: &AppState, id: &SessionId, mut event: Event) -> Result<StatusCode, ApiError> {
+    event.details.insert("session_id".to_owned(), id.as_str().into());
+    let ended = state
+        .db
+        .write(async |tx| {
+            let ended = sessions::end(tx, id).await?;
+            if ended {
+                storage::audit::insert(tx, &event).await?;
+            }
+            Ok(ended)
+        })
+        .await?;
+    if ended { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
+}

@@ -103,6 +103,11 @@ pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Timestamp, idle: Sec
     Ok(found.map(|SessionOfUser(session, user)| (session, user)))
 }
 
+/// By its `sid`, live or not.
+pub async fn by_id(conn: &mut Conn, id: &SessionId) -> Result<Option<Session>, Error> {
+    conn.query(concat!("SELECT ", session_columns!(), " FROM sessions s WHERE s.id = $1")).bind(id).fetch_optional().await
+}
+
 /// Notes that the session is in use. Not worth a write at each request: the caller waits until some of the idle limit is gone.
 pub async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result<bool, Error> {
     let updated = tx

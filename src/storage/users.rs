@@ -195,6 +195,29 @@ pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
     Ok(count)
 }
 
+/// Makes transactions that take roles away follow one another, until this one ends: each sees what the one before did.
+pub async fn lock_administrators(tx: &mut Tx) -> Result<(), Error> {
+    // On PostgreSQL the update of a row locks it; SQLite has one writer anyway.
+    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind("administrators")
+        .bind(Vec::new())
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Whether an active person other than this one has the role.
+pub async fn has_other_with_role(conn: &mut Conn, role: &str, user: &UserId) -> Result<bool, Error> {
+    let (found,) = conn
+        .query("SELECT EXISTS (SELECT 1 FROM users WHERE status = $1 AND id <> $3 AND replace(roles, $2, '') <> roles)")
+        .bind(UserStatus::Active)
+        .bind(Json(role.to_owned()))
+        .bind(user)
+        .fetch_one::<(bool,)>()
+        .await?;
+    Ok(found)
+}
+
 /// How many active people have the role.
 pub async fn count_with_role(conn: &mut Conn, role: &str) -> Result<i64, Error> {
     // Not LIKE: that would take Admin for admin on SQLite.

@@ -2,6 +2,7 @@
 // For clippy, which lets tests alone unwrap.
 #![cfg(test)]
 
+mod api;
 mod architecture;
 mod browser;
 mod cli;

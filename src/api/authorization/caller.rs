@@ -1,0 +1,137 @@
+//! The caller of one request: a person or a service, and the scopes that count for them now.
+
+use http::header::{self, HeaderMap};
+use secrecy::SecretString;
+
+use super::limits::scopes_of;
+use crate::api::error::ApiError;
+use crate::authn::session;
+use crate::grants::access_token;
+use crate::protocol::id::{ClientId, SessionId, UserId};
+use crate::protocol::scope::{self, Scope};
+use crate::state::AppState;
+use crate::storage::users::{self, User};
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+
+/// What the CSRF token of requests with a session cookie is bound to.
+pub const CSRF_PURPOSE: &str = "api";
+
+/// Carries that token.
+const CSRF_HEADER: &str = "x-csrf-token";
+
+/// Whoever sent the request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub identity: Identity,
+    /// The scopes that count for this request. Nobody can give away more than these.
+    pub holds: Scope,
+}
+
+#[derive(Clone, Debug)]
+pub enum Identity {
+    Person {
+        user: Box<User>,
+        /// The browser session, when the request came with its cookie.
+        session: Option<SessionId>,
+        /// The client, when it came with an access token.
+        client: Option<ClientId>,
+    },
+    Service(ClientId),
+}
+
+impl Caller {
+    /// Finds out who sent a request with these headers. With an Authorization header the cookie does not count.
+    pub(super) async fn of(state: &AppState, context: &RequestContext, headers: &HeaderMap) -> Result<Self, ApiError> {
+        match bearer(headers)? {
+            Some(token) => Self::of_token(state, context, token).await,
+            None => Self::of_session(state, context, headers).await,
+        }
+    }
+
+    async fn of_token(state: &AppState, context: &RequestContext, token: &str) -> Result<Self, ApiError> {
+        let token = access_token::active(state, token, context.now).await?.ok_or(ApiError::invalid_token("token_inactive"))?;
+        if !token.claims.aud.contains(&state.api_audience()) {
+            return Err(ApiError::invalid_token("token_audience"));
+        }
+        // What the client was registered for when the token was issued may have been taken from it since.
+        let granted = token.claims.scope.intersection(&token.client.metadata.scope);
+        let client = token.client.id.clone();
+        let Some(user_id) = token.user_id else {
+            let holds = granted.intersection(&scope::management());
+            return Ok(Self { identity: Identity::Service(client), holds });
+        };
+        let user = {
+            let mut conn = state.db.read().await?;
+            users::by_id(&mut conn, &user_id).await?.ok_or(ApiError::invalid_token("user_unknown"))?
+        };
+        let holds = granted.intersection(&Self::of_person(state, &user));
+        Ok(Self { identity: Identity::Person { user: Box::new(user), session: None, client: Some(client) }, holds })
+    }
+
+    async fn of_session(state: &AppState, context: &RequestContext, headers: &HeaderMap) -> Result<Self, ApiError> {
+        let secret = state.cookies.read(headers, Cookie::Session).ok_or_else(ApiError::unauthenticated)?;
+        let token = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
+        state.csrf.check(headers, Some(secret), CSRF_PURPOSE, token).map_err(|_| ApiError::csrf())?;
+        let secret = SecretString::from(secret);
+        let found = session::resume(&state.db, &state.tokens, &secret, context.now, &state.config.session).await?;
+        let (session, user) = found.ok_or_else(ApiError::unauthenticated)?;
+        let holds = Self::of_person(state, &user);
+        Ok(Self { identity: Identity::Person { user: Box::new(user), session: Some(session.id), client: None }, holds })
+    }
+
+    /// All that a person may ever do here: what their roles give, and their own account.
+    fn of_person(state: &AppState, user: &User) -> Scope {
+        scopes_of(&user.roles, &state.config.admin).union(&scope::account())
+    }
+
+    /// The person, for routes about one's own account.
+    pub fn person(&self) -> Result<&User, ApiError> {
+        match &self.identity {
+            Identity::Person { user, .. } => Ok(user),
+            Identity::Service(_) => Err(ApiError::not_a_person()),
+        }
+    }
+
+    pub fn user_id(&self) -> Option<&UserId> {
+        match &self.identity {
+            Identity::Person { user, .. } => Some(&user.id),
+            Identity::Service(_) => None,
+        }
+    }
+
+    /// The browser session that the request was sent with.
+    pub fn session(&self) -> Option<&SessionId> {
+        match &self.identity {
+            Identity::Person { session, .. } => session.as_ref(),
+            Identity::Service(_) => None,
+        }
+    }
+
+    pub fn client_id(&self) -> Option<&ClientId> {
+        match &self.identity {
+            Identity::Person { client, .. } => client.as_ref(),
+            Identity::Service(client) => Some(client),
+        }
+    }
+}
+
+/// The token of the Authorization header (RFC 6750 §2.1), the only place where one is looked for.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(ApiError::malformed_authorization());
+    }
+    let text = value.to_str().map_err(|_| ApiError::malformed_authorization())?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(ApiError::malformed_authorization)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ApiError::unauthenticated());
+    }
+    let token = token.trim_start_matches(' ');
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if token.is_empty() || !token.bytes().all(allowed) {
+        return Err(ApiError::malformed_authorization());
+    }
+    Ok(Some(token))
+}

@@ -1,0 +1,66 @@
+//! A person's password, set by somebody else.
+
+use axum::extract::State;
+use http::StatusCode;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{PasswordText, load};
+use crate::api::authorization::{Authorized, UsersWrite};
+use crate::api::body::ApiJson;
+use crate::api::error::{ApiError, Detail};
+use crate::api::openapi::Errors;
+use crate::api::path::ApiPath;
+use crate::audit::Kind;
+use crate::authn::password::new_password;
+use crate::protocol::id::UserId;
+use crate::protocol::sign_in_name::SignInName;
+use crate::state::AppState;
+use crate::storage::{self, users};
+use crate::web::context::RequestContext;
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewPassword {
+    password: PasswordText,
+}
+
+/// Set a person's password. It ends their sessions and everything that applications were given on their behalf.
+#[utoipa::path(put, path = "/admin/users/{user_id}/password", tag = "users", params(("user_id" = String, Path)), request_body = NewPassword,
+    security(("oauth2" = ["users:write"]), ("session" = [])), responses((status = 204), Errors))]
+pub(super) async fn set(
+    caller: Authorized<UsersWrite>,
+    context: RequestContext,
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<UserId>,
+    ApiJson(new): ApiJson<NewPassword>,
+) -> Result<StatusCode, ApiError> {
+    let (user, _) = load(&state, &id).await?;
+    caller.0.reaches(&user.roles, &state.config.admin)?;
+    let hash = hash(&state, &new.password, &user.sign_in_name).await?;
+    let mut event = caller.event(Kind::UserPasswordChanged, &context);
+    event.user_id = Some(id.clone());
+    let written = state
+        .db
+        .write(async |tx| {
+            // Only while the person is as they were when it was decided that the caller may do this.
+            if !users::update(tx, &user, user.version).await? {
+                return Ok(false);
+            }
+            users::set_password(tx, &id, &hash, context.now).await?;
+            super::access::end_everything(tx, &id, context.now).await?;
+            storage::audit::insert(tx, &event).await?;
+            Ok(true)
+        })
+        .await?;
+    if written { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::precondition_failed()) }
+}
+
+/// The hash of a password that keeps to the rules.
+pub(super) async fn hash(state: &AppState, password: &PasswordText, sign_in_name: &SignInName) -> Result<SecretString, ApiError> {
+    let min_length = state.config.password.min_length;
+    let password = new_password(password.0.expose_secret(), sign_in_name.as_str(), min_length)
+        .map_err(|problem| ApiError::invalid(vec![Detail::new("password", problem.code())]))?;
+    Ok(state.passwords.hash(&password).await?)
+}

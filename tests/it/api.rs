@@ -1,0 +1,5 @@
+//! The management API through the real router.
+
+mod description;
+mod matrix;
+mod persona;
