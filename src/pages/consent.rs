@@ -72,7 +72,7 @@ pub async fn post(
     }
     match params.get(field::DECISION) {
         Some(field::ALLOW) => {}
-        Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+        Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
         _ => {
             let denied = Event {
                 actor: Actor::User(login.user.id.clone()),

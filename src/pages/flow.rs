@@ -27,6 +27,8 @@ use crate::web::redirect::see_other;
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
     Login,
+    /// The login page for somebody else than whoever is logged in.
+    OtherLogin,
     SelectAccount,
     Consent,
     /// Back to the authorization endpoint.
@@ -36,7 +38,7 @@ pub enum Place {
 impl Place {
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Login => "/login",
+            Self::Login | Self::OtherLogin => "/login",
             Self::SelectAccount => "/login/select",
             Self::Consent => "/consent",
             Self::Resume => "/authorize/resume",
@@ -59,7 +61,11 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
     if sealed.len() > MAX_SEALED {
         return Err(Problem::request(http::StatusCode::URI_TOO_LONG, "flow_too_large", "The authorization request is too long"));
     }
-    let mut response = see_other(&format!("{}?{}={sealed}", state.path(place.path()), field::FLOW))?;
+    let mut location = format!("{}?{}={sealed}", state.path(place.path()), field::FLOW);
+    if matches!(place, Place::OtherLogin) {
+        location = format!("{location}&{}=1", field::ANOTHER);
+    }
+    let mut response = see_other(&location)?;
     if is_new {
         response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
     }

@@ -47,7 +47,11 @@ pub async fn get(
     if flow.is_none() && visitor.login.is_some() {
         return Ok(see_other(&state.path("/account"))?);
     }
-    let name = prefilled(&visitor, flow.as_ref().map(|(flow, _)| flow));
+    let name = match &flow {
+        _ if params.contains(field::ANOTHER) => String::new(),
+        Some((flow, _)) => prefilled(&visitor, flow),
+        None => String::new(),
+    };
     Ok(show(&state, visitor, &params, flow.as_ref(), name, None)?)
 }
 
@@ -179,7 +183,7 @@ pub async fn post_select(
             flow.selected_session = Some(session.id.clone());
             Ok(to_page(&state, &visitor, &flow, Place::Resume)?)
         }
-        _ => Ok(to_page(&state, &visitor, &flow, Place::Login)?),
+        _ => Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
     }
 }
 
@@ -203,11 +207,10 @@ async fn flow_of(
     if params.contains(field::FLOW) { take_up(state, context, visitor, params).await.map(Some) } else { Ok(None) }
 }
 
-fn prefilled(visitor: &Visitor, flow: Option<&Flow>) -> String {
-    let hint = flow.and_then(|flow| flow.request.login_hint.clone());
+/// The name that the client hints at, or that of whoever has to show that it is still them.
+fn prefilled(visitor: &Visitor, flow: &Flow) -> String {
     let current = || visitor.login.as_ref().map(|login| login.user.sign_in_name.as_str().to_owned());
-    let wants_another = flow.is_some_and(|flow| flow.request.prompt.select_account);
-    hint.or_else(|| current().filter(|_| !wants_another)).unwrap_or_default()
+    flow.request.login_hint.clone().or_else(current).unwrap_or_default()
 }
 
 fn show(
@@ -227,7 +230,7 @@ fn show(
     let view = view::Login {
         frame: frame(state, &visitor, ui_locales.as_deref(), &nonce),
         client: flow.map(|(_, client)| ClientView::new(client)),
-        again: visitor.login.is_some(),
+        again: visitor.login.as_ref().is_some_and(|login| login.user.sign_in_name.as_str() == sign_in_name),
         sign_in_name,
         problem,
         action: state.path(Place::Login.path()),

@@ -22,7 +22,8 @@ pub mod field {
     pub const USERNAME: &str = "username";
     pub const PASSWORD: &str = "password";
     pub const PASSWORD_AGAIN: &str = "password_again";
-    /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`].
+    /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`], which
+    /// is the name of a parameter of the login page too.
     pub const DECISION: &str = "decision";
     pub const CONTINUE: &str = "continue";
     pub const ANOTHER: &str = "another";

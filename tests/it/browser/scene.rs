@@ -55,7 +55,9 @@ impl Scene {
         self.party.request(self.server.issuer(), self.client.id(), more)
     }
 
+    /// A moment later than what went before.
     pub async fn begin(&self, more: &[(&str, &str)]) {
+        self.server.clock.advance(1);
         self.browser.goto(&self.request(more)).await;
     }
 
