@@ -29,9 +29,15 @@ Exit codes:
   5  it exists already, or was changed by somebody else meanwhile
   6  the data folder, the master key, the database or the address can't be used";
 
+const EXAMPLES: &str = "\
+Examples:
+  ostiary                                      start the server with ./ostiary.toml, if there is one, else with defaults
+  ostiary --config /etc/ostiary.toml serve     start it with this file
+  ostiary client create --name 'My app' --redirect-uri https://app.example/callback";
+
 /// A self-hosted OAuth 2.0 authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
-#[command(name = "ostiary", version, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "ostiary", version, after_help = EXIT_CODES, before_help = EXAMPLES, max_term_width = 110)]
 struct CommandLine {
     /// The configuration file. Without it, ostiary.toml in the current folder, when there is one.
     #[arg(long, global = true, value_name = "FILE", env = "OSTIARY_CONFIG")]
@@ -42,11 +48,14 @@ struct CommandLine {
     json: bool,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Start the server (also without any command).
+    #[command(after_help = serve::EXAMPLE)]
+    Serve,
     /// People: create, list, disable, enable, set a password.
     #[command(subcommand)]
     User(user::Command),
@@ -79,7 +88,7 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
-    if let Command::Config(command) = line.command {
+    if let Some(Command::Config(command)) = line.command {
         return config::run(&command, line.config.as_deref(), output);
     }
     let config = crate::config::load(line.config.as_deref())?;
@@ -89,11 +98,12 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("the asynchronous runtime can't be started: {error}")))?;
     runtime.block_on(async {
         match line.command {
-            Command::User(command) => user::run(command, config, output).await,
-            Command::Client(command) => client::run(command, config, output).await,
-            Command::Key(command) => key::run(command, config, output).await,
-            Command::Migrate => migrate::run(config, output).await,
-            Command::Config(_) => Ok(()),
+            None | Some(Command::Serve) => serve::run(config, output).await,
+            Some(Command::User(command)) => user::run(command, config, output).await,
+            Some(Command::Client(command)) => client::run(command, config, output).await,
+            Some(Command::Key(command)) => key::run(command, config, output).await,
+            Some(Command::Migrate) => migrate::run(config, output).await,
+            Some(Command::Config(_)) => Ok(()),
         }
     })
 }

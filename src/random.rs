@@ -27,12 +27,28 @@ pub fn secret() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<32>())
 }
 
-/// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret.
+/// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret. It doesn't begin
+/// with a hyphen: on a command line that would be an option.
 pub fn identifier() -> String {
-    URL_SAFE_NO_PAD.encode(bytes::<16>())
+    loop {
+        let identifier = URL_SAFE_NO_PAD.encode(bytes::<16>());
+        if !identifier.starts_with('-') {
+            return identifier;
+        }
+    }
 }
 
 /// An opaque id for a person, a session or a grant: a random UUID, which tells nothing about when it was made.
 pub fn uuid() -> String {
     uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_identifier_looks_like_an_option() {
+        assert!((0..2_000).all(|_| !identifier().starts_with('-')));
+    }
 }

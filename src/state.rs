@@ -99,7 +99,7 @@ impl AppState {
         Ok(Self(Arc::new(Shared {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
-            passwords: PasswordHasher::new(*master.derive("password/pepper"), &config.password)?,
+            passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),

@@ -1,1 +1,185 @@
-//! `ostiary serve`.
+//! `ostiary serve`: the server.
+
+use std::io;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::failure::{Exit, Failure};
+use super::output::Output;
+use super::start::{Installation, Lock};
+use crate::audit::{self, Kind, Origin, Worker};
+use crate::config::Config;
+use crate::jobs::{cleanup, key_rotation};
+use crate::keys::hash::TokenKind;
+use crate::keys::ring::KeyRing;
+use crate::protocol::metadata::path::OPENID_CONFIGURATION;
+use crate::protocol::time::Seconds;
+use crate::state::{AppState, Parts};
+use crate::storage::audit::{Actor, Event, insert as record};
+use crate::storage::error::Error as StorageError;
+use crate::storage::{setup_links, users};
+use crate::telemetry::{self, TraceId};
+use crate::web::server::{self, Limits, Shutdown};
+use crate::{app, random};
+
+pub const EXAMPLE: &str = "\
+While nobody has the role 'admin', a link is printed with which the first administrator is made. It works once, for an hour;
+each start makes a new one.
+
+SIGTERM or Ctrl-C ends the server after the requests under way, at most server.shutdown_timeout seconds later; a second one ends
+it at once.
+
+Example:
+  ostiary --config /etc/ostiary.toml serve";
+
+/// How long the link to make the first administrator works.
+const SETUP_LINK_LIFETIME: Seconds = Seconds::hours(1);
+
+/// The role of administrators.
+const ADMINISTRATOR: &str = "admin";
+
+pub async fn run(config: Config, output: Output) -> Result<(), Failure> {
+    telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let _lock = Lock::acquire(&config)?;
+    let server = Server::prepare(Installation::open(config).await?).await?;
+    let notice = Notice::new(&server, server.setup_link().await?)?;
+    output.answer(&notice, Notice::text)?;
+    server.run().await
+}
+
+/// A server that listens, and answers once it runs.
+#[derive(Debug)]
+pub struct Server {
+    pub state: AppState,
+    listener: TcpListener,
+    refusals: Worker,
+}
+
+impl Server {
+    /// Puts the server together. At the first start this makes the signing keys, which takes a second or so.
+    pub async fn prepare(installation: Installation) -> Result<Self, Failure> {
+        let Installation { config, clock, master, db } = installation;
+        // Before anything that takes time: a port in use is the commonest failure.
+        let listen = config.server.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+        let event = key_rotation::by_the_server(clock.now());
+        let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
+        let (queue, refusals) = audit::queue();
+        let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue })
+            .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+        Ok(Self { state, listener, refusals })
+    }
+
+    /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
+    pub async fn setup_link(&self) -> Result<Option<String>, Failure> {
+        let token = random::secret();
+        let hash = self.state.tokens.hash(TokenKind::SetupLink, &token);
+        let origin = Origin { at: self.state.clock.now(), address: None, trace_id: TraceId::random().to_string() };
+        let event = Event { actor: Actor::System, ..audit::event(Kind::SetupLinkCreated, origin) };
+        let made = self.state.db.write(async |tx| {
+            setup_links::clear(tx).await?;
+            if users::count_with_role(tx, ADMINISTRATOR).await? > 0 {
+                return Ok(false);
+            }
+            setup_links::insert(tx, &hash, event.at + SETUP_LINK_LIFETIME).await?;
+            record(tx, &event).await?;
+            Ok::<_, StorageError>(true)
+        });
+        Ok(made.await?.then(|| format!("{}/setup?token={token}", self.state.config.server.issuer)))
+    }
+
+    /// Serves until a signal ends it.
+    pub async fn run(self) -> Result<(), Failure> {
+        let shutdown = Shutdown::new();
+        shutdown.on_signals().map_err(|error| Failure::failed(format!("can't wait for signals: {error}")))?;
+        self.run_until(shutdown).await;
+        Ok(())
+    }
+
+    /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
+    pub async fn run_until(self, shutdown: Shutdown) {
+        let Self { state, listener, refusals } = self;
+        let (db, clock) = (state.db.clone(), state.clock.clone());
+        let background = [
+            tokio::spawn(db.watch()),
+            tokio::spawn(state.keys.follow(&db)),
+            tokio::spawn(key_rotation::run(state.keys.clone(), db.clone(), clock.clone())),
+            tokio::spawn(cleanup::run(db.clone(), clock.clone(), state.config.clone())),
+            tokio::spawn({
+                let (state, shutdown) = (state.clone(), shutdown.clone());
+                async move {
+                    shutdown.requested().await;
+                    state.shut_down();
+                }
+            }),
+        ];
+        let (served, after_serving) = oneshot::channel::<()>();
+        let refusals = tokio::spawn(refusals.run(db.clone(), clock, async {
+            // Either way there is nothing more to come.
+            let _ = after_serving.await;
+        }));
+
+        let stopped = server::serve(listener, app::shell(&state), Limits::from(&state.config.server), shutdown).await;
+        if stopped.cut_off > 0 {
+            tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
+        }
+
+        // What was refused up to now is written, before the database closes.
+        drop(served);
+        if let Err(error) = refusals.await {
+            tracing::error!(%error, "the last refusals were not written to the audit log");
+        }
+        for task in background {
+            task.abort();
+        }
+        db.close().await;
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::unusable(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("another program listens on {address} already: stop it, or choose another address with server.listen")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "listening on {address} is not permitted: choose a port above 1023 with server.listen, behind a reverse proxy"
+            )
+        }
+        _ => format!("can't listen on {address}: {error}. Choose an address of this machine with server.listen"),
+    })
+}
+
+/// What the server says once it listens.
+#[derive(Serialize)]
+struct Notice {
+    listening: SocketAddr,
+    issuer: String,
+    discovery: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    setup_link: Option<String>,
+}
+
+impl Notice {
+    fn new(server: &Server, setup_link: Option<String>) -> Result<Self, Failure> {
+        let issuer = server.state.config.server.issuer.clone();
+        let listening = server.listener.local_addr().map_err(Failure::failed)?;
+        Ok(Self { listening, discovery: format!("{issuer}{OPENID_CONFIGURATION}"), issuer, setup_link })
+    }
+
+    fn text(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let Self { listening, issuer, discovery, .. } = self;
+        let mut text = format!("Ostiary {version} listens on {listening}.\n  Issuer     {issuer}\n  Discovery  {discovery}");
+        if let Some(link) = &self.setup_link {
+            text.push_str(
+                "\n\nThere is no administrator yet. Whoever opens this link within the hour becomes one; it works once:\n  ",
+            );
+            text.push_str(link);
+        }
+        text
+    }
+}

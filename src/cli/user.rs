@@ -252,7 +252,7 @@ async fn hash(installation: &Installation, source: &PasswordSource, name: &SignI
     let typed = output::new_password(source.password_stdin)?;
     let password = new_password(typed.expose_secret(), name.as_str(), config.min_length)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let hasher = PasswordHasher::new(*installation.master.derive("password pepper"), config).map_err(Failure::failed)?;
+    let hasher = PasswordHasher::new(*installation.master.password_pepper(), config).map_err(Failure::failed)?;
     hasher.hash(&password).await.map_err(Failure::failed)
 }
 

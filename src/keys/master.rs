@@ -118,6 +118,13 @@ impl MasterKey {
     }
 }
 
+impl MasterKey {
+    /// What is mixed into every password's hash: here, because the server and the command line must agree on it.
+    pub fn password_pepper(&self) -> Zeroizing<[u8; 32]> {
+        self.derive("password/pepper")
+    }
+}
+
 impl fmt::Debug for MasterKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("MasterKey([redacted])")

@@ -38,7 +38,7 @@ const tokens = await requirement('a person logs in with a code and PKCE', async 
   const params = oauth.validateAuthResponse(as, client, await visit(url, situation), state)
   const response = await oauth.authorizationCodeGrantRequest(as, client, authentication, params, redirectUri, verifier, options)
   const checks = { expectedNonce: nonce, maxAge: 600, requireIdToken: true }
-  const tokens = await oauth.processAuthorizationCodeResponse(as, client, response.clone(), checks)
+  const tokens = await oauth.processAuthorizationCodeResponse(as, client, response, checks)
   await oauth.validateApplicationLevelSignature(as, response, options)
   return tokens
 })

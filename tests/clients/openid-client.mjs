@@ -27,7 +27,8 @@ async function logIn(config, scope, extra = {}) {
   return client.authorizationCodeGrant(config, callback, { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true })
 }
 
-const config = await requirement('discovery', () => discover(confidential.id, confidential.secret))
+const config = await requirement('discovery', () =>
+  discover(confidential.id, confidential.secret, client.ClientSecretBasic(confidential.secret)))
 
 let tokens = await requirement('a confidential client logs a person in with a code and PKCE', async () => {
   const tokens = await logIn(config, 'openid profile email offline_access')

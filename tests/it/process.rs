@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -45,6 +46,20 @@ impl Server {
         let server = Self::start();
         server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
         server
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.program.folder()
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has ended, and gives its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
     }
 
     /// Runs a command beside the server, on the same data folder.

@@ -3,5 +3,6 @@
 mod client;
 mod config;
 mod key;
+mod serve;
 mod start;
 mod user;
