@@ -157,7 +157,8 @@ impl Db {
     }
 
     /// Learns what other nodes (PostgreSQL, by NOTIFY) or other processes (SQLite, which can only say that something changed)
-    /// commit, and tells the subscribers. It doesn't end: spawn it.
+    /// commit, and tells the subscribers. It ends with the database at the
+    /// earliest: spawn it.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + 'static {
         let db = self.clone();
         async move {
@@ -215,6 +216,7 @@ async fn poll(writer: &Writer, subscribers: &Subscribers) {
                     subscribers.tell(&[Change::Everything]);
                 }
             }
+            Err(_) if writer.is_closed() => return,
             Err(error) => tracing::warn!(%error, "can't ask whether another process has written"),
         }
     }

@@ -129,10 +129,15 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
         .await
 }
 
-/// Like [`revoke_for_user`], of what was given in one session.
-pub async fn revoke_for_session(tx: &mut Tx, session: &SessionId, now: Timestamp) -> Result<u64, Error> {
-    tx.query("DELETE FROM authorization_codes WHERE session_id = $1 AND consumed_at IS NULL").bind(session).execute().await?;
-    tx.query("UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL")
+/// Like [`revoke_for_user`], of what was given in one session of theirs.
+pub async fn revoke_for_session(tx: &mut Tx, user: &UserId, session: &SessionId, now: Timestamp) -> Result<u64, Error> {
+    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND session_id = $2 AND consumed_at IS NULL")
+        .bind(user)
+        .bind(session)
+        .execute()
+        .await?;
+    tx.query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND session_id = $2 AND revoked_at IS NULL")
+        .bind(user)
         .bind(session)
         .bind(now)
         .execute()

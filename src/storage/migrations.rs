@@ -1,12 +1,17 @@
 //! Bringing the schema up to date, once, however many processes start.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::time::timeout;
 
 use super::db::{connect_sqlite, postgres_options, primary_code, use_write_ahead_log};
 use super::error::Error;
+
+/// How long PostgreSQL may take to answer at the start.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -23,6 +28,10 @@ pub enum MigrationError {
     Different(i64),
     #[error("an update of the database was not finished (schema {0}): restore it from a backup and start again")]
     Unfinished(i64),
+    #[error(
+        "{0} can't be opened: {1}. Check the owner and the permissions of the file and its folder, or name another in database.url"
+    )]
+    File(PathBuf, Error),
     #[error("the database can't be opened: {0}")]
     Storage(#[from] Error),
 }
@@ -45,7 +54,7 @@ impl From<MigrateError> for MigrationError {
 pub(super) async fn sqlite(path: &Path) -> Result<SqliteConnection, MigrationError> {
     let failed = |error: sqlx::Error| match primary_code(&error) {
         Some(CORRUPT | NOT_A_DATABASE) => MigrationError::NotADatabase(path.to_owned()),
-        _ => MigrationError::Storage(error.into()),
+        _ => MigrationError::File(path.to_owned(), error.into()),
     };
     let mut connection = connect_sqlite(path).await.map_err(failed)?;
     // Nothing is changed in a file before it is known to be ours.
@@ -73,7 +82,9 @@ async fn is_another_programs(connection: &mut SqliteConnection) -> Result<bool, 
 
 /// Migrates a PostgreSQL database, under the advisory lock that sqlx takes, on a connection without the limits of the pool's.
 pub(super) async fn postgres(url: &str) -> Result<(), MigrationError> {
-    let mut connection = postgres_options(url)?.connect().await.map_err(Error::from)?;
+    let options = postgres_options(url)?;
+    let connection = timeout(PATIENCE, options.connect()).await;
+    let mut connection = connection.map_err(|_| Error::unavailable("PostgreSQL does not answer"))?.map_err(Error::from)?;
     MIGRATOR.run_direct(None, &mut connection, false).await?;
     connection.close().await.map_err(Error::from)?;
     Ok(())

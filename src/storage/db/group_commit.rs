@@ -58,6 +58,10 @@ impl Writer {
         }
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn data_version(&self) -> Result<i64, Error> {
         let (sender, receiver) = oneshot::channel();
         self.order(Order::DataVersion(sender))?;
@@ -77,7 +81,7 @@ impl Writer {
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             return Err(stopped());
         }
         self.orders.send(order).map_err(|_| stopped())

@@ -22,6 +22,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(256)
+        // A log that a burst of writes has made longer is cut again.
+        .pragma("journal_size_limit", "67108864")
         .disable_statement_logging()
 }
 

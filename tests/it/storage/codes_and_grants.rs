@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use ostiary::storage::authorization_codes;
-use ostiary::storage::grants;
 use ostiary::storage::users::{self, UserStatus};
+use ostiary::storage::{authorization_codes, clients, grants};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 use super::persona::{
-    anna_and_app, anna_and_app_with_a_grant, at, client_id, code, grant, grant_id, hash, session_id, user, user_id,
+    anna_and_app, anna_and_app_with_a_grant, at, client, client_id, code, grant, grant_id, hash, session_id, user, user_id,
 };
 use crate::support::database::{TestDatabase, on_both};
 
@@ -121,7 +120,7 @@ on_both! {
         anna_and_app(db).await;
         db.write(async |tx| {
             users::insert(tx, &user("bert")).await?;
-            ostiary::storage::clients::insert(tx, &super::super::persona::client("other")).await
+            clients::insert(tx, &client("other")).await
         })
         .await
         .unwrap();
@@ -147,7 +146,7 @@ on_both! {
             live
         };
         let (app, anna) = (client_id("app"), user_id("u-anna"));
-        let revoked = db.write(async |tx| grants::revoke_for_session(tx, &session_id("s3"), at(1)).await).await;
+        let revoked = db.write(async |tx| grants::revoke_for_session(tx, &user_id("u-anna"), &session_id("s3"), at(1)).await).await;
         assert_eq!((revoked.unwrap(), live().await), (1, vec!["a", "b", "c"]));
         let revoked = db.write(async |tx| grants::revoke_for_client_and_user(tx, &app, &anna, at(1)).await).await;
         assert_eq!((revoked.unwrap(), live().await), (1, vec!["b", "c"]));
@@ -168,7 +167,7 @@ on_both! {
             db.write(async |tx| match number {
                 2 => grants::revoke_for_user(tx, &anna, at(1)).await,
                 3 => grants::revoke_for_client_and_user(tx, &client_id("app"), &anna, at(1)).await,
-                _ => grants::revoke_for_session(tx, &session_id("s"), at(1)).await,
+                _ => grants::revoke_for_session(tx, &anna, &session_id("s"), at(1)).await,
             })
             .await
             .unwrap();

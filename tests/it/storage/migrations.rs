@@ -142,6 +142,14 @@ async fn a_database_of_another_program_is_left_alone() {
     assert_eq!(tables, 1);
 }
 
+#[tokio::test]
+async fn a_file_that_can_not_be_opened_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no such folder").join("ostiary.db");
+    let error = Db::open(&DatabaseTarget::Sqlite(path.clone()), &config()).await.unwrap_err();
+    assert!(matches!(error, MigrationError::File(..)) && error.to_string().contains(path.to_str().unwrap()), "{error}");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_file_is_its_owners_alone() {
