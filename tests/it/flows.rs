@@ -5,7 +5,9 @@ mod authorize;
 mod fuzz;
 mod interaction;
 mod login;
+mod outage;
 mod resource;
+mod secrets;
 mod setup;
 mod token;
 

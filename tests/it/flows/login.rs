@@ -180,3 +180,38 @@ async fn a_consent_needs_the_form_of_the_one_who_gives_it() {
     let answer = browser.submit(&elsewhere).await;
     assert!(answer.location().starts_with("https://app.example/cb?"), "only the sealed request counts");
 }
+
+#[tokio::test]
+async fn every_failure_takes_the_same_time() {
+    const TRIES: usize = 100;
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.password.memory_kib = 4_096;
+        config.password.iterations = 2;
+    })
+    .await;
+    server.person("anna").await;
+    let disabled = server.person("dora").await;
+    server.disable(&disabled).await;
+    let client = server.client(Persona::Web, |_| {}).await;
+    let mut browser = server.browser();
+    let form = browser.visit(&AuthorizationUrl::new(&client).path()).await.form();
+    let mut times = [("anna", "wrong password"), ("nobody", "wrong password"), ("dora", PASSWORD)].map(|who| (who, Vec::new()));
+    // In turn, so that whatever else the machine does happens to all three.
+    for _ in 0..TRIES {
+        for ((name, password), times) in &mut times {
+            let form = form.clone().set("username", name).set("password", password);
+            let begun = std::time::Instant::now();
+            assert_eq!(browser.submit(&form).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+            times.push(begun.elapsed());
+        }
+    }
+    // The quarter of the tries that nothing disturbed.
+    let typical = times.map(|(_, mut times)| {
+        times.sort();
+        times[TRIES / 4].as_secs_f64()
+    });
+    for other in &typical[1..] {
+        let ratio = other / typical[0];
+        assert!((0.9..1.1).contains(&ratio), "{typical:?}");
+    }
+}
