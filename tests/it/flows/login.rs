@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::support::browser::Answer;
+use crate::support::browser::{Answer, Browser, Form};
 use crate::support::database::TestDatabase;
 use crate::support::flow::{AuthorizationUrl, authorize, log_in};
 use crate::support::server::{PASSWORD, Persona, TestServer};
@@ -183,7 +183,6 @@ async fn a_consent_needs_the_form_of_the_one_who_gives_it() {
 
 #[tokio::test]
 async fn every_failure_takes_the_same_time() {
-    const TRIES: usize = 100;
     let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
         config.password.memory_kib = 4_096;
         config.password.iterations = 2;
@@ -195,8 +194,24 @@ async fn every_failure_takes_the_same_time() {
     let client = server.client(Persona::Web, |_| {}).await;
     let mut browser = server.browser();
     let form = browser.visit(&AuthorizationUrl::new(&client).path()).await.form();
+    // A difference of the server's is there every time; one of the machine's comes and goes.
+    let mut ratios = Vec::new();
+    for _ in 0..6 {
+        let [wrong, others @ ..] = typical_times(&mut browser, &form).await;
+        let round = others.map(|other| other / wrong);
+        if round.iter().all(|ratio| (0.95..1.05).contains(ratio)) {
+            return;
+        }
+        ratios.push(round);
+    }
+    panic!("unknown and disabled people are answered in another time than wrong passwords: {ratios:?}");
+}
+
+/// Seconds for a wrong password, an unknown name, and a disabled person's right password: each the quarter of its tries that
+/// nothing disturbed, all taken in turn.
+async fn typical_times(browser: &mut Browser, form: &Form) -> [f64; 3] {
+    const TRIES: usize = 60;
     let mut times = [("anna", "wrong password"), ("nobody", "wrong password"), ("dora", PASSWORD)].map(|who| (who, Vec::new()));
-    // In turn, so that whatever else the machine does happens to all three.
     for _ in 0..TRIES {
         for ((name, password), times) in &mut times {
             let form = form.clone().set("username", name).set("password", password);
@@ -205,13 +220,8 @@ async fn every_failure_takes_the_same_time() {
             times.push(begun.elapsed());
         }
     }
-    // The quarter of the tries that nothing disturbed.
-    let typical = times.map(|(_, mut times)| {
+    times.map(|(_, mut times)| {
         times.sort();
         times[TRIES / 4].as_secs_f64()
-    });
-    for other in &typical[1..] {
-        let ratio = other / typical[0];
-        assert!((0.9..1.1).contains(&ratio), "{typical:?}");
-    }
+    })
 }
