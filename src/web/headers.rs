@@ -1,7 +1,7 @@
 //! Security headers and content security policies (CSP Level 3; HTML Standard; RFC 6797).
 //!
-//! A handler names the [`Csp`] of its page; [`fill_in`] adds what every answer owes and the strictest policy where a handler
-//! named none, so that forgetting is safe.
+//! A handler names the [`Csp`] of its page and how long it may be kept; [`fill_in`] adds what every answer owes, and the strictest
+//! policy and `no-store` where a handler named none, so that forgetting is safe.
 
 use std::fmt::Write;
 
@@ -128,6 +128,7 @@ pub(super) fn fill_in(headers: &mut HeaderMap, hsts: bool) {
         fill_in_page(headers);
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DATA);
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
 }
 
 fn fill_in_page(headers: &mut HeaderMap) {
@@ -189,6 +190,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         fill_in(&mut headers, true);
         assert_eq!(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
+        assert_eq!(headers["cache-control"], "no-store");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert_eq!(headers["referrer-policy"], "no-referrer");
         assert_eq!(headers["strict-transport-security"], "max-age=63072000; includeSubDomains");

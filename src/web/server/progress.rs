@@ -90,7 +90,8 @@ impl Progress {
             return Some(limits.write_timeout);
         }
         match self.phase() {
-            Phase::Idle if self.is_draining() => Some(limits.drain_idle),
+            // Nothing has been asked for, though it may be on its way.
+            Phase::New | Phase::Idle if self.is_draining() => Some(limits.drain_idle),
             Phase::Idle if crowded => Some(limits.idle_timeout.min(limits.drain_idle)),
             Phase::Idle => Some(limits.idle_timeout),
             Phase::New | Phase::Head => Some(limits.header_timeout),

@@ -96,6 +96,18 @@ async fn an_idle_connection_may_send_what_was_on_its_way_and_is_closed_then() {
 }
 
 #[tokio::test]
+async fn a_connection_that_never_asked_for_anything_holds_nothing_up() {
+    let mut limits = quick();
+    limits.header_timeout = Duration::from_secs(5);
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let mut silent = server.connect().await;
+    server.is_well().await;
+    server.shutdown.request();
+    assert!(silent.closed_after().await < Duration::from_millis(500));
+    assert_eq!(server.stopped.await.unwrap(), CLEAN);
+}
+
+#[tokio::test]
 async fn work_whose_client_left_is_waited_for() {
     let server = Server::start().await;
     let request = http::Request::post("/gate").header("host", "a").body(axum::body::Body::empty()).unwrap();
@@ -117,13 +129,12 @@ async fn a_client_that_does_not_finish_can_not_hold_the_server_up() {
     half.write("GET /json HTTP/1.1\r\nhost: a\r\n").await;
     let mut stuck = server.connect().await;
     stuck.write("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    let silent = server.connect().await;
     Gate::wait_until(&server.gate.reached, 1).await;
     let began = Instant::now();
     server.shutdown.request();
     assert_eq!(server.stopped.await.unwrap(), Stopped { cut_off: 1 });
     assert!(began.elapsed() < quick().shutdown_timeout + Duration::from_millis(500), "{:?}", began.elapsed());
-    drop((half, silent));
+    drop(half);
 }
 
 #[tokio::test]
