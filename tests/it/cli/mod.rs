@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+pub mod guides;
 mod key;
 mod serve;
 mod start;

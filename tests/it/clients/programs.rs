@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::cli::guides::blocks;
 use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 
-/// Runs the program in `tests/clients` with a server, three clients and a person prepared; it has to exit with 0.
-fn run(command: &[&str]) {
+/// Runs a command in `tests/clients` with a server, three clients and a person prepared. It has to exit with 0; gives what it
+/// printed.
+fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let server = Server::with_person();
     let redirect = ["--redirect-uri", REDIRECT_URI];
@@ -23,20 +25,38 @@ fn run(command: &[&str]) {
         .env("AUDIENCE", AUDIENCE)
         .env("SIGN_IN_NAME", PERSON.0)
         .env("PASSWORD", PERSON.1)
-        .env("CONFIDENTIAL_ID", confidential.0)
-        .env("CONFIDENTIAL_SECRET", confidential.1)
+        .env("CONFIDENTIAL_ID", &confidential.0)
+        .env("CONFIDENTIAL_SECRET", &confidential.1)
         .env("PUBLIC_ID", public.0)
+        .env("CLIENT_ID", &confidential.0)
+        .env("CLIENT_SECRET", &confidential.1)
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
         .output()
         .unwrap_or_else(|error| panic!("{} can't be run: {error}; run scripts/test", command[0]));
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} failed\n{stdout}\n{stderr}");
-    assert!(stdout.contains("ok: "), "{command:?} checked nothing");
+    stdout.into_owned()
 }
 
 fn node(script: &str) {
-    run(&["node", "--import", "./node18.mjs", script]);
+    assert!(run(&["node", "--import", "./node18.mjs", script]).contains("ok: "), "{script} checked nothing");
+}
+
+/// The one block in this language of a guide, with the real issuer, and a person's visit in the place of the comment that says
+/// to send the browser away.
+fn example(guide: &str, language: &str, comment: &str, visit: &str) -> String {
+    let block = blocks(guide).into_iter().find(|block| block.language == language).expect("a block");
+    assert_eq!(block.text.matches(comment).count(), 1, "{guide} says where to send the browser");
+    let issuer = match language {
+        "js" => "process.env.ISSUER",
+        _ => "os.environ[\"ISSUER\"]",
+    };
+    let text =
+        block.text.replace("'http://localhost:8080'", issuer).replace("\"http://localhost:8080/", &format!("{issuer} + \"/"));
+    text.lines()
+        .map(|line| if line.trim_start().starts_with(comment) { visit } else { line })
+        .fold(String::new(), |all, line| all + line + "\n")
 }
 
 #[test]
@@ -54,5 +74,24 @@ fn oauth4webapi_of_npm_works_unmodified() {
 #[test]
 #[ignore = "needs Python and PyPI packages: scripts/test"]
 fn authlib_of_pypi_works_unmodified() {
-    run(&[".venv/bin/python", "authlib_client.py"]);
+    assert!(run(&[".venv/bin/python", "authlib_client.py"]).contains("ok: "));
+}
+
+#[test]
+#[ignore = "needs Node.js and npm packages: scripts/test"]
+fn the_readmes_ten_lines_connect_a_client() {
+    let visit = "const { visit } = await import('./person.mjs'); const { situation } = await import('./situation.mjs'); \
+                 const callbackUrl = await visit(url, situation)";
+    let program = example("README.md", "js", "// Send the browser to url.", visit);
+    let printed = run(&["node", "--import", "./node18.mjs", "--input-type=module", "--eval", &program]);
+    assert_eq!(printed.trim().len(), 36, "a subject: {printed}");
+}
+
+#[test]
+#[ignore = "needs Python and PyPI packages: scripts/test"]
+fn the_python_example_connects_a_client() {
+    let visit = "from authlib_client import visit; callback_url = visit(url)";
+    let program = example("docs/connecting-a-client.md", "python", "# Send the browser to url.", visit);
+    let printed = run(&[".venv/bin/python", "-c", &program]);
+    assert_eq!(printed.trim().len(), 36, "a subject: {printed}");
 }
