@@ -132,9 +132,20 @@ impl Db {
             Backend::Postgres { pool, .. } => {
                 let mut attempt = 0;
                 loop {
-                    let mut tx = Tx::new(Link::Transaction(pool.begin().await?, None));
-                    let result = work.run(&mut tx).await;
-                    match tx.finish(result, &self.0.subscribers).await {
+                    let result = match pool.begin().await {
+                        Ok(transaction) => {
+                            let mut tx = Tx::new(Link::Transaction(transaction, None));
+                            let result = work.run(&mut tx).await;
+                            tx.finish(result, &self.0.subscribers).await
+                        }
+                        // The server was restarted while the connection lay in the pool: nothing has happened yet.
+                        Err(error) if postgres::is_lost(&error) && attempt < RETRIES => {
+                            attempt += 1;
+                            continue;
+                        }
+                        Err(error) => Err(error.into()),
+                    };
+                    match result {
                         Err(error) if error.is_worth_retrying() && attempt < RETRIES => attempt += 1,
                         result => return result,
                     }

@@ -50,6 +50,15 @@ pub(super) fn pool(url: &str, config: &DatabaseConfig) -> Result<PgPool, Error> 
         .connect_lazy_with(options))
 }
 
+/// Whether the connection was cut, by the network or by the server's administrator.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P01"),
+        _ => false,
+    }
+}
+
 /// Tells the subscribers what other nodes, and this one, changed. Doesn't end.
 ///
 /// While the connection was lost anything may have been missed: after that everything is taken to have changed.

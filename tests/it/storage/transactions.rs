@@ -7,7 +7,7 @@ use ostiary::storage::db::{Db, Tx};
 use ostiary::storage::error::Error;
 use ostiary::storage::instance;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::support::database::{TestDatabase, on_both};
 
@@ -185,7 +185,7 @@ async fn postgres_transactions_that_block_each_other_are_run_again() {
         runs.into_inner()
     };
     let (one, other) = tokio::join!(touch("a", "b"), touch("b", "a"));
-    assert_eq!(one + other, 3, "one of the two ran again");
+    assert!(one + other > 2, "one of the two ran again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,17 +200,31 @@ async fn a_slow_statement_on_postgres_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: --include-ignored"]
-async fn after_a_restart_of_postgres_the_pool_recovers() {
+async fn a_write_after_a_restart_of_postgres_notices_nothing() {
     let database = TestDatabase::postgres().await;
     let db = &database.db;
     db.write(async |tx| put(tx, "before").await).await.unwrap();
+    // Two connections lie in the pool.
+    let both = (db.read().await.unwrap(), db.read().await.unwrap());
+    drop(both);
     database.cut_connections().await;
-    let end = Instant::now() + Duration::from_secs(20);
-    loop {
-        match db.write(async |tx| put(tx, "after").await).await {
-            Ok(()) => break,
-            Err(error) => assert!(matches!(error, Error::Unavailable(_)) && Instant::now() < end, "{error:?}"),
-        }
-    }
+    db.write(async |tx| put(tx, "after").await).await.unwrap();
     assert!(exists(db, "after").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn a_connection_to_postgres_that_is_lost_in_a_transaction_is_told() {
+    let database = TestDatabase::postgres().await;
+    let db = &database.db;
+    let result = db
+        .write(async |tx| {
+            put(tx, "lost").await?;
+            database.cut_connections().await;
+            put(tx, "lost too").await
+        })
+        .await;
+    assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
+    db.write(async |tx| put(tx, "after").await).await.unwrap();
+    assert!(exists(db, "after").await && !exists(db, "lost").await);
 }
