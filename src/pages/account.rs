@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::device::device;
 use super::flow::frame;
-use super::view::{self, ConnectedApp, Moment, SessionRow, field, scope_sentence};
+use super::view::{self, ConnectedApp, Moment, SessionRow, field, in_order, scope_sentence};
 use super::{form, site};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::{Login, Visitor};
@@ -77,7 +77,7 @@ async fn connected_apps(state: &AppState, frame: &view::Frame, login: &Login) ->
         apps.push(ConnectedApp {
             name: view::ClientView::new(&client).name,
             client_id: consent.client_id.to_string(),
-            may: consent.scope.iter().map(sentence).collect(),
+            may: in_order(&consent.scope).into_iter().map(sentence).collect(),
             since: Moment(consent.created_at),
         });
     }

@@ -46,7 +46,7 @@ pub async fn get(
         client: ClientView::new(&client),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
-        scopes: asked.scope.iter().map(|value| ScopeRow::new(text, value, &state.config.tokens.scopes)).collect(),
+        scopes: ScopeRow::all(text, &asked.scope, &state.config.tokens.scopes),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
         csrf: visitor.form_secret().map(|secret| state.csrf.token(secret, PURPOSE)).unwrap_or_default(),

@@ -12,7 +12,7 @@ mod account;
 mod client;
 
 pub use account::{Account, Admin, ConnectedApp, Counts, Moment, SessionRow};
-pub use client::{ClaimRow, ClientView, ScopeRow, scope_sentence};
+pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
 
 /// Names of the form fields and the values of the buttons.
 pub mod field {

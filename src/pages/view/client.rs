@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::pages::text::Text;
 use crate::protocol::client::Client;
-use crate::protocol::scope::{ACCOUNT, MANAGEMENT};
+use crate::protocol::scope::{ACCOUNT, MANAGEMENT, STANDARD, Scope};
 
 /// A client as people see it.
 #[derive(Clone, Debug)]
@@ -12,7 +12,6 @@ pub struct ClientView {
     pub name: String,
     /// A `data:` image. A logo on another server isn't shown: fetching it would tell that server who logs in where.
     pub logo: Option<String>,
-    pub home: Option<String>,
     pub policy: Option<String>,
     pub terms: Option<String>,
 }
@@ -27,7 +26,6 @@ impl ClientView {
         Self {
             name,
             logo: metadata.logo_uri.clone().filter(|uri| is_embedded_image(uri)),
-            home: web_link(metadata.client_uri.as_deref()),
             policy: web_link(metadata.policy_uri.as_deref()),
             terms: web_link(metadata.tos_uri.as_deref()),
         }
@@ -69,10 +67,22 @@ impl ScopeRow {
         Self { value: value.to_owned(), sentence: scope_sentence(text, value, configured), fixed: value == "openid" }
     }
 
+    /// A row for each value: the standard ones in the standard's order, then the others.
+    pub fn all(text: Text, scope: &Scope, configured: &BTreeMap<String, String>) -> Vec<Self> {
+        in_order(scope).into_iter().map(|value| Self::new(text, value, configured)).collect()
+    }
+
     /// The id of its checkbox: an HTML id may hold all but spaces.
     pub(super) fn id(&self) -> String {
         format!("scope-{}", self.value)
     }
+}
+
+/// The values as people are shown them: what is known best comes first.
+pub fn in_order(scope: &Scope) -> Vec<&str> {
+    let mut values: Vec<&str> = scope.iter().collect();
+    values.sort_by_key(|value| STANDARD.iter().position(|known| known == value).unwrap_or(STANDARD.len()));
+    values
 }
 
 /// What the scope value lets a client do, as a sentence.
@@ -124,6 +134,12 @@ mod tests {
         let configured = BTreeMap::from([("photos.read".to_owned(), "See your photos".to_owned())]);
         assert_eq!(scope_sentence(Text::default(), "photos.read", &configured), "See your photos");
         assert_eq!(scope_sentence(Text::default(), "photos.write", &configured), "photos.write");
+    }
+
+    #[test]
+    fn what_makes_the_request_a_login_is_shown_first() {
+        let scope = Scope::parse("albums.read email offline_access openid profile").unwrap();
+        assert_eq!(in_order(&scope), ["openid", "profile", "email", "offline_access", "albums.read"]);
     }
 
     #[test]

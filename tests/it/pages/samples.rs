@@ -124,7 +124,6 @@ fn client(name: &str) -> ClientView {
     ClientView {
         name: name.to_owned(),
         logo: None,
-        home: Some("https://printer.example/".to_owned()),
         policy: Some("https://printer.example/privacy".to_owned()),
         terms: Some("https://printer.example/terms".to_owned()),
     }
