@@ -1,6 +1,6 @@
 //! `/api/v1/admin/users`: the people.
 
-pub(super) mod access;
+pub mod access;
 mod change;
 mod password;
 
@@ -222,15 +222,20 @@ fn sign_in_name(text: &str) -> Result<SignInName, ApiError> {
 }
 
 /// Role names are stored and compared, not interpreted: 1 to 64 printable ASCII characters without space, quotes or backslash.
-fn roles(mut roles: Vec<String>) -> Result<Vec<String>, ApiError> {
+fn roles(roles: Vec<String>) -> Result<Vec<String>, ApiError> {
+    normal_roles(roles).map_err(|code| ApiError::invalid(vec![Detail::new("roles", code)]))
+}
+
+/// What [`roles`] says, for the command line too: in order and each once, or the code of what is wrong.
+pub fn normal_roles(mut roles: Vec<String>) -> Result<Vec<String>, &'static str> {
     let sound = |role: &String| {
         (1..=64).contains(&role.len()) && role.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
     };
     if roles.len() > 50 {
-        return Err(ApiError::invalid(vec![Detail::new("roles", "too_many")]));
+        return Err("too_many");
     }
     if !roles.iter().all(sound) {
-        return Err(ApiError::invalid(vec![Detail::new("roles", "invalid")]));
+        return Err("invalid");
     }
     roles.sort_unstable();
     roles.dedup();

@@ -6,6 +6,8 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output::{self, Output, table};
 use super::start::Installation;
+use crate::api::users::access::end_everything;
+use crate::api::users::normal_roles;
 use crate::audit::{self, Kind};
 use crate::authn::password::{PasswordHasher, new_password};
 use crate::config::Config;
@@ -13,11 +15,9 @@ use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
 use crate::random;
 use crate::storage::audit::{Actor, Event, insert as record};
-use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::users::{self, User, UserFilter, UserStatus};
-use crate::storage::{grants, sessions};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -133,6 +133,9 @@ async fn create(
     source: Option<PasswordSource>,
 ) -> Result<User, Failure> {
     let name = SignInName::parse(sign_in_name).map_err(|error| Failure::usage(format!("the sign-in name: {error}")))?;
+    let roles = normal_roles(roles).map_err(|_| {
+        Failure::usage("--role: up to 50 roles of 1 to 64 printable ASCII characters, without space, quotes or backslash")
+    })?;
     if users::by_canonical_name(&mut installation.db.read().await?, name.canonical()).await?.is_some() {
         return Err(taken(&name));
     }
@@ -202,7 +205,7 @@ async fn set_status(installation: &Installation, wanted: &str, status: UserStatu
             return Err(StorageError::Conflict);
         }
         if status == UserStatus::Disabled {
-            end_everything(tx, &user, &event).await?;
+            end_everything(tx, &user.id, event.at).await?;
         }
         record(tx, &event).await
     });
@@ -218,18 +221,11 @@ async fn set_password(installation: &Installation, wanted: &str, source: &Passwo
         if !users::set_password(tx, &user.id, &hash, event.at).await? {
             return Err(StorageError::Conflict);
         }
-        end_everything(tx, &user, &event).await?;
+        end_everything(tx, &user.id, event.at).await?;
         record(tx, &event).await
     });
     updated.await?;
     Ok(User { password_hash: Some(hash), ..user })
-}
-
-/// Sessions and grants that a person opened before something that ends them.
-async fn end_everything(tx: &mut Tx, user: &User, event: &Event) -> Result<(), StorageError> {
-    sessions::end_all(tx, &user.id, None).await?;
-    grants::revoke_for_user(tx, &user.id, event.at).await?;
-    Ok(())
 }
 
 /// By sign-in name, else by id.

@@ -27,7 +27,7 @@ use crate::web::context::RequestContext;
 
 /// Ends what somebody who is no longer trusted, or whose password was known to others, may have opened: sessions, grants,
 /// and codes that were not redeemed yet.
-pub(super) async fn end_everything(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), StorageError> {
+pub async fn end_everything(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), StorageError> {
     sessions::end_all(tx, user, None).await?;
     grants::revoke_for_user(tx, user, now).await?;
     Ok(())

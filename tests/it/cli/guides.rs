@@ -21,7 +21,7 @@ pub fn blocks(file: &str) -> Vec<Block> {
         match line.strip_prefix("```") {
             Some(language) if !open => blocks.push(Block { language: language.to_owned(), text: String::new() }),
             Some(_) => {}
-            None if open => blocks.last_mut().expect("an open block").text.push_str(&format!("{line}\n")),
+            None if open => blocks.last_mut().expect("an open block").text.extend([line, "\n"]),
             None => continue,
         }
         open ^= line.starts_with("```");

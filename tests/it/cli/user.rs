@@ -44,6 +44,12 @@ fn a_weak_password_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_role_that_is_none_is_refused() {
+    let complaint = Program::new().run(&["user", "create", "anna", "--no-password", "--role", "the \"boss\""]).fails(2);
+    assert!(complaint.contains("--role"), "{complaint}");
+}
+
+#[test]
 fn a_person_is_disabled_and_enabled_by_name_or_id() {
     let program = Program::new();
     let created = program.run(&["--json", "user", "create", "anna", "--no-password"]).json();
