@@ -13,7 +13,7 @@ use http::StatusCode;
 use http::request::Parts;
 use std::marker::PhantomData;
 
-pub use caller::{Caller, Identity};
+pub use caller::{CSRF_PURPOSE, Caller, Identity};
 
 use super::error::ApiError;
 use crate::audit;

@@ -1,5 +1,12 @@
 //! The management API through the real router.
 
+mod audit_log;
+mod clients;
 mod description;
+mod keys;
+mod limits;
 mod matrix;
+mod me;
 mod persona;
+mod sessions;
+mod users;

@@ -48,7 +48,7 @@ fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D:
     Value::deserialize(deserializer).map(Some)
 }
 
-/// What a transaction that may not happen came to.
+/// What a transaction came to. It is committed either way, so whatever refuses comes before whatever writes.
 enum Outcome {
     Done,
     /// Somebody else was faster.
@@ -90,11 +90,11 @@ pub(super) async fn update(
     let written = state
         .db
         .write(async |tx| {
-            if !users::update(tx, &after, before.version).await? {
-                return Ok(Outcome::Changed);
-            }
             if !last_holders(tx, &id, &lost, &state.config.admin).await?.is_empty() {
                 return Ok(Outcome::LastAdministrator);
+            }
+            if !users::update(tx, &after, before.version).await? {
+                return Ok(Outcome::Changed);
             }
             if profile != old_profile {
                 match &profile {
@@ -135,11 +135,12 @@ pub(super) async fn delete(
     let written = state
         .db
         .write(async |tx| {
-            if !users::update(tx, &user, user.version).await? {
-                return Ok(Outcome::Changed);
-            }
             if !last_holders(tx, &id, &lost, &state.config.admin).await?.is_empty() {
                 return Ok(Outcome::LastAdministrator);
+            }
+            // Only while the person is as they were when it was decided that the caller may do this.
+            if !users::update(tx, &user, user.version).await? {
+                return Ok(Outcome::Changed);
             }
             users::delete(tx, &id).await?;
             storage::audit::insert(tx, &event).await?;

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{Method, Request, header};
+use ostiary::api::authorization::CSRF_PURPOSE;
 use ostiary::authn::session;
 use ostiary::protocol::client::AccessTokenFormat;
 use ostiary::protocol::scope::{self, Scope};
@@ -50,7 +51,7 @@ impl Caller {
         let secret = cookie(server, user).await;
         Self::anonymous(server)
             .with("cookie", &format!("__Host-sid={secret}"))
-            .with("x-csrf-token", &server.state.csrf.token(&secret, "api"))
+            .with("x-csrf-token", &server.state.csrf.token(&secret, CSRF_PURPOSE))
             .with("origin", server.origin())
             .with("sec-fetch-site", "same-origin")
     }
@@ -64,12 +65,6 @@ impl Caller {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(header, _)| header != name);
         self.headers.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.headers.retain(|(header, _)| header != name);
         self
     }
 
