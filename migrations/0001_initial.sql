@@ -110,7 +110,6 @@ CREATE TABLE grants (
     scope TEXT NOT NULL,
     -- The claims parameter as JSON, or NULL.
     claims TEXT,
-    nonce TEXT,
     auth_time BIGINT NOT NULL,
     amr TEXT NOT NULL,
     acr TEXT NOT NULL,

@@ -5,6 +5,7 @@
 //! in a race too, revokes what its first use gave out (RFC 6749 §4.1.2).
 
 use super::access_token::{self, Prepared};
+use super::id_token::Contents;
 use super::refresh_token;
 use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
@@ -71,7 +72,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let lifetime = token.lifetime();
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = match person {
-        Some(person) => Some(id_token::sign(state, client, &grant, &access_token, (person, context.now))?),
+        Some(person) => {
+            let contents = Contents { access_token: &access_token, nonce: stored.nonce, person, now: context.now };
+            Some(id_token::sign(state, client, &grant, contents)?)
+        }
         None => None,
     };
     Ok(TokenResponse {
@@ -126,7 +130,6 @@ fn grant(state: &AppState, client: &Client, code: &AuthorizationCode, now: Times
         session_id: code.session_id.clone(),
         scope: code.scope.clone(),
         claims: code.claims.clone(),
-        nonce: code.nonce.clone(),
         auth_time: code.auth_time,
         amr: code.amr.clone(),
         acr: code.acr.clone(),

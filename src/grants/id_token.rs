@@ -23,13 +23,23 @@ pub async fn person(state: &AppState, grant: &Grant) -> Result<Map<String, Value
     Ok(claims::for_id_token(request, profile.as_ref(), updated_at))
 }
 
-/// Signs the ID token that goes with `access_token`. A refreshed one keeps `sub`, `auth_time` and `nonce`.
+/// What an ID token of a grant needs besides the grant.
+#[derive(Debug)]
+pub struct Contents<'a> {
+    pub access_token: &'a str,
+    /// Of the authorization request. An ID token that comes of a refresh has none (OpenID Connect Core §12.2).
+    pub nonce: Option<String>,
+    /// See [`person`].
+    pub person: Map<String, Value>,
+    pub now: Timestamp,
+}
+
+/// Signs the ID token that goes with an access token. A refreshed one keeps `sub` and `auth_time`.
 pub fn sign(
     state: &AppState,
     client: &Client,
     grant: &Grant,
-    access_token: &str,
-    (person, now): (Map<String, Value>, Timestamp),
+    Contents { access_token, nonce, person, now }: Contents<'_>,
 ) -> Result<String, Problem> {
     let algorithm = client.metadata.id_token_signed_response_alg;
     let claims = IdTokenClaims {
@@ -40,7 +50,7 @@ pub fn sign(
         exp: now + Seconds(state.config.tokens.id_token),
         iat: now,
         auth_time: grant.auth_time,
-        nonce: grant.nonce.clone(),
+        nonce,
         acr: Some(grant.acr.clone()),
         amr: grant.amr.clone(),
         at_hash: Some(at_hash(algorithm, access_token)),

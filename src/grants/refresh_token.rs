@@ -5,6 +5,7 @@
 //! bounded time: an answer that was lost on the way logs nobody out. Every other reuse revokes the family.
 
 use super::access_token::{self, Prepared};
+use super::id_token::Contents;
 use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
 use crate::keys::hash::TokenKind;
@@ -55,7 +56,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
-        Some(id_token::sign(state, client, &grant, &access_token, (person, context.now))?)
+        let contents = Contents { access_token: &access_token, nonce: None, person, now: context.now };
+        Some(id_token::sign(state, client, &grant, contents)?)
     } else {
         None
     };

@@ -19,7 +19,6 @@ pub struct Grant {
     pub session_id: SessionId,
     pub scope: Scope,
     pub claims: Option<ClaimsRequest>,
-    pub nonce: Option<String>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub acr: String,
@@ -32,7 +31,7 @@ pub struct Grant {
 /// The columns of a [`Grant`], of the table `grants` called `g`.
 macro_rules! grant_columns {
     () => {
-        "g.id, g.client_id, g.user_id, g.session_id, g.scope, g.claims, g.nonce, g.auth_time, g.amr, g.acr, g.created_at, \
+        "g.id, g.client_id, g.user_id, g.session_id, g.scope, g.claims, g.auth_time, g.amr, g.acr, g.created_at, \
          g.expires_at, g.revoked_at"
     };
 }
@@ -47,7 +46,6 @@ impl Record for Grant {
             session_id: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
-            nonce: columns.read()?,
             auth_time: columns.read()?,
             amr: columns.read::<Json<_>>()?.0,
             acr: columns.read()?,
@@ -60,8 +58,8 @@ impl Record for Grant {
 
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO grants (id, client_id, user_id, session_id, scope, claims, nonce, auth_time, amr, acr, created_at, \
-         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO grants (id, client_id, user_id, session_id, scope, claims, auth_time, amr, acr, created_at, \
+         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(&grant.id)
     .bind(&grant.client_id)
@@ -69,7 +67,6 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     .bind(&grant.session_id)
     .bind(&grant.scope)
     .bind(grant.claims.clone().map(Json))
-    .bind(grant.nonce.as_deref())
     .bind(grant.auth_time)
     .bind(Json(grant.amr.clone()))
     .bind(grant.acr.as_str())

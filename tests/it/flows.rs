@@ -2,10 +2,12 @@
 
 mod account;
 mod authorize;
+mod client;
 mod fuzz;
 mod interaction;
 mod login;
 mod outage;
+mod refresh;
 mod resource;
 mod secrets;
 mod setup;

@@ -89,7 +89,7 @@ on_both! {
         let db = &database.db;
         anna_and_app_with_a_grant(db).await;
         let mut bare = grant("bare");
-        (bare.claims, bare.nonce) = (None, None);
+        bare.claims = None;
         db.write(async |tx| grants::insert(tx, &bare).await).await.unwrap();
         let mut conn = db.read().await.unwrap();
         assert_eq!(grants::load(&mut conn, &grant_id("g")).await.unwrap(), Some(grant("g")));
