@@ -61,10 +61,15 @@ pub struct Server {
 impl Server {
     /// Puts the server together. At the first start this makes the signing keys, which takes a second or so.
     pub async fn prepare(installation: Installation) -> Result<Self, Failure> {
-        let Installation { config, clock, master, db } = installation;
         // Before anything that takes time: a port in use is the commonest failure.
-        let listen = config.server.listen;
+        let listen = installation.config.server.listen;
         let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+        Self::prepare_on(listener, installation).await
+    }
+
+    /// The same on a socket that listens already.
+    pub async fn prepare_on(listener: TcpListener, installation: Installation) -> Result<Self, Failure> {
+        let Installation { config, clock, master, db } = installation;
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
