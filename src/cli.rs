@@ -56,6 +56,9 @@ enum Command {
     /// Start the server (also without any command).
     #[command(after_help = serve::EXAMPLE)]
     Serve,
+    /// Start a throw-away server with two people, three clients and a demonstration application.
+    #[command(after_help = dev::EXAMPLE)]
+    Dev(dev::Arguments),
     /// People: create, list, disable, enable, set a password.
     #[command(subcommand)]
     User(user::Command),
@@ -99,6 +102,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
     runtime.block_on(async {
         match line.command {
             None | Some(Command::Serve) => serve::run(config, output).await,
+            Some(Command::Dev(arguments)) => dev::run(arguments, config, output).await,
             Some(Command::User(command)) => user::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,

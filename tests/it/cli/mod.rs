@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod dev;
 pub mod guides;
 mod key;
 mod serve;
