@@ -84,6 +84,7 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE INDEX sessions_by_last_seen ON sessions (last_seen_at);
 
 CREATE TABLE setup_links (
     hash BYTEA NOT NULL PRIMARY KEY,

@@ -95,14 +95,14 @@ pub async fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result
                 s.id, s.hash, s.created_at, s.expires_at
             FROM (
                 SELECT id, status, metadata, created_at, updated_at, version FROM clients
-                WHERE ($1 IS NULL OR id > $1)
+                WHERE id > $1
                     AND ($2 IS NULL OR search_name LIKE $2 ESCAPE '\')
                     AND ($3 IS NULL OR status = $3)
                 ORDER BY id LIMIT $4
             ) c LEFT JOIN client_secrets s ON s.client_id = c.id
             ORDER BY c.id, s.created_at DESC, s.id",
         )
-        .bind(page.after.as_deref())
+        .bind(page.after())
         .bind(filter.name_contains.as_ref().map(|part| containing(&part.to_lowercase())))
         .bind(filter.status)
         .bind(page.rows())

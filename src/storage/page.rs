@@ -24,6 +24,11 @@ impl Page {
         self.limit.clamp(1, MAX_LIMIT)
     }
 
+    /// What the column must be greater than: every text is greater than none.
+    pub(super) fn after(&self) -> &str {
+        self.after.as_deref().unwrap_or_default()
+    }
+
     /// How many rows to fetch: one more than are shown tells whether there is a next page.
     pub(super) fn rows(&self) -> i64 {
         self.size() + 1

@@ -172,13 +172,13 @@ pub async fn list(conn: &mut Conn, filter: &UserFilter, page: &Page) -> Result<L
             "SELECT ",
             user_columns!(),
             r" FROM users u
-            WHERE ($1 IS NULL OR u.canonical_name > $1)
+            WHERE u.canonical_name > $1
                 AND ($2 IS NULL OR u.canonical_name LIKE $2 ESCAPE '\')
                 AND ($3 IS NULL OR u.status = $3)
                 AND ($4 IS NULL OR replace(u.roles, $4, '') <> u.roles)
             ORDER BY u.canonical_name LIMIT $5"
         ))
-        .bind(page.after.as_deref())
+        .bind(page.after())
         // Canonical names have no upper case.
         .bind(filter.name_contains.as_ref().map(|part| containing(&part.to_lowercase())))
         .bind(filter.status)
