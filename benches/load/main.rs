@@ -1,0 +1,136 @@
+//! What `scripts/bench` needs beside wrk: the ceiling to compare with, a driver for flows of several requests, and small tools.
+//!
+//! It prints figures for the script to read; nobody calls it by hand.
+
+mod ceiling;
+mod client;
+mod measure;
+mod visitor;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use self::client::Connection;
+use self::measure::Load;
+use self::visitor::{Registration, Visitor};
+
+/// The binary's allocator, so that the ceiling doesn't differ in this.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+#[derive(Debug, Parser)]
+struct CommandLine {
+    /// What `cargo bench` says. The figures come from scripts/bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the ceiling: bare handlers with the same cryptography, and the same documents.
+    Ceiling {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        discovery: PathBuf,
+        #[arg(long)]
+        jwks: PathBuf,
+    },
+    /// Wait for the first answer of a server and print when it came, in microseconds since 1970.
+    Await {
+        /// Its address, and the path to ask for.
+        server: SocketAddr,
+        path: String,
+    },
+    /// Log people in and go through a flow on many connections. Prints `operations microseconds p50 p99 cpu`, the last
+    /// three in microseconds, and the processor time that of the whole run.
+    Flow {
+        flow: Flow,
+        #[command(flatten)]
+        registration: Registration,
+        #[arg(long, default_value_t = 32)]
+        connections: usize,
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// The server's process.
+        #[arg(long)]
+        pid: u32,
+    },
+    /// Print access tokens, one a line.
+    Tokens {
+        #[command(flatten)]
+        registration: Registration,
+        /// Of a person, by the code flow; the client's own otherwise.
+        #[arg(long)]
+        of_a_person: bool,
+        #[arg(long, default_value_t = 100)]
+        count: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Flow {
+    /// With a session: an authorization request, the code, the tokens.
+    Code,
+    /// A refresh, on each connection with a refresh token of its own; with the new one, when it rotates.
+    Refresh,
+    /// The login form with the right password.
+    Login,
+}
+
+fn main() -> Result<()> {
+    match CommandLine::parse().command {
+        None => print("The figures come from scripts/bench, which drives several servers side by side."),
+        Some(Command::Ceiling { listen, discovery, jwks }) => {
+            let documents = ceiling::Documents::read(&discovery, &jwks)?;
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(ceiling::serve(listen, documents))
+        }
+        // One thread: the rest of the machine is the server's.
+        Some(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            tokio::task::LocalSet::new().block_on(&runtime, drive(command))
+        }
+    }
+}
+
+async fn drive(command: Command) -> Result<()> {
+    match command {
+        Command::Await { server, path } => print(&client::first_answer(server, &path).await?.to_string()),
+        Command::Flow { flow, registration, connections, seconds, pid } => {
+            let mut visitors = Vec::new();
+            for _ in 0..connections {
+                visitors.push(registration.ready_for(flow).await?);
+            }
+            let load = Load { duration: Duration::from_secs_f64(seconds), pid };
+            let outcome = match flow {
+                Flow::Code => load.run(visitors, async |visitor: &mut Visitor| visitor.code_flow().await.map(drop)).await?,
+                Flow::Refresh => load.run(visitors, async |visitor: &mut Visitor| visitor.refresh().await).await?,
+                Flow::Login => load.run(visitors, async |visitor: &mut Visitor| visitor.log_in_again().await).await?,
+            };
+            print(&outcome.to_string())
+        }
+        Command::Tokens { registration, of_a_person, count } => {
+            let mut visitor = Visitor::new(registration).await?;
+            for _ in 0..count {
+                let tokens = if of_a_person { visitor.code_flow().await? } else { visitor.client_credentials().await? };
+                print(tokens["access_token"].as_str().ok_or("no access token")?)?;
+            }
+            Ok(())
+        }
+        Command::Ceiling { .. } => Ok(()),
+    }
+}
+
+fn print(line: &str) -> Result<()> {
+    writeln!(io::stdout(), "{line}")?;
+    Ok(())
+}

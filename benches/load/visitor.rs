@@ -1,0 +1,254 @@
+//! A browser with a connection of its own, and the client that it is sent back to.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use form_urlencoded::Serializer;
+use http::header::{self, HeaderMap, HeaderValue};
+use scraper::{Html, Selector};
+use serde_json::Value;
+
+use super::client::Answer;
+use super::{Connection, Flow, Result};
+
+/// The example of RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// The most pages and redirects of one login.
+const MOST_STEPS: usize = 12;
+
+/// A client at a server, and a person.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Registration {
+    #[arg(long)]
+    server: SocketAddr,
+    #[arg(long)]
+    client_id: String,
+    /// None for a public client.
+    #[arg(long)]
+    client_secret: Option<String>,
+    #[arg(long, default_value = "https://app.example/callback")]
+    redirect_uri: String,
+    #[arg(long, default_value = "openid offline_access")]
+    scope: String,
+    #[arg(long, default_value = "ada")]
+    username: String,
+    #[arg(long, default_value = "correct horse battery staple")]
+    password: String,
+}
+
+impl Registration {
+    /// A browser in which everything has been done that the measured operation needs.
+    pub async fn ready_for(&self, flow: Flow) -> Result<Visitor> {
+        let mut visitor = Visitor::new(self.clone()).await?;
+        match flow {
+            Flow::Code => drop(visitor.code_flow().await?),
+            Flow::Refresh => {
+                let tokens = visitor.code_flow().await?;
+                visitor.keep_refresh_token(&tokens)?;
+            }
+            Flow::Login => visitor.fill_in_login_form().await?,
+        }
+        Ok(visitor)
+    }
+}
+
+/// A browser and a client.
+pub struct Visitor {
+    registration: Registration,
+    connection: Connection,
+    cookies: BTreeMap<String, String>,
+    /// `Cookie`, made of `cookies`.
+    fields: HeaderMap,
+    /// `Authorization` of the client.
+    credentials: HeaderMap,
+    authorization_request: String,
+    token_endpoint: String,
+    refresh_token: String,
+    login_form: Option<Form>,
+}
+
+#[derive(Clone, Debug)]
+struct Form {
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
+impl Visitor {
+    /// A browser that has done nothing yet.
+    pub async fn new(registration: Registration) -> Result<Self> {
+        let mut connection = Connection::open(registration.server).await?;
+        let metadata = connection.get("/.well-known/openid-configuration", &HeaderMap::new()).await?;
+        let metadata: Value = serde_json::from_slice(&metadata.body)?;
+        let endpoint = |name: &str| -> Result<String> { Ok(path_of(metadata[name].as_str().ok_or("no endpoint")?)) };
+        let query = Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &registration.client_id)
+            .append_pair("redirect_uri", &registration.redirect_uri)
+            .append_pair("scope", &registration.scope)
+            .append_pair("state", "af0ifjsldkj")
+            .append_pair("nonce", "n-0S6_WzA2Mj")
+            .append_pair("code_challenge", CHALLENGE)
+            .append_pair("code_challenge_method", "S256")
+            .finish();
+        let mut credentials = HeaderMap::new();
+        if let Some(secret) = &registration.client_secret {
+            let basic = STANDARD.encode(format!("{}:{secret}", registration.client_id));
+            credentials.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Basic {basic}"))?);
+        }
+        Ok(Self {
+            authorization_request: format!("{}?{query}", endpoint("authorization_endpoint")?),
+            token_endpoint: endpoint("token_endpoint")?,
+            registration,
+            connection,
+            cookies: BTreeMap::new(),
+            fields: HeaderMap::new(),
+            credentials,
+            refresh_token: String::new(),
+            login_form: None,
+        })
+    }
+
+    /// From the authorization request to the tokens; through the pages of a login, if they come.
+    pub async fn code_flow(&mut self) -> Result<Value> {
+        let target = self.authorization_request.clone();
+        let mut answer = self.visit(&target).await?;
+        for _ in 0..MOST_STEPS {
+            if let Some(location) = location(&answer) {
+                if let Some(answer) = location.strip_prefix(&self.registration.redirect_uri) {
+                    let code = code(answer).ok_or("the client got no code")?;
+                    return self.redeem(&code).await;
+                }
+                let next = path_of(location);
+                answer = self.visit(&next).await?;
+            } else {
+                let form = self.filled_in(&answer)?;
+                answer = self.submit(&form).await?;
+            }
+        }
+        Err("the login leads nowhere".into())
+    }
+
+    async fn redeem(&mut self, code: &str) -> Result<Value> {
+        let redirect_uri = self.registration.redirect_uri.clone();
+        let fields = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", &redirect_uri)];
+        self.token(&fields, Some(("code_verifier", VERIFIER))).await
+    }
+
+    /// The client's own token.
+    pub async fn client_credentials(&mut self) -> Result<Value> {
+        self.token(&[("grant_type", "client_credentials")], None).await
+    }
+
+    /// A refresh with the token that came last.
+    pub async fn refresh(&mut self) -> Result<()> {
+        let refresh_token = std::mem::take(&mut self.refresh_token);
+        let tokens = self.token(&[("grant_type", "refresh_token"), ("refresh_token", &refresh_token)], None).await?;
+        self.refresh_token = refresh_token;
+        if tokens["refresh_token"].is_string() { self.keep_refresh_token(&tokens) } else { Ok(()) }
+    }
+
+    fn keep_refresh_token(&mut self, tokens: &Value) -> Result<()> {
+        tokens["refresh_token"].as_str().ok_or("no refresh token")?.clone_into(&mut self.refresh_token);
+        Ok(())
+    }
+
+    async fn token(&mut self, fields: &[(&str, &str)], more: Option<(&str, &str)>) -> Result<Value> {
+        let mut form = Serializer::new(String::new());
+        form.extend_pairs(fields.iter().copied().chain(more));
+        if self.credentials.is_empty() {
+            form.append_pair("client_id", &self.registration.client_id);
+        }
+        let answer = self.connection.post(&self.token_endpoint, &self.credentials, form.finish()).await?;
+        let tokens: Value = serde_json::from_slice(&answer.body)?;
+        if tokens["access_token"].is_string() { Ok(tokens) } else { Err(format!("no token: {tokens}").into()) }
+    }
+
+    /// Goes as far as the login form, and fills it in.
+    async fn fill_in_login_form(&mut self) -> Result<()> {
+        let mut answer = self.visit(&self.authorization_request.clone()).await?;
+        while let Some(location) = location(&answer) {
+            let next = path_of(location);
+            answer = self.visit(&next).await?;
+        }
+        self.login_form = Some(self.filled_in(&answer)?);
+        Ok(())
+    }
+
+    /// Sends the login form. The cookie of the session that it begins is not kept: the next login is another browser's.
+    pub async fn log_in_again(&mut self) -> Result<()> {
+        let form = self.login_form.as_ref().ok_or("there is no login form")?;
+        let answer = self.connection.post(&form.action, &self.fields, form.encoded()).await?;
+        if answer.status.is_redirection() { Ok(()) } else { Err(format!("no login: {}", answer.status).into()) }
+    }
+
+    async fn visit(&mut self, target: &str) -> Result<Answer> {
+        let answer = self.connection.get(target, &self.fields).await?;
+        self.take_cookies(answer)
+    }
+
+    async fn submit(&mut self, form: &Form) -> Result<Answer> {
+        let answer = self.connection.post(&form.action, &self.fields, form.encoded()).await?;
+        self.take_cookies(answer)
+    }
+
+    fn take_cookies(&mut self, answer: Answer) -> Result<Answer> {
+        let mut changed = false;
+        for line in answer.headers.get_all(header::SET_COOKIE) {
+            let pair = line.to_str()?.split(';').next().unwrap_or_default();
+            let (name, value) = pair.split_once('=').ok_or("a cookie without a name")?;
+            changed |= self.cookies.insert(name.to_owned(), value.to_owned()).as_deref() != Some(value);
+        }
+        if changed {
+            let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            self.fields.insert(header::COOKIE, HeaderValue::try_from(pairs.join("; "))?);
+        }
+        Ok(answer)
+    }
+
+    /// The first form of a page: the name and the password, and yes to everything.
+    fn filled_in(&self, page: &Answer) -> Result<Form> {
+        let page = Html::parse_document(std::str::from_utf8(&page.body)?);
+        let (forms, inputs) = (Selector::parse("form[method=post]")?, Selector::parse("input[name]")?);
+        let form =
+            page.select(&forms).next().ok_or_else(|| format!("no form: {}", page.root_element().text().collect::<String>()))?;
+        let mut fields: Vec<_> = form
+            .select(&inputs)
+            .map(|input| {
+                let attribute = |name| input.attr(name).unwrap_or_default().to_owned();
+                match input.attr("name") {
+                    Some("username") => ("username".to_owned(), self.registration.username.clone()),
+                    Some("password") => ("password".to_owned(), self.registration.password.clone()),
+                    _ => (attribute("name"), attribute("value")),
+                }
+            })
+            .collect();
+        fields.push(("decision".to_owned(), "allow".to_owned()));
+        Ok(Form { action: form.attr("action").unwrap_or_default().to_owned(), fields })
+    }
+}
+
+impl Form {
+    fn encoded(&self) -> String {
+        Serializer::new(String::new()).extend_pairs(&self.fields).finish()
+    }
+}
+
+fn location(answer: &Answer) -> Option<&str> {
+    answer.headers.get(header::LOCATION).and_then(|location| location.to_str().ok())
+}
+
+/// The `code` in the query of a redirect.
+fn code(query: &str) -> Option<String> {
+    let pairs = form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
+    pairs.into_iter().find(|(name, _)| name == "code").map(|(_, value)| value.into_owned())
+}
+
+/// Path and query of a URL of the server itself.
+fn path_of(url: &str) -> String {
+    let below = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..]));
+    below.unwrap_or(url).to_owned()
+}
