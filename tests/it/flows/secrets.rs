@@ -37,6 +37,8 @@ async fn nothing_secret_is_logged_at_any_level() {
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     // This test's runtime has one thread, on which everything but the hashing of passwords happens.
     let guard = tracing::subscriber::set_default(subscriber);
+    // Other tests run without a subscriber: what they were told of the level no longer holds.
+    tracing::callsite::rebuild_interest_cache();
 
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
