@@ -28,7 +28,7 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let caller = match Caller::of(&state, &context, request.headers()).await {
+    let caller = match Caller::of(&state, &context, request.headers(), request.uri().query()).await {
         Ok(caller) => caller,
         Err(error) => {
             if error.status().is_client_error() {

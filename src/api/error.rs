@@ -131,7 +131,12 @@ impl ApiError {
     /// RFC 6750 §3: the header was there more than once, or can't be read.
     pub fn malformed_authorization() -> Self {
         let challenge = "Bearer realm=\"ostiary\", error=\"invalid_request\"".to_owned();
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The Authorization header is malformed.").challenge(challenge)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+            "The access token was not presented in one well-formed Authorization header.",
+        )
+        .challenge(challenge)
     }
 
     pub fn insufficient_scope(scope: &'static str) -> Self {

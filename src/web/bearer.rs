@@ -37,7 +37,7 @@ pub fn presented<'a>(
 }
 
 fn of_field(field: &str) -> Result<Option<&str>, OAuthError> {
-    let Some((scheme, token)) = field.split_once(' ') else { return Ok(None) };
+    let (scheme, token) = field.split_once(' ').ok_or(MALFORMED)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(None);
     }

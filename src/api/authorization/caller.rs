@@ -11,6 +11,7 @@ use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::protocol::scope::{self, Scope};
 use crate::state::AppState;
 use crate::storage::users::{self, User};
+use crate::web::bearer;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 
@@ -42,9 +43,15 @@ pub enum Identity {
 
 impl Caller {
     /// Finds out who sent a request with these headers. With an Authorization header the cookie does not count.
-    pub(super) async fn of(state: &AppState, context: &RequestContext, headers: &HeaderMap) -> Result<Self, ApiError> {
-        match bearer(headers)? {
+    pub(super) async fn of(
+        state: &AppState,
+        context: &RequestContext,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Self, ApiError> {
+        match bearer::presented(headers, query, None).map_err(|_| ApiError::malformed_authorization())? {
             Some(token) => Self::of_token(state, context, token).await,
+            None if headers.contains_key(header::AUTHORIZATION) => Err(ApiError::unauthenticated()),
             None => Self::of_session(state, context, headers).await,
         }
     }
@@ -114,24 +121,4 @@ impl Caller {
             Identity::Service(client) => Some(client),
         }
     }
-}
-
-/// The token of the Authorization header (RFC 6750 §2.1), the only place where one is looked for.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(ApiError::malformed_authorization());
-    }
-    let text = value.to_str().map_err(|_| ApiError::malformed_authorization())?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(ApiError::malformed_authorization)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::unauthenticated());
-    }
-    let token = token.trim_start_matches(' ');
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    if token.is_empty() || !token.bytes().all(allowed) {
-        return Err(ApiError::malformed_authorization());
-    }
-    Ok(Some(token))
 }
