@@ -43,7 +43,9 @@ pub fn router(state: AppState) -> Router {
         // Operation
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
-    let mut router = if base.is_empty() { below } else { Router::new().nest(&base, below) };
+    // A nested "/" is the path without a slash at its end: people type either.
+    let home = format!("{base}/");
+    let mut router = if base.is_empty() { below } else { Router::new().nest(&base, below).route(&home, get(account::home)) };
     for location in metadata::locations(&state.config.server.issuer) {
         router = router.route(&location, public(get(discovery::metadata)));
     }

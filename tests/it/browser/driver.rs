@@ -121,7 +121,9 @@ impl Browser {
         let size = json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
         let value = if scheme == Scheme::Dark { "dark" } else { "light" };
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
+        // A colour on its way from one scheme to the other is neither.
+        let still = json!({ "name": "prefers-reduced-motion", "value": "reduce" });
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }, still] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
     }
 

@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::support::browser::{Answer, Browser, Form};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, authorize, log_in, redeem, text};
-use crate::support::server::{Persona, TestServer};
+use crate::support::server::{PASSWORD, Persona, TestServer};
 
 /// Logs in to the account page.
 async fn account(server: &TestServer, name: &str) -> (Browser, Answer) {
@@ -171,4 +171,28 @@ async fn pages_of_people_are_neither_stored_nor_framed() {
         let policy = page.header("content-security-policy").unwrap();
         assert!(policy.contains("form-action 'self'; ") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
     }
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_has_its_pages_below_it() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.server.issuer = "https://id.example/auth".to_owned()
+    })
+    .await;
+    server.person("anna").await;
+    let mut browser = server.browser();
+    let page = browser.visit("/auth/").await;
+    assert_eq!(page.url, "/auth/login");
+    let page = browser.submit(&page.form().set("username", "anna").set("password", PASSWORD)).await;
+    assert_eq!((page.status, page.url.as_str()), (StatusCode::OK, "/auth/account"));
+    for (attribute, prefix) in [("href=\"", "/auth/"), ("src=\"", "/auth/static/"), ("action=\"", "/auth/")] {
+        for value in page.body.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(value.starts_with(prefix), "{value}");
+        }
+    }
+    let style = page.body.split("href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let style = server.get(style).await;
+    assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
+    assert_eq!(style.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    assert_eq!(style.header("cross-origin-resource-policy"), Some("same-origin"));
 }
