@@ -91,7 +91,9 @@ impl From<Entry> for AuditEntry {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
+    #[param(ignore)]
     limit: Option<String>,
+    #[param(ignore)]
     after: Option<String>,
     /// `user.login`
     #[serde(rename = "type")]
@@ -111,7 +113,7 @@ struct Filter {
 }
 
 /// List security events, the newest first.
-#[utoipa::path(get, path = "/admin/audit-log", tag = "audit", params(Filter), security(("oauth2" = ["audit:read"]), ("session" = [])),
+#[utoipa::path(get, path = "/admin/audit-log", tag = "audit", params(Paging, Filter), security(("oauth2" = ["audit:read"]), ("session" = [])),
     responses((status = 200, body = List<AuditEntry>), Errors))]
 async fn list(
     _: Authorized<AuditRead>,

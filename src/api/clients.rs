@@ -93,7 +93,9 @@ fn answer(client: Client, now: Timestamp) -> Response {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
+    #[param(ignore)]
     limit: Option<String>,
+    #[param(ignore)]
     after: Option<String>,
     /// Part of the name.
     name: Option<String>,
@@ -102,7 +104,7 @@ struct Filter {
 }
 
 /// List clients, in the order of their identifiers.
-#[utoipa::path(get, path = "/admin/clients", tag = "clients", params(Filter), security(("oauth2" = ["clients:read"]), ("session" = [])),
+#[utoipa::path(get, path = "/admin/clients", tag = "clients", params(Paging, Filter), security(("oauth2" = ["clients:read"]), ("session" = [])),
     responses((status = 200, body = List<ClientView>), Errors))]
 async fn list(
     _: Authorized<ClientsRead>,

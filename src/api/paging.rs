@@ -42,7 +42,7 @@ fn is_text(query: &str) -> bool {
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// Items on the page: 50 if not given, 200 at most.
-    #[param(minimum = 1, maximum = 200)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 200)]
     limit: Option<String>,
     /// `next` of the page before.
     after: Option<String>,

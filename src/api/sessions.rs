@@ -72,14 +72,16 @@ impl SessionView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
+    #[param(ignore)]
     limit: Option<String>,
+    #[param(ignore)]
     after: Option<String>,
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
 }
 
 /// List the browser sessions of everybody.
-#[utoipa::path(get, path = "/admin/sessions", tag = "sessions", params(Filter), security(("oauth2" = ["sessions:read"]), ("session" = [])),
+#[utoipa::path(get, path = "/admin/sessions", tag = "sessions", params(Paging, Filter), security(("oauth2" = ["sessions:read"]), ("session" = [])),
     responses((status = 200, body = List<SessionView>), Errors))]
 async fn list(
     caller: Authorized<SessionsRead>,

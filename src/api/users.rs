@@ -96,7 +96,9 @@ pub(super) fn answer(status: StatusCode, user: User, profile: Option<Profile>) -
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
+    #[param(ignore)]
     limit: Option<String>,
+    #[param(ignore)]
     after: Option<String>,
     /// Part of the sign-in name.
     name: Option<String>,
@@ -106,7 +108,7 @@ struct Filter {
 }
 
 /// List people, in the order of their sign-in names.
-#[utoipa::path(get, path = "/admin/users", tag = "users", params(Filter), security(("oauth2" = ["users:read"]), ("session" = [])),
+#[utoipa::path(get, path = "/admin/users", tag = "users", params(Paging, Filter), security(("oauth2" = ["users:read"]), ("session" = [])),
     responses((status = 200, body = List<UserSummary>), Errors))]
 async fn list(
     _: Authorized<UsersRead>,

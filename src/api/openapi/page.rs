@@ -16,7 +16,8 @@ struct Page {
     icon: String,
     title: String,
     version: String,
-    about: Vec<String>,
+    /// Paragraphs, each a row of texts: every second one is code.
+    about: Vec<Vec<String>>,
     groups: Vec<Group>,
     schemas: Vec<Schema>,
 }
@@ -73,7 +74,7 @@ pub(super) fn render(description: &Value, base: &str) -> askama::Result<String> 
         icon: statics::path(base, "mark.svg"),
         title: text(&description["info"]["title"]),
         version: text(&description["info"]["version"]),
-        about: about.split("\n\n").map(str::to_owned).collect(),
+        about: about.split("\n\n").map(|paragraph| paragraph.split('`').map(str::to_owned).collect()).collect(),
         groups: items(&description["tags"]).map(|tag| group(tag, &description["paths"])).collect(),
         schemas: members(&description["components"]["schemas"]).map(|(name, schema)| named(name, schema)).collect(),
     };
