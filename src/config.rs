@@ -1,6 +1,6 @@
 //! Configuration: built-in defaults, then a TOML file, then `OSTIARY_…` environment variables; unknown keys refuse to start.
 //!
-//! A section is declared once, by [`section!`]: its fields, their defaults and their documentation. The example file,
+//! A section is declared once, by `section!`: its fields, their defaults and their documentation. The example file,
 //! `docs/configuration.md` and `ostiary config check` are made from the same declaration.
 
 mod load;

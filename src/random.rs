@@ -16,7 +16,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// Fills `buffer` with bytes nobody can guess.
 ///
 /// # Panics
-/// Like [`bytes`].
+/// Like [`bytes()`].
 #[expect(clippy::expect_used, reason = "without randomness nothing safe can be done")]
 pub fn fill(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");

@@ -228,7 +228,7 @@ fn roles(roles: Vec<String>) -> Result<Vec<String>, ApiError> {
     normal_roles(roles).map_err(|code| ApiError::invalid(vec![Detail::new("roles", code)]))
 }
 
-/// What [`roles`] says, for the command line too: in order and each once, or the code of what is wrong.
+/// The same for the command line: in order and each once, or the code of what is wrong.
 pub fn normal_roles(mut roles: Vec<String>) -> Result<Vec<String>, &'static str> {
     let sound = |role: &String| {
         (1..=64).contains(&role.len()) && role.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))

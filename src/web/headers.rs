@@ -1,6 +1,6 @@
 //! Security headers and content security policies (CSP Level 3; HTML Standard; RFC 6797).
 //!
-//! A handler names the [`Csp`] of its page and how long it may be kept; [`fill_in`] adds what every answer owes, and the strictest
+//! A handler names the [`Csp`] of its page and how long it may be kept; `fill_in` adds what every answer owes, and the strictest
 //! policy and `no-store` where a handler named none, so that forgetting is safe.
 
 use std::fmt::Write;

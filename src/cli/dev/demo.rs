@@ -1,7 +1,7 @@
 //! The demonstration application: a client of the provider on an origin of its own, with plain pages.
 //!
-//! It does what any web application does that lets people log in with OpenID Connect: [`relying_party`] makes the calls,
-//! [`verify`] checks the tokens, [`session`] remembers who is logged in. Besides, it shows all it sees.
+//! It does what any web application does that lets people log in with OpenID Connect: [`super::relying_party`] makes the calls,
+//! [`super::verify`] checks the tokens, [`super::session`] remembers who is logged in. Besides, it shows all it sees.
 
 use std::sync::Arc;
 
