@@ -176,7 +176,7 @@ async fn pages_of_people_are_neither_stored_nor_framed() {
 #[tokio::test]
 async fn an_issuer_with_a_path_has_its_pages_below_it() {
     let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
-        config.server.issuer = "https://id.example/auth".to_owned()
+        config.server.issuer = "https://id.example/auth".to_owned();
     })
     .await;
     server.person("anna").await;
