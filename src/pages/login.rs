@@ -129,16 +129,25 @@ async fn log_in(
         ..audit::event(Kind::UserLogin, context)
     };
     let former = visitor.session().map(|session| session.id.clone());
-    state
+    let begun_in_time = state
         .db
         .write(async |tx| {
+            if !users::stands(tx, user).await? {
+                return Ok(false);
+            }
             session::replace(tx, former.as_ref(), &begun.session).await?;
             if let (Some(old), Some(new)) = (&user.password_hash, &rehashed) {
                 users::rehash(tx, &user.id, old, new).await?;
             }
-            crate::storage::audit::insert(tx, &event).await
+            crate::storage::audit::insert(tx, &event).await?;
+            Ok(true)
         })
         .await?;
+    if !begun_in_time {
+        // The password was changed, or the person disabled, while it was checked.
+        record_refusal(state, context, Kind::UserLogin, event.client_id.as_ref(), Some(user), "changed_meanwhile");
+        return Err(Problem::overloaded().into());
+    }
     let mut response = match &flow {
         Some(flow) => to_page(state, &visitor, flow, Place::Resume)?,
         None => see_other(&state.path("/account"))?,

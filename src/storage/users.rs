@@ -139,6 +139,21 @@ pub async fn set_password(tx: &mut Tx, id: &UserId, hash: &SecretString, now: Ti
     Ok(updated == 1)
 }
 
+/// Whether the person is still active and has the same password as when `user` was read; it stays so until this transaction
+/// ends. What a password opens is stored after this: a new password, or disabling, then either comes first and is seen here,
+/// or comes later and ends what was opened.
+pub async fn stands(tx: &mut Tx, user: &User) -> Result<bool, Error> {
+    // On PostgreSQL the update waits for another one of the row, and looks at what that left.
+    let updated = tx
+        .query("UPDATE users SET updated_at = updated_at WHERE id = $1 AND status = $2 AND coalesce(password_hash, '') = $3")
+        .bind(&user.id)
+        .bind(UserStatus::Active)
+        .bind(user.password_hash.as_ref().map_or("", |hash| hash.expose_secret()))
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
 /// Replaces the hash by another one of the same password, unless the password was changed meanwhile.
 pub async fn rehash(tx: &mut Tx, id: &UserId, old_hash: &SecretString, new_hash: &SecretString) -> Result<bool, Error> {
     let updated = tx

@@ -47,6 +47,42 @@ on_both! {
         assert!(sessions::by_hash(&mut db.read().await.unwrap(), &hash(1), at(1), IDLE).await.unwrap().is_none());
     }
 
+    async fn no_session_of_the_old_password_survives_a_new_one(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        for round in 0..30 {
+            let before = users::by_id(&mut db.read().await.unwrap(), &user_id("u-anna")).await.unwrap().unwrap();
+            let mut tasks = JoinSet::new();
+            for number in 0..4 {
+                let (db, anna) = (db.clone(), before.clone());
+                tasks.spawn(async move {
+                    let new = session(&format!("{round}-{number}"), round * 4 + number);
+                    db.write(async |tx| {
+                        if users::stands(tx, &anna).await? { sessions::insert(tx, &new).await } else { Ok(()) }
+                    })
+                    .await
+                    .unwrap();
+                });
+            }
+            let db = db.clone();
+            tasks.spawn(async move {
+                let hash = format!("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$new{round}").into();
+                db.write(async |tx| {
+                    users::set_password(tx, &user_id("u-anna"), &hash, at(1)).await?;
+                    sessions::end_all(tx, &user_id("u-anna"), None).await
+                })
+                .await
+                .unwrap();
+            });
+            while let Some(task) = tasks.join_next().await {
+                task.unwrap();
+            }
+            let filter = SessionFilter { user_id: None, now: at(1), idle: IDLE };
+            let left = sessions::list(&mut database.db.read().await.unwrap(), &filter, &Page::first(10)).await.unwrap();
+            assert!(left.items.is_empty(), "{left:?}");
+        }
+    }
+
     async fn all_sessions_but_one_can_be_ended(database: TestDatabase) {
         let db = &database.db;
         anna_and_app(db).await;
