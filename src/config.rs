@@ -4,10 +4,12 @@
 //! `docs/configuration.md` and `ostiary config check` are made from the same declaration.
 
 mod load;
+mod secret;
 mod sections;
 mod validate;
 
 pub use load::{ConfigError, load};
+pub use secret::Secret;
 pub use sections::{
     AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, PasswordConfig, ServerConfig, SessionConfig,
     TokenConfig,

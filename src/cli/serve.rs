@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::jobs::{cleanup, key_rotation};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
+use crate::pages::setup::ROLE as ADMINISTRATOR_ROLE;
 use crate::protocol::metadata::path::OPENID_CONFIGURATION;
 use crate::protocol::time::Seconds;
 use crate::state::{AppState, Parts};
@@ -38,16 +39,17 @@ Example:
 /// How long the link to make the first administrator works.
 const SETUP_LINK_LIFETIME: Seconds = Seconds::hours(1);
 
-/// The role of administrators.
-const ADMINISTRATOR: &str = "admin";
-
 pub async fn run(config: Config, output: Output) -> Result<(), Failure> {
     telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
     let _lock = Lock::acquire(&config)?;
     let server = Server::prepare(Installation::open(config).await?).await?;
+    // Before the notice: whoever has read it may end the server.
+    let shutdown = Shutdown::new();
+    shutdown.on_signals().map_err(|error| Failure::failed(format!("can't wait for signals: {error}")))?;
     let notice = Notice::new(&server, server.setup_link().await?)?;
     output.answer(&notice, Notice::text)?;
-    server.run().await
+    server.run_until(shutdown).await;
+    Ok(())
 }
 
 /// A server that listens, and answers once it runs.
@@ -86,7 +88,7 @@ impl Server {
         let event = Event { actor: Actor::System, ..audit::event(Kind::SetupLinkCreated, origin) };
         let made = self.state.db.write(async |tx| {
             setup_links::clear(tx).await?;
-            if users::count_with_role(tx, ADMINISTRATOR).await? > 0 {
+            if users::count_with_role(tx, ADMINISTRATOR_ROLE).await? > 0 {
                 return Ok(false);
             }
             setup_links::insert(tx, &hash, event.at + SETUP_LINK_LIFETIME).await?;
@@ -94,14 +96,6 @@ impl Server {
             Ok::<_, StorageError>(true)
         });
         Ok(made.await?.then(|| format!("{}/setup?token={token}", self.state.config.server.issuer)))
-    }
-
-    /// Serves until a signal ends it.
-    pub async fn run(self) -> Result<(), Failure> {
-        let shutdown = Shutdown::new();
-        shutdown.on_signals().map_err(|error| Failure::failed(format!("can't wait for signals: {error}")))?;
-        self.run_until(shutdown).await;
-        Ok(())
     }
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::section;
+use super::{Secret, section};
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
@@ -40,7 +40,7 @@ section! {
     /// The database.
     DatabaseConfig {
         /// `sqlite:PATH` (a file in `server.data_dir` when empty) or `postgres://USER:PASSWORD@HOST/NAME`.
-        url: String = String::new();
+        url: Secret = Secret::default();
         /// Connections to keep open at most (for SQLite: readers; there is one writer).
         max_connections: u32 = 8;
         /// Seconds to wait for a free connection before the request is answered with 503.

@@ -34,7 +34,7 @@ use crate::web::redirect::see_other;
 const PURPOSE: &str = "setup";
 
 /// The role of the first administrator; `admin.roles` says what it may do.
-const ROLE: &str = "admin";
+pub const ROLE: &str = "admin";
 
 const DEAD: Problem = Problem::new(StatusCode::GONE, "invalid_request", "setup_link_dead", "The set-up link no longer works");
 
