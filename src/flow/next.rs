@@ -18,7 +18,7 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
-use crate::storage::sessions::Session;
+use crate::storage::sessions::{self, Session};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -62,8 +62,14 @@ pub async fn next(
     };
     match (authorize::decide(&flow.request, &situation), session) {
         (Decision::Issue { scope, claims }, Some(session)) => {
-            let code = issue(state, context, flow, session, scope, claims, consented_now).await?;
-            Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, &state.config.server.issuer)))
+            match issue(state, context, flow, session, scope, claims, consented_now).await? {
+                Some(code) => {
+                    let issuer = &state.config.server.issuer;
+                    Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, issuer)))
+                }
+                // The session ended while this was being decided.
+                None => Box::pin(next(state, context, flow, client, None, None)).await,
+            }
         }
         (Decision::Refuse(error), _) => Ok(Next::Answer(refuse(state, context, flow, session, &error))),
         (Decision::AskConsent(asked), Some(_)) => Ok(Next::AskConsent(asked)),
@@ -96,6 +102,7 @@ async fn remembered(state: &AppState, session: &Session, client: &Client) -> Res
 }
 
 /// Writes the code, what was consented to, and their audit events, in one transaction. Only the hash of the code is kept.
+/// `None`: the session has ended meanwhile, and nothing was written.
 async fn issue(
     state: &AppState,
     context: &RequestContext,
@@ -104,7 +111,7 @@ async fn issue(
     scope: Scope,
     claims: ClaimsRequest,
     consented_now: Option<ConsentedScope>,
-) -> Result<String, Problem> {
+) -> Result<Option<String>, Problem> {
     let code = random::secret();
     let request = &flow.request;
     let row = AuthorizationCode {
@@ -147,16 +154,20 @@ async fn issue(
         ..described(Kind::AuthorizationGranted)
     };
     let given = described(Kind::ConsentGiven);
-    state
+    let issued = state
         .db
         .write(async |tx| {
+            if !sessions::stands(tx, &session.id).await? {
+                return Ok(false);
+            }
             if let Some(consent) = &consent {
                 consents::save(tx, consent).await?;
                 crate::storage::audit::insert(tx, &given).await?;
             }
             authorization_codes::insert(tx, &row).await?;
-            crate::storage::audit::insert(tx, &granted).await
+            crate::storage::audit::insert(tx, &granted).await?;
+            Ok(true)
         })
         .await?;
-    Ok(code)
+    Ok(issued.then_some(code))
 }

@@ -73,7 +73,8 @@ fn judge(client: &Client, stored: &RefreshToken, grant: &Grant, status: UserStat
     if grant.revoked_at.is_some() {
         return Err(invalid("grant_revoked"));
     }
-    if now >= stored.expires_at {
+    let is_newest = stored.used_at.is_none() && !stored.dead;
+    if is_newest && now >= stored.expires_at {
         return Err(invalid("refresh_token_expired"));
     }
     if now >= grant.expires_at {

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::flow::{Place, answer, flow_page, frame, take_up, to_page};
+use super::form;
 use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
@@ -65,13 +66,12 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
     let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
-    if let Err(forged) = visitor.check_form(&state, PURPOSE, params.get(field::CSRF)) {
-        let who = Event { user_id: Some(login.user.id.clone()), ..audit::refused(Kind::RequestForged, &context, forged.reason) };
-        state.refusals.refused(who);
-        return Err(forged.into());
-    }
+    form::check(&state, &context, &visitor, PURPOSE, &params)?;
+    let asked = ConsentedScope { scope: flow.request.scope.clone(), claims: flow.request.claims.beyond(&flow.request.scope) };
+    let given = left_ticked(&params, &asked)?;
     match params.get(field::DECISION) {
-        Some(field::ALLOW) => {}
+        // To allow nothing is to deny.
+        Some(field::ALLOW) if !given.scope.is_empty() => {}
         Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
         _ => {
             let denied = Event {
@@ -87,8 +87,6 @@ pub async fn post(
             return Ok(answer(&state, &visitor, response)?);
         }
     }
-    let asked = ConsentedScope { scope: flow.request.scope.clone(), claims: flow.request.claims.beyond(&flow.request.scope) };
-    let given = left_ticked(&params, &asked)?;
     match flow::next(&state, &context, &flow, &client, Some(&login.session), Some(given)).await? {
         Next::Answer(response) => Ok(answer(&state, &visitor, response)?),
         Next::LogIn(_) => Ok(to_page(&state, &visitor, &flow, Place::Login)?),

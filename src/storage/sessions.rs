@@ -119,6 +119,14 @@ pub async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result<bool, 
     Ok(updated == 1)
 }
 
+/// Whether the session still lives; it stays so until this transaction ends. What a session opens is stored after this: its
+/// end then either comes first and is seen here, or comes later and takes back what was opened.
+pub async fn stands(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
+    // On PostgreSQL the update waits for whoever is ending it.
+    let updated = tx.query("UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1").bind(id).execute().await?;
+    Ok(updated == 1)
+}
+
 /// Ends one session. `false`: it had ended already.
 pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
     Ok(tx.query("DELETE FROM sessions WHERE id = $1").bind(id).execute().await? == 1)

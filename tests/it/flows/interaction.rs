@@ -157,3 +157,15 @@ async fn every_flow_page_names_the_clients_origin_as_form_target_and_is_never_fr
         assert!(page.header("strict-transport-security").is_some());
     }
 }
+
+#[tokio::test]
+async fn to_allow_nothing_is_to_deny() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    let client = server.client(Persona::Web, |_| {}).await;
+    let mut browser = server.browser();
+    let page = browser.visit(&AuthorizationUrl::new(&client).with("scope", "profile email").path()).await;
+    let page = log_in(&mut browser, &page, "anna").await;
+    let answer = browser.submit(&page.form().without("scope").set("decision", "allow")).await;
+    assert_eq!(answer.redirect_params()["error"], "access_denied");
+}

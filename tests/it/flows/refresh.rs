@@ -28,6 +28,18 @@ on_both! {
         assert_eq!(server.last_reason("refresh_token.replayed").await.as_deref(), Some("refresh_token_replayed"));
     }
 
+    async fn an_old_token_gives_a_theft_away_even_after_it_expired(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Spa, |_| {}).await;
+        let first = tokens(&server, &client, "anna").await;
+        server.clock.advance(4 * 86_400);
+        let second = refresh(&server, &client, &text(&first, "refresh_token")).await.json();
+        server.clock.advance(4 * 86_400);
+        assert_error(&refresh(&server, &client, &text(&first, "refresh_token")).await, 400, "invalid_grant");
+        assert_error(&refresh(&server, &client, &text(&second, "refresh_token")).await, 400, "invalid_grant");
+    }
+
     async fn a_lost_answer_logs_nobody_out(database: TestDatabase) {
         let server = TestServer::start(database).await;
         server.person("anna").await;

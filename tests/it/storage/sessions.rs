@@ -13,6 +13,16 @@ use crate::support::database::{TestDatabase, on_both};
 const IDLE: Seconds = Seconds(3_600);
 
 on_both! {
+    async fn a_session_stands_until_it_is_ended(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        let session = session("s", 1);
+        db.write(async |tx| sessions::insert(tx, &session).await).await.unwrap();
+        assert!(db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
+        db.write(async |tx| sessions::end(tx, &session.id).await).await.unwrap();
+        assert!(!db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
+    }
+
     async fn a_session_is_found_by_its_hash_with_its_person(database: TestDatabase) {
         let db = &database.db;
         anna_and_app(db).await;
