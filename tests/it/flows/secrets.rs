@@ -37,7 +37,10 @@ async fn nothing_secret_is_logged_at_any_level() {
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     // This test's runtime has one thread, on which everything but the hashing of passwords happens.
     let guard = tracing::subscriber::set_default(subscriber);
-    // Other tests run without a subscriber: what they were told of the level no longer holds.
+    // Other tests run without a subscriber, and would switch off what they log first, for everybody: while there is but one
+    // subscriber, tracing asks that of the thread which comes first. With two it asks both.
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::sink);
+    let _second = tracing::Dispatch::new(everything.finish());
     tracing::callsite::rebuild_interest_cache();
 
     let server = TestServer::start(TestDatabase::sqlite().await).await;
