@@ -2,6 +2,8 @@
 //!
 //! A snapshot in memory: signing and verifying touch no lock and no database. [`super::store`] exchanges it.
 
+mod verified;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use self::verified::Verified;
 use super::signer::{Signer, SignerError};
 use super::store::Custody;
 use crate::protocol::access_token::{AccessTokenClaims, Unacceptable};
@@ -115,8 +118,8 @@ impl KeyRing {
     ///
     /// The key says which algorithm counts, not the token; `none`, HMAC with a public key, and keys that the token brings along
     /// have no way in (RFC 8725 §3.1, §3.10, §3.11).
-    pub fn verify<T: DeserializeOwned>(&self, token: &str, kind: TokenType) -> Result<T, Untrusted> {
-        let token = Compact::split(token)?;
+    pub fn verify<T: DeserializeOwned>(&self, text: &str, kind: TokenType) -> Result<T, Untrusted> {
+        let token = Compact::split(text)?;
         let header = token.header()?;
         let ring = self.snapshot.load();
         let key = header.kid.as_deref().and_then(|kid| ring.by_kid.get(kid)).ok_or(Untrusted::UnknownKey)?;
@@ -126,7 +129,7 @@ impl KeyRing {
         if header.typ.as_deref() != Some(kind.as_str()) {
             return Err(Untrusted::Type);
         }
-        if !key.signer.verifies(token.signing_input.as_bytes(), token.signature) {
+        if !ring.verified.remembers(text, || key.signer.verifies(token.signing_input.as_bytes(), token.signature)) {
             return Err(Untrusted::Signature);
         }
         token.unverified_claims().map_err(|Malformed| Untrusted::Claims)
@@ -179,6 +182,8 @@ struct Snapshot {
     by_kid: HashMap<String, Arc<Key>>,
     ordered: Vec<(KeyState, Arc<Key>)>,
     jwks: Jwks,
+    /// Tokens that one of these keys signed. It goes when the keys change.
+    verified: Verified,
 }
 
 /// A key, ready for use.
@@ -207,7 +212,7 @@ impl Snapshot {
         });
         let by_kid = ordered.iter().map(|(_, key)| (key.signer.public().kid().to_string(), Arc::clone(key))).collect();
         let jwks = Jwks::render(ordered.iter().map(|(_, key)| key.signer.public()).collect());
-        Self { signing, by_kid, ordered, jwks }
+        Self { signing, by_kid, ordered, jwks, verified: Verified::default() }
     }
 }
 
