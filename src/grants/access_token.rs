@@ -13,7 +13,7 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::state::AppState;
-use crate::storage::access_tokens::{self, AccessToken};
+use crate::storage::access_tokens::{self, AccessToken, Standing};
 use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
 use crate::storage::grants::Grant;
@@ -120,27 +120,26 @@ pub struct ActiveToken {
 /// Finds out whether an access token of either format counts now: genuine, not expired, not revoked (alone, or with its
 /// grant), its client and its person enabled. `None` is all that anybody learns of one that does not.
 pub async fn active(state: &AppState, token: &str, now: Timestamp) -> Result<Option<ActiveToken>, Problem> {
-    let claims = if token.contains('.') {
-        state.keys.access_token(token, &state.config.server.issuer, None, now).ok()
-    } else {
-        stored(state, token, now).await?
-    };
-    let Some(claims) = claims else { return Ok(None) };
+    let found = if token.contains('.') { signed(state, token, now).await? } else { stored(state, token, now).await? };
+    let Some((claims, _)) = found.filter(|(_, standing)| standing.is_good()) else { return Ok(None) };
     let Some(client) = state.clients.load(&claims.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
     let grant_id = claims.jti.grant();
-    let standing = access_tokens::standing(&mut state.db.read().await?, claims.jti.as_str(), grant_id.as_ref(), now).await?;
-    if !standing.is_good() {
-        return Ok(None);
-    }
     let user_id = grant_id.is_some().then(|| UserId::parse(claims.sub.as_str())).transpose().map_err(Problem::internal)?;
     Ok(Some(ActiveToken { claims, client, user_id, grant_id }))
 }
 
-async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<AccessTokenClaims>, Problem> {
+async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
+    let Ok(claims) = state.keys.access_token(token, &state.config.server.issuer, None, now) else { return Ok(None) };
+    let grant_id = claims.jti.grant();
+    let standing = access_tokens::standing(&mut state.db.read().await?, claims.jti.as_str(), grant_id.as_ref(), now).await?;
+    Ok(Some((claims, standing)))
+}
+
+async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
     let hash = state.tokens.hash(TokenKind::AccessToken, token);
-    let row = access_tokens::load(&mut state.db.read().await?, &hash).await?.filter(|row| now < row.expires_at);
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(AccessTokenClaims {
+    let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
+    let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
+    let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
         sub: row.user_id.map_or_else(|| row.client_id.to_string(), String::from),
         aud: Audience(row.audience),
@@ -154,5 +153,6 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
         acr: None,
         amr: Vec::new(),
         sid: None,
-    }))
+    };
+    Ok(Some((claims, standing)))
 }

@@ -59,15 +59,31 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     Ok(())
 }
 
-/// The token, an expired one too; whether it counts tells [`standing`].
-pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AccessToken>, Error> {
-    conn.query(
-        "SELECT hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at \
-         FROM access_tokens WHERE hash = $1",
-    )
-    .bind(Hash(*hash))
-    .fetch_optional()
-    .await
+struct Loaded(AccessToken, Standing);
+
+impl Record for Loaded {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self(AccessToken::read(columns)?, Standing::read(columns)?))
+    }
+}
+
+/// The token, an expired one too, and whether it counts, as [`standing`] tells: one statement, for introspection.
+pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
+    let found = conn
+        .query(
+            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, \
+             EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
+             COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
+             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \
+             FROM access_tokens t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN users u ON u.id = g.user_id \
+             WHERE t.hash = $1",
+        )
+        .bind(Hash(*hash))
+        .bind(now)
+        .bind(UserStatus::Active)
+        .fetch_optional::<Loaded>()
+        .await?;
+    Ok(found.map(|Loaded(token, standing)| (token, standing)))
 }
 
 /// Revokes one access token of either format, by its `jti`. `expires_at` is when it would have expired, or later.

@@ -34,17 +34,23 @@ on_both! {
             db.write(async |tx| access_tokens::insert(tx, token).await).await.unwrap();
         }
         let mut conn = db.read().await.unwrap();
-        assert_eq!(access_tokens::load(&mut conn, &hash(1)).await.unwrap(), Some(token()));
-        assert_eq!(access_tokens::load(&mut conn, &hash(2)).await.unwrap(), Some(machine));
-        assert_eq!(access_tokens::load(&mut conn, &hash(3)).await.unwrap(), None);
+        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), Some((token(), GOOD)));
+        assert_eq!(access_tokens::load(&mut conn, &hash(2), at(1)).await.unwrap(), Some((machine, GOOD)));
+        assert_eq!(access_tokens::load(&mut conn, &hash(3), at(1)).await.unwrap(), None);
     }
 
     async fn a_token_stands_with_its_grant_and_its_person(database: TestDatabase) {
         let db = &database.db;
         anna_and_app_with_a_grant(db).await;
+        db.write(async |tx| access_tokens::insert(tx, &token()).await).await.unwrap();
         let standing = async |now| {
             let mut conn = db.read().await.unwrap();
-            access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap()
+            let of_a_jwt = access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap();
+            // An opaque token goes with its grant, and with that its person.
+            if let Some((_, of_an_opaque_token)) = access_tokens::load(&mut conn, &hash(1), at(now)).await.unwrap() {
+                assert_eq!(of_an_opaque_token, of_a_jwt);
+            }
+            of_a_jwt
         };
         assert_eq!(standing(1).await, GOOD);
         assert!(GOOD.is_good());
@@ -65,7 +71,16 @@ on_both! {
 
     async fn a_machines_token_stands_until_it_is_revoked(database: TestDatabase) {
         let db = &database.db;
-        let standing = async || access_tokens::standing(&mut db.read().await.unwrap(), "jti", None, at(1)).await.unwrap();
+        anna_and_app_with_a_grant(db).await;
+        let opaque = AccessToken { id: "jti".to_owned(), grant_id: None, user_id: None, ..token() };
+        db.write(async |tx| access_tokens::insert(tx, &opaque).await).await.unwrap();
+        let standing = async || {
+            let mut conn = db.read().await.unwrap();
+            let of_a_jwt = access_tokens::standing(&mut conn, "jti", None, at(1)).await.unwrap();
+            let (_, of_an_opaque_token) = access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap().unwrap();
+            assert_eq!(of_an_opaque_token, of_a_jwt);
+            of_a_jwt
+        };
         assert_eq!(standing().await, GOOD);
         // Twice is as good as once.
         for _ in 0..2 {
@@ -82,7 +97,7 @@ on_both! {
         db.write(async |tx| access_tokens::insert(tx, &token()).await).await.unwrap();
         db.write(async |tx| clients::delete(tx, &client_id("app")).await).await.unwrap();
         let mut conn = db.read().await.unwrap();
-        assert_eq!(access_tokens::load(&mut conn, &hash(1)).await.unwrap(), None);
+        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), None);
         assert!(!access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(1)).await.unwrap().is_good());
     }
 
