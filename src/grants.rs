@@ -77,9 +77,10 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
     if !request.client.may_use(grant) {
         return Err(refuse(ErrorCode::UnauthorizedClient, "grant_type_not_allowed", "The client may not use this grant type."));
     }
+    // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     match grant {
-        GrantType::AuthorizationCode => authorization_code::redeem(request).await,
-        GrantType::RefreshToken => refresh_token::redeem(request).await,
+        GrantType::AuthorizationCode => Box::pin(authorization_code::redeem(request)).await,
+        GrantType::RefreshToken => Box::pin(refresh_token::redeem(request)).await,
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! A JWT access token costs no database write and no database read: the client comes from memory, and so does the key.
 
-use super::access_token;
+use super::access_token::{self, Prepared};
 use super::{Failure, TokenRequest, TokenResponse, refuse};
 use crate::audit;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::scope::{STANDARD, Scope};
+use crate::storage;
 use crate::web::error::Problem;
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
@@ -20,15 +21,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     }
     let scope = granted(&request)?;
     let token = access_token::prepare(state, client, None, &scope, context.now);
-    let event = audit::token_issued(context, client, None, token.claims.jti.as_str(), "client_credentials");
     if token.is_stored() || state.config.audit.tokens {
-        state
-            .db
-            .write(async |tx| {
-                token.store(tx).await?;
-                crate::storage::audit::insert(tx, &event).await
-            })
-            .await?;
+        Box::pin(store(&request, &token)).await?;
     }
     tracing::debug!(target: "ostiary::tokens", client_id = %client.id, jti = token.claims.jti.as_str(), "access token issued by client credentials");
     let lifetime = token.lifetime();
@@ -40,6 +34,19 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         id_token: None,
         scope,
     })
+}
+
+async fn store(request: &TokenRequest<'_>, token: &Prepared) -> Result<(), Failure> {
+    let TokenRequest { state, context, client, .. } = *request;
+    let event = audit::token_issued(context, client, None, token.claims.jti.as_str(), "client_credentials");
+    state
+        .db
+        .write(async |tx| {
+            token.store(tx).await?;
+            storage::audit::insert(tx, &event).await
+        })
+        .await?;
+    Ok(())
 }
 
 /// What was asked for, or else everything the client may have that makes sense without a person.
