@@ -21,6 +21,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
+        // What a savepoint needs to undo its work: a file would be written for nothing, the commit alone has to last.
+        .pragma("temp_store", "MEMORY")
         .statement_cache_capacity(256)
         // A log that a burst of writes has made longer is cut again.
         .pragma("journal_size_limit", "67108864")
