@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::SessionConfig;
 use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::protocol::authorize::{ACR_PASSWORD, AMR_PASSWORD};
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -11,15 +12,6 @@ use crate::storage::db::{Db, Tx};
 use crate::storage::error::Error;
 use crate::storage::sessions::{self, Session};
 use crate::storage::users::User;
-
-/// `amr` of a password (RFC 8176 §2).
-pub const AMR_PASSWORD: &str = "pwd";
-
-/// `acr` of a login with one factor that is a password (OpenID Connect Core §2).
-pub const ACR_PASSWORD: &str = "urn:ostiary:acr:password";
-
-/// Every `acr` that a login here can reach, the weakest first: `acr_values_supported`.
-pub const ACR_VALUES: [&str; 1] = [ACR_PASSWORD];
 
 /// How often at most the last use of a session is written down.
 const TOUCH_EVERY: Seconds = Seconds(60);

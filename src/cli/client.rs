@@ -203,6 +203,10 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
 async fn register(installation: &Installation, create: Create) -> Result<(Client, Option<String>), Failure> {
     let id = create.id.clone().unwrap_or_else(random::identifier);
     let id = ClientId::parse(id).map_err(|error| Failure::usage(format!("--id: {error}")))?;
+    if uuid::Uuid::try_parse(id.as_str()).is_ok() {
+        // RFC 9068 section 5: a resource server may tell people and clients apart by nothing but `sub`.
+        return Err(Failure::usage("--id: the form of a UUID is kept for people".to_owned()));
+    }
     let metadata = create.metadata()?;
     validate(&metadata, &policy(&installation.config)?).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();

@@ -55,7 +55,7 @@ impl Lock {
         let mut path = database.clone().into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let file = File::create(&path).map_err(|error| unwritable(&path, &error))?;
+        let file = private_file(&path).map_err(|error| unwritable(&path, &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(Some(file))),
             Err(TryLockError::WouldBlock) => Err(Failure::unusable(format!(
@@ -65,6 +65,14 @@ impl Lock {
             Err(TryLockError::Error(error)) => Err(unwritable(&path, &error)),
         }
     }
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 fn key_file(config: &Config) -> PathBuf {

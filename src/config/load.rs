@@ -43,7 +43,9 @@ fn describe(error: &figment::Error) -> String {
     let key = error.path.join(".");
     match &error.kind {
         Kind::UnknownField(name, _) => {
-            let name = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            // The path may end with the name already.
+            let inside = key.strip_suffix(name.as_str()).map_or(key.as_str(), |rest| rest.trim_end_matches('.'));
+            let name = if inside.is_empty() { name.clone() } else { format!("{inside}.{name}") };
             format!("unknown key '{name}'")
         }
         Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => format!("'{key}' should be {expected}"),

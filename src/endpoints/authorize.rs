@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use form_urlencoded::Serializer;
+use http::StatusCode;
 
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
@@ -22,6 +23,9 @@ use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
+
+/// The longest request target that this server reads itself.
+const MAX_LOCATION: usize = 8 * 1_024;
 
 const ID_TOKEN_HINT_INVALID: OAuthError =
     OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint_invalid", "id_token_hint is not an ID token of this server");
@@ -59,7 +63,12 @@ pub async fn get(
 /// the browser is sent to fetch the same request from here (behaviours: A45).
 pub async fn post(State(state): State<AppState>, PageForm(params): PageForm) -> Result<Response, PageError> {
     let query = Serializer::new(String::new()).extend_pairs(params.iter()).finish();
-    Ok(see_other(&format!("{}?{query}", state.path("/authorize")))?)
+    let location = format!("{}?{query}", state.path("/authorize"));
+    if location.len() > MAX_LOCATION {
+        let description = "The authorization request is too long";
+        return Err(Problem::request(StatusCode::URI_TOO_LONG, "request_too_large", description).into());
+    }
+    Ok(see_other(&location)?)
 }
 
 /// `GET /authorize/resume`: a page of the login sent the browser back.
@@ -108,7 +117,11 @@ fn with_hint(state: &AppState, mut request: AuthorizationRequest) -> Result<Auth
     Ok(request)
 }
 
+/// Names the client only if it is a registered one: what an anonymous sender makes up would defeat the folding of refusals.
 fn record(state: &AppState, context: &RequestContext, params: &Params, reason: &'static str) {
-    let client_id = params.get("client_id").and_then(|id| crate::protocol::id::ClientId::parse(id).ok());
+    let client_id = params
+        .get("client_id")
+        .and_then(|id| crate::protocol::id::ClientId::parse(id).ok())
+        .filter(|id| state.clients.is_cached(id));
     state.refusals.refused(Event { client_id, ..audit::refused(Kind::AuthorizationRefused, context, reason) });
 }

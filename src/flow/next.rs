@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Flow;
 use crate::audit::{self, Kind};
 use crate::keys::hash::TokenKind;
+use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
@@ -12,7 +13,7 @@ use crate::protocol::error::OAuthError;
 use crate::protocol::id::GrantId;
 use crate::protocol::response_mode::AuthorizationResponse;
 use crate::protocol::scope::Scope;
-use crate::protocol::time::Seconds;
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
@@ -62,13 +63,19 @@ pub async fn next(
     };
     match (authorize::decide(&flow.request, &situation), session) {
         (Decision::Issue { scope, claims }, Some(session)) => {
-            match issue(state, context, flow, session, scope, claims, consented_now).await? {
-                Some(code) => {
+            let basis = match (consented_now, remembered) {
+                (Some(given), _) => Basis::Given(given),
+                (None, Some(_)) => Basis::Remembered,
+                (None, None) => Basis::FirstParty,
+            };
+            match issue(state, context, flow, session, (scope, claims), basis).await? {
+                Issued::Code(code) => {
                     let issuer = &state.config.server.issuer;
                     Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, issuer)))
                 }
-                // The session ended while this was being decided.
-                None => Box::pin(next(state, context, flow, client, None, None)).await,
+                // It was taken away while this was being decided: decide again without it.
+                Issued::SessionEnded => Box::pin(next(state, context, flow, client, None, None)).await,
+                Issued::ConsentGone => Box::pin(next(state, context, flow, client, Some(session), None)).await,
             }
         }
         (Decision::Refuse(error), _) => Ok(Next::Answer(refuse(state, context, flow, session, &error))),
@@ -101,17 +108,31 @@ async fn remembered(state: &AppState, session: &Session, client: &Client) -> Res
     Ok(consent.map(|consent| ConsentedScope { scope: consent.scope, claims: consent.claims }))
 }
 
+/// Why the client may have what it asks for.
+enum Basis {
+    FirstParty,
+    /// The person agreed before.
+    Remembered,
+    /// The person agrees now.
+    Given(ConsentedScope),
+}
+
+enum Issued {
+    Code(String),
+    SessionEnded,
+    ConsentGone,
+}
+
 /// Writes the code, what was consented to, and their audit events, in one transaction. Only the hash of the code is kept.
-/// `None`: the session has ended meanwhile, and nothing was written.
+/// What the decision rested on is looked at once more, and locked, before anything is written.
 async fn issue(
     state: &AppState,
     context: &RequestContext,
     flow: &Flow,
     session: &Session,
-    scope: Scope,
-    claims: ClaimsRequest,
-    consented_now: Option<ConsentedScope>,
-) -> Result<Option<String>, Problem> {
+    (scope, claims): (Scope, ClaimsRequest),
+    basis: Basis,
+) -> Result<Issued, Problem> {
     let code = random::secret();
     let request = &flow.request;
     let row = AuthorizationCode {
@@ -132,14 +153,6 @@ async fn issue(
         expires_at: context.now + Seconds(state.config.tokens.authorization_code),
         consumed_at: None,
     };
-    let consent = consented_now.map(|given| Consent {
-        user_id: session.user_id.clone(),
-        client_id: request.client_id.clone(),
-        scope: given.scope,
-        claims: given.claims,
-        created_at: context.now,
-        updated_at: context.now,
-    });
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),
         user_id: Some(session.user_id.clone()),
@@ -153,21 +166,41 @@ async fn issue(
         ]),
         ..described(Kind::AuthorizationGranted)
     };
-    let given = described(Kind::ConsentGiven);
+    let agreed = described(Kind::ConsentGiven);
     let issued = state
         .db
         .write(async |tx| {
             if !sessions::stands(tx, &session.id).await? {
-                return Ok(false);
+                return Ok(Issued::SessionEnded);
             }
-            if let Some(consent) = &consent {
-                consents::save(tx, consent).await?;
-                crate::storage::audit::insert(tx, &given).await?;
+            match &basis {
+                Basis::FirstParty => {}
+                Basis::Remembered => {
+                    let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
+                    if !consent.is_some_and(|consent| row.scope.is_subset(&consent.scope)) {
+                        return Ok(Issued::ConsentGone);
+                    }
+                }
+                Basis::Given(given) => {
+                    consents::save(tx, &consent(session, request, given, context.now)).await?;
+                    crate::storage::audit::insert(tx, &agreed).await?;
+                }
             }
             authorization_codes::insert(tx, &row).await?;
             crate::storage::audit::insert(tx, &granted).await?;
-            Ok(true)
+            Ok(Issued::Code(code.clone()))
         })
         .await?;
-    Ok(issued.then_some(code))
+    Ok(issued)
+}
+
+fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {
+    Consent {
+        user_id: session.user_id.clone(),
+        client_id: request.client_id.clone(),
+        scope: given.scope.clone(),
+        claims: given.claims.clone(),
+        created_at: now,
+        updated_at: now,
+    }
 }

@@ -166,8 +166,14 @@ async fn keep(
 ) -> Result<(), Failure> {
     let TokenRequest { state, context, client, .. } = *request;
     if stored.dead || stored.used_at.is_some() {
-        // It was rotated when the client was registered otherwise.
-        return Err(invalid("refresh_token_superseded").into());
+        // It was rotated when the client was registered otherwise, and its successor is the one that counts.
+        let replayed = audit::refresh_token_replayed(context, client, grant);
+        let revoke = state.db.write(async |tx| {
+            storage::grants::revoke(tx, &grant.id, context.now).await?;
+            storage::audit::insert(tx, &replayed).await
+        });
+        revoke.await?;
+        return Err(Failure::recorded(invalid("refresh_token_replayed")));
     }
     let extend = idle_end >= stored.expires_at + Seconds::minutes(1);
     if extend || token.is_stored() || state.config.audit.tokens {

@@ -92,26 +92,38 @@ pub async fn post_sessions(
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
     let Some(login) = checked(&state, &context, &visitor, &params)? else { return Ok(see_other(&state.path("/login"))?) };
-    let others = sessions_of(&state, &context, login).await?.into_iter().map(|session| session.id);
-    let asked = params.get(field::SESSION);
-    let ended: Vec<SessionId> = others
-        .filter(|id| *id != login.session.id)
-        .filter(|id| params.contains(field::OTHERS) || asked == Some(id.as_str()))
-        .collect();
-    state
-        .db
-        .write(async |tx| {
-            for id in &ended {
-                if sessions::end(tx, id).await? {
-                    let mut event = by(login, Kind::SessionEnded, &context);
-                    event.details.insert("session_id".to_owned(), id.as_str().into());
-                    crate::storage::audit::insert(tx, &event).await?;
-                }
-            }
-            Ok(())
-        })
-        .await?;
+    let mut event = by(login, Kind::SessionEnded, &context);
+    if params.contains(field::OTHERS) {
+        end_others(&state, login, event).await?;
+    } else if let Some(id) = params.get(field::SESSION).and_then(|id| SessionId::parse(id).ok()) {
+        let found = sessions::by_id(&mut state.db.read().await?, &id).await?;
+        // Somebody else's is as if it were not there, and one's own ends by logging out.
+        if id != login.session.id && found.is_some_and(|session| session.user_id == login.user.id) {
+            event.details.insert("session_id".to_owned(), id.as_str().into());
+            end_one(&state, &id, event).await?;
+        }
+    }
     Ok(see_other(&state.path("/account"))?)
+}
+
+async fn end_one(state: &AppState, id: &SessionId, event: Event) -> Result<(), Problem> {
+    let ended = state.db.write(async |tx| {
+        if sessions::end(tx, id).await? {
+            crate::storage::audit::insert(tx, &event).await?;
+        }
+        Ok(())
+    });
+    Ok(ended.await?)
+}
+
+async fn end_others(state: &AppState, login: &Login, event: Event) -> Result<(), Problem> {
+    let ended = state.db.write(async |tx| {
+        let ended = sessions::end_all(tx, &login.user.id, Some(&login.session.id)).await?;
+        let mut event = event.clone();
+        event.details.insert("sessions".to_owned(), ended.into());
+        crate::storage::audit::insert(tx, &event).await
+    });
+    Ok(ended.await?)
 }
 
 /// `POST /account/apps`: takes the consent back, and every token that the client holds of it.
@@ -129,8 +141,9 @@ pub async fn post_apps(
     state
         .db
         .write(async |tx| {
+            let consented = consents::delete(tx, user_id, &client_id).await?;
             let revoked = grants::revoke_for_client_and_user(tx, &client_id, user_id, context.now).await?;
-            if consents::delete(tx, user_id, &client_id).await? || revoked > 0 {
+            if consented || revoked > 0 {
                 crate::storage::audit::insert(tx, &event).await?;
             }
             Ok(())

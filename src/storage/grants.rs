@@ -126,21 +126,6 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
         .await
 }
 
-/// Like [`revoke_for_user`], of what was given in one session of theirs.
-pub async fn revoke_for_session(tx: &mut Tx, user: &UserId, session: &SessionId, now: Timestamp) -> Result<u64, Error> {
-    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND session_id = $2 AND consumed_at IS NULL")
-        .bind(user)
-        .bind(session)
-        .execute()
-        .await?;
-    tx.query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND session_id = $2 AND revoked_at IS NULL")
-        .bind(user)
-        .bind(session)
-        .bind(now)
-        .execute()
-        .await
-}
-
 /// Deletes up to `limit` grants that ended before `before`, and with them all their tokens.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
     tx.query("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)")

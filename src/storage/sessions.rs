@@ -127,14 +127,33 @@ pub async fn stands(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
     Ok(updated == 1)
 }
 
-/// Ends one session. `false`: it had ended already.
+/// Ends one session, and with it the authorization codes that were given out in it and not redeemed yet. `false`: it had
+/// ended already.
 pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
-    Ok(tx.query("DELETE FROM sessions WHERE id = $1").bind(id).execute().await? == 1)
+    let ended = tx.query("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(id).fetch_optional::<(UserId,)>().await?;
+    let Some((user,)) = ended else { return Ok(false) };
+    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND session_id = $2 AND consumed_at IS NULL")
+        .bind(&user)
+        .bind(id)
+        .execute()
+        .await?;
+    Ok(true)
 }
 
-/// Ends all sessions of a person, but for `except`, and tells how many.
+/// Like [`end`], of all sessions of a person but `except`. Tells how many.
 pub async fn end_all(tx: &mut Tx, user: &UserId, except: Option<&SessionId>) -> Result<u64, Error> {
-    tx.query("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2)").bind(user).bind(except).execute().await
+    let ended = tx
+        .query("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2)")
+        .bind(user)
+        .bind(except)
+        .execute()
+        .await?;
+    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND ($2 IS NULL OR session_id <> $2) AND consumed_at IS NULL")
+        .bind(user)
+        .bind(except)
+        .execute()
+        .await?;
+    Ok(ended)
 }
 
 /// Which sessions to list.

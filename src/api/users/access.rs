@@ -133,7 +133,7 @@ pub(super) async fn revoke_consent(
     take_back(&state, &id, &client, event, context.now).await
 }
 
-/// Deletes a consent and revokes the grants that rest on it; 404 when there is none.
+/// Deletes a consent and revokes the client's grants, which a first-party client has without one; 404 when there is neither.
 pub(in crate::api) async fn take_back(
     state: &AppState,
     user: &UserId,
@@ -144,10 +144,11 @@ pub(in crate::api) async fn take_back(
     let found = state
         .db
         .write(async |tx| {
-            if !consents::delete(tx, user, client).await? {
+            let consented = consents::delete(tx, user, client).await?;
+            let revoked = grants::revoke_for_client_and_user(tx, client, user, now).await?;
+            if !consented && revoked == 0 {
                 return Ok(false);
             }
-            grants::revoke_for_client_and_user(tx, client, user, now).await?;
             storage::audit::insert(tx, &event).await?;
             Ok(true)
         })

@@ -275,6 +275,37 @@ async fn the_claims_parameter_reaches_the_id_token_and_userinfo() {
 }
 
 #[tokio::test]
+async fn every_acr_of_the_metadata_can_be_met_without_a_second_login() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
+    let mut browser = server.browser();
+    let url = AuthorizationUrl::new(&client);
+    authorize(&mut browser, &url, "anna").await;
+    server.clock.advance(60);
+    let metadata = server.get("/.well-known/openid-configuration").await.json();
+    for acr in metadata["acr_values_supported"].as_array().unwrap() {
+        let essential = serde_json::json!({"id_token": {"acr": {"essential": true, "value": acr}}}).to_string();
+        for url in [url.clone().with("acr_values", acr.as_str().unwrap()), url.clone().with("claims", &essential)] {
+            let answer = browser.visit(&url.path()).await;
+            let tokens = redeem(&server, &client, &answer.redirect_params()["code"]).await.json();
+            assert_eq!(claims(&text(&tokens, "id_token"))["acr"], *acr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_made_up_clients_is_one_row_of_the_audit_log() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    for number in 0..300 {
+        assert_page(&server.get(&format!("/authorize?client_id=made-up-{number}")).await, 400);
+    }
+    let rows = server.audit().await;
+    assert!(rows.len() <= 3, "{}", rows.len());
+    assert_eq!(rows.iter().map(|row| row.count).sum::<i64>(), 300);
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_form_and_bytes_that_are_no_text_get_a_page() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     let json = Request::post("/authorize").header("content-type", "application/json").body("{}".into()).unwrap();

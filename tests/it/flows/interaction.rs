@@ -1,9 +1,10 @@
 //! What happens between the request and the answer: prompts, hints, the browser that a login is bound to, form_post.
 
 use http::StatusCode;
+use ostiary::storage::{consents, grants, sessions};
 
 use super::assert_page;
-use crate::support::database::TestDatabase;
+use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, authorize, claims, log_in, redeem, text, tokens};
 use crate::support::server::{PASSWORD, Persona, TestServer};
 
@@ -168,4 +169,42 @@ async fn to_allow_nothing_is_to_deny() {
     let page = log_in(&mut browser, &page, "anna").await;
     let answer = browser.submit(&page.form().without("scope").set("decision", "allow")).await;
     assert_eq!(answer.redirect_params()["error"], "access_denied");
+}
+
+on_both! {
+    /// Sessions, consents and codes are ended while codes are being given out: none survives.
+    async fn no_code_slips_past_the_end_of_what_it_rests_on(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let client = server.client(Persona::Web, |_| {}).await;
+        let url = AuthorizationUrl::new(&client);
+        for round in 0..6 {
+            let mut browser = server.browser();
+            authorize(&mut browser, &url, "anna").await;
+            let silent = url.clone().with("prompt", "none").path();
+            let mut requests = tokio::task::JoinSet::new();
+            for _ in 0..12 {
+                let (mut browser, silent) = (browser.clone(), silent.clone());
+                requests.spawn(async move { browser.get(&silent).await });
+            }
+            let now = server.clock.now();
+            let end = server.state.db.write(async |tx| {
+                if round % 2 == 0 {
+                    sessions::end_all(tx, &anna.id, None).await?;
+                    grants::revoke_for_user(tx, &anna.id, now).await
+                } else {
+                    consents::delete(tx, &anna.id, &client.client.id).await?;
+                    grants::revoke_for_client_and_user(tx, &client.client.id, &anna.id, now).await
+                }
+            });
+            end.await.unwrap();
+            while let Some(answer) = requests.join_next().await {
+                let params = answer.unwrap().redirect_params();
+                if let Some(code) = params.get("code") {
+                    let answer = redeem(&server, &client, code).await;
+                    assert_eq!(answer.status, 400, "{round}: {answer:#?}");
+                }
+            }
+        }
+    }
 }

@@ -40,6 +40,18 @@ on_both! {
         assert_error(&refresh(&server, &client, &text(&second, "refresh_token")).await, 400, "invalid_grant");
     }
 
+    async fn a_replay_is_one_even_when_the_client_rotates_no_longer(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Web, |metadata| metadata.rotate_refresh_tokens = true).await;
+        let first = tokens(&server, &client, "anna").await;
+        let second = refresh(&server, &client, &text(&first, "refresh_token")).await.json();
+        server.update_client(&client, |client| client.metadata.rotate_refresh_tokens = false).await;
+        assert_error(&refresh(&server, &client, &text(&first, "refresh_token")).await, 400, "invalid_grant");
+        assert_error(&refresh(&server, &client, &text(&second, "refresh_token")).await, 400, "invalid_grant");
+        assert_eq!(server.last_reason("refresh_token.replayed").await.as_deref(), Some("refresh_token_replayed"));
+    }
+
     async fn a_lost_answer_logs_nobody_out(database: TestDatabase) {
         let server = TestServer::start(database).await;
         server.person("anna").await;

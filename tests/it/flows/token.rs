@@ -3,7 +3,9 @@
 use ostiary::protocol::client::AccessTokenFormat;
 
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{AuthorizationUrl, VERIFIER, assert_error, claims, code, header, redeem, refresh, text, tokens};
+use crate::support::flow::{
+    AuthorizationUrl, VERIFIER, assert_error, authorize, claims, code, header, redeem, refresh, text, tokens,
+};
 use crate::support::server::{Persona, TestServer};
 
 on_both! {
@@ -45,6 +47,17 @@ on_both! {
         assert_eq!(won.len(), 1);
         let inactive = server.introspect(&client, &text(&won[0], "access_token")).await;
         assert_eq!(inactive["active"], false, "somebody else had the code too");
+    }
+
+    async fn a_code_dies_with_its_session(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Web, |_| {}).await;
+        let mut browser = server.browser();
+        let code = authorize(&mut browser, &AuthorizationUrl::new(&client), "anna").await["code"].clone();
+        let page = browser.visit("/logout").await;
+        browser.submit(&page.form()).await;
+        assert_error(&redeem(&server, &client, &code).await, 400, "invalid_grant");
     }
 
     async fn a_code_of_another_client_is_refused_and_not_burnt(database: TestDatabase) {
