@@ -211,6 +211,19 @@ fn every_file_says_first_what_it_is() {
 }
 
 #[test]
+fn the_image_is_built_from_every_file_that_cargo_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sent = fs::read_to_string(root.join(".dockerignore")).expect(".dockerignore");
+    let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml").parse().expect("TOML");
+    let targets = ["test", "bench", "example"].iter().filter_map(|kind| manifest.get(*kind)).filter_map(toml::Value::as_array);
+    let paths: Vec<_> = targets.flatten().filter_map(|target| target.get("path")).filter_map(toml::Value::as_str).collect();
+    assert!(!paths.is_empty());
+    for path in paths {
+        assert!(sent.lines().any(|line| line == format!("!{path}")), ".dockerignore keeps {path} back");
+    }
+}
+
+#[test]
 fn the_reader_of_imports_sees_groups_and_paths() {
     let source = Source {
         path: PathBuf::from("web/params"),
