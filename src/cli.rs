@@ -19,7 +19,12 @@ use clap::{Parser, Subcommand};
 use failure::{Exit, Failure};
 use output::Output;
 
-const EXIT_CODES: &str = "\
+const AFTER_HELP: &str = "\
+Examples:
+  ostiary                            start the server, with ./ostiary.toml if it exists
+  ostiary --config FILE serve        start it with this file
+  ostiary client create --name 'My app' --redirect-uri https://app.example/callback
+
 Exit codes:
   0  done
   1  it failed for another reason, which is named
@@ -29,15 +34,9 @@ Exit codes:
   5  it exists already, or was changed by somebody else meanwhile
   6  the data folder, the master key, the database or the address can't be used";
 
-const EXAMPLES: &str = "\
-Examples:
-  ostiary                                      start the server with ./ostiary.toml, if there is one, else with defaults
-  ostiary --config /etc/ostiary.toml serve     start it with this file
-  ostiary client create --name 'My app' --redirect-uri https://app.example/callback";
-
 /// A self-hosted OAuth 2.0 authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
-#[command(name = "ostiary", version, after_help = EXIT_CODES, before_help = EXAMPLES, max_term_width = 110)]
+#[command(name = "ostiary", version, after_help = AFTER_HELP, max_term_width = 110)]
 struct CommandLine {
     /// The configuration file. Without it, ostiary.toml in the current folder, when there is one.
     #[arg(long, global = true, value_name = "FILE", env = "OSTIARY_CONFIG")]
