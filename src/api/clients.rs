@@ -24,7 +24,6 @@ use crate::audit::Kind;
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
 use crate::protocol::client_registration::{RegistrationPolicy, validate};
 use crate::protocol::id::ClientId;
-use crate::protocol::scope;
 use crate::protocol::time::Timestamp;
 use crate::random;
 use crate::state::AppState;
@@ -191,16 +190,15 @@ async fn load(state: &AppState, id: &ClientId) -> Result<Client, ApiError> {
 
 /// Everything that is wrong with the metadata, at once.
 fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
-    let policy = RegistrationPolicy { known_scope: state.policy.known_scope.clone(), algorithms: state.keys.algorithms() };
+    let policy = RegistrationPolicy {
+        known_scope: state.policy.known_scope.clone(),
+        algorithms: state.keys.algorithms(),
+        api_audience: state.api_audience(),
+    };
     let problems = validate(metadata, &policy).err().unwrap_or_default();
-    let mut details: Vec<_> = problems
+    let details: Vec<_> = problems
         .into_iter()
         .map(|problem| Detail { message: Some(problem.message), ..Detail::new(problem.field, problem.code) })
         .collect();
-    let api = scope::management().union(&scope::account());
-    if !metadata.scope.intersection(&api).is_empty() && !metadata.audiences.contains(&state.api_audience()) {
-        let message = Some(format!("must hold {}, or the tokens would not be taken here", state.api_audience()));
-        details.push(Detail { message, ..Detail::new("audiences", "api_missing") });
-    }
     if details.is_empty() { Ok(()) } else { Err(ApiError::invalid(details)) }
 }

@@ -235,7 +235,8 @@ fn policy(config: &Config) -> Result<RegistrationPolicy, Failure> {
         .map_err(|error| Failure::new(Exit::Configuration, format!("configuration: 'tokens.scopes': {error}")))?;
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
-    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured).known_scope, algorithms })
+    let api_audience = format!("{}/api/v1", config.server.issuer);
+    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured).known_scope, algorithms, api_audience })
 }
 
 fn stored(installation: &Installation, secret: &str, now: Timestamp) -> ClientSecret {

@@ -31,6 +31,8 @@ pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
         None if Path::new(DEFAULT_FILE).is_file() => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
         None => {}
     }
+    // The file by itself first: an environment variable must not hide what is wrong with it.
+    figment.extract::<Config>().map_err(|error| ConfigError::Unreadable(describe(&error)))?;
     let environment = Env::prefixed("OSTIARY_").ignore(&["CONFIG", "MASTER_KEY"]).split("__");
     let config: Config = figment.merge(environment).extract().map_err(|error| ConfigError::Unreadable(describe(&error)))?;
     config.validate()?;

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::client::{Algorithm, ApplicationType, ClientAuthMethod, ClientMetadata, GrantType};
 use super::redirect_uri::RedirectUri;
-use super::scope::Scope;
+use super::scope::{self, Scope};
 
 /// The longest lifetime of an access token that can't be called back everywhere at once: one day, in seconds.
 pub const MAX_ACCESS_TOKEN_LIFETIME: i64 = 86_400;
@@ -23,6 +23,8 @@ pub struct RegistrationPolicy {
     pub known_scope: Scope,
     /// Algorithms that there are signing keys for.
     pub algorithms: Vec<Algorithm>,
+    /// The audience of the management API: its scope values are worth nothing in tokens for anybody else.
+    pub api_audience: String,
 }
 
 /// What is wrong with one field.
@@ -47,6 +49,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     let mut problems = Problems(Vec::new());
     client_name(&metadata.client_name, &mut problems);
     grant_types(metadata, &mut problems);
+    api_audience(metadata, policy, &mut problems);
     redirect_uris("redirect_uris", &metadata.redirect_uris, metadata.application_type, &mut problems);
     redirect_uris("post_logout_redirect_uris", &metadata.post_logout_redirect_uris, metadata.application_type, &mut problems);
     scope(&metadata.scope, policy, &mut problems);
@@ -85,6 +88,17 @@ fn client_name(name: &str, problems: &mut Problems) {
         problems.add("client_name", "length", "must have 1 to 100 characters and no space around them");
     } else if name.chars().any(|letter| letter.is_control() || invisible(letter)) {
         problems.add("client_name", "character", "holds a control character or one that hides or reorders text");
+    }
+}
+
+fn api_audience(metadata: &ClientMetadata, policy: &RegistrationPolicy, problems: &mut Problems) {
+    let of_api = metadata.scope.intersection(&scope::management().union(&scope::account()));
+    if !of_api.is_empty() && !metadata.audiences.contains(&policy.api_audience) {
+        problems.add(
+            "audiences",
+            "api_missing",
+            format!("must hold {}, or the tokens would not be taken there", policy.api_audience),
+        );
     }
 }
 

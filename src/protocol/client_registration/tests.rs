@@ -6,7 +6,8 @@ use crate::protocol::client::testing::client;
 
 fn policy() -> RegistrationPolicy {
     let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap()).known_scope;
-    RegistrationPolicy { known_scope, algorithms: vec![Algorithm::RS256, Algorithm::ES256] }
+    let api_audience = "https://id.example/api/v1".to_owned();
+    RegistrationPolicy { known_scope, algorithms: vec![Algorithm::RS256, Algorithm::ES256], api_audience }
 }
 
 /// `field code` of every problem.
@@ -22,12 +23,18 @@ fn with_redirect_uri(uri: &str) -> Vec<String> {
 const NONE: [&str; 0] = [];
 
 #[test]
+fn a_client_of_the_management_api_names_it_as_an_audience() {
+    let scope = |metadata: &mut ClientMetadata| metadata.scope = Scope::parse("openid users:read").unwrap();
+    assert_eq!(problems(scope), ["audiences api_missing"]);
+}
+
+#[test]
 fn an_ordinary_client_is_fine() {
     assert_eq!(problems(|_| {}), NONE);
     assert_eq!(
         problems(|metadata| {
             metadata.scope = Scope::parse("openid orders:read users:read").unwrap();
-            metadata.audiences = vec!["https://api.ex/".to_owned(), "orders".to_owned()];
+            metadata.audiences = vec!["https://api.ex/".to_owned(), "https://id.example/api/v1".to_owned()];
             metadata.allowed_origins = vec!["https://app.ex".to_owned(), "http://localhost:3000".to_owned()];
             metadata.logo_uri = Some("https://app.ex/logo.png".to_owned());
             metadata.access_token_lifetime = Some(300);
