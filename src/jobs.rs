@@ -2,4 +2,3 @@
 
 pub mod cleanup;
 pub mod key_rotation;
-pub mod refresh;

@@ -1,1 +1,0 @@
-//! Learns of changes that other processes made.
