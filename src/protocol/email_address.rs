@@ -116,7 +116,9 @@ mod tests {
 
     #[test]
     fn a_name_is_no_address_and_nothing_is_smuggled_in() {
-        for bad in ["alice", "", "a@x\r\nBcc: b@example.com", "a@example.com\n", "a b@example.com", "<a@example.com>", "a@[127.0.0.1]"] {
+        for bad in
+            ["alice", "", "a@x\r\nBcc: b@example.com", "a@example.com\n", "a b@example.com", "<a@example.com>", "a@[127.0.0.1]"]
+        {
             let parsed = EmailAddress::parse(bad);
             // White space around an address is what people paste with it.
             assert!(parsed.is_err() || bad.trim_end() == parsed.unwrap().as_str(), "{bad:?}");
