@@ -11,7 +11,7 @@ use crate::storage::sessions::Session;
 use crate::storage::users::User;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
-use crate::web::error::{PageError, Problem};
+use crate::web::error::PageError;
 
 /// An extractor for pages and for the authorization endpoint.
 #[derive(Debug)]
@@ -45,11 +45,6 @@ impl Visitor {
 
     pub fn accept_language(&self) -> Option<&str> {
         self.headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())
-    }
-
-    /// Checks that a form was sent by our own page in this browser, and that the page was made for `purpose`.
-    pub fn check_form(&self, state: &AppState, purpose: &'static str, token: Option<&str>) -> Result<(), Problem> {
-        state.csrf.check(&self.headers, self.form_secret(), purpose, token)
     }
 }
 

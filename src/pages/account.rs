@@ -6,8 +6,9 @@ use http::StatusCode;
 
 use super::device::device;
 use super::flow::frame;
+use super::form::{self, Purpose};
+use super::site;
 use super::view::{self, ConnectedApp, Moment, SessionRow, field, in_order, scope_sentence};
-use super::{form, site};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::{Login, Visitor};
 use crate::protocol::id::{ClientId, SessionId};
@@ -24,7 +25,7 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
 
-const PURPOSE: &str = "account";
+const PURPOSE: Purpose = Purpose::of_session("account");
 
 /// `GET /`: the server's front door leads to the account.
 pub async fn home(State(state): State<AppState>) -> Result<Response, PageError> {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::flow::{Place, answer, flow_page, frame, take_up, to_page};
-use super::form;
+use super::form::{self, Purpose};
 use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
@@ -23,7 +23,7 @@ use crate::web::error::{PageError, Problem};
 use crate::web::headers::Nonce;
 use crate::web::params::{PageForm, PageQuery};
 
-const PURPOSE: &str = "consent";
+const PURPOSE: Purpose = Purpose::of_session("consent");
 
 /// `GET /consent`. Never approves anything.
 pub async fn get(
@@ -50,7 +50,7 @@ pub async fn get(
         scopes: ScopeRow::all(text, &asked.scope, &state.config.tokens.scopes),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
-        csrf: visitor.form_secret().map(|secret| state.csrf.token(secret, PURPOSE)).unwrap_or_default(),
+        csrf: form::token(&state, &visitor, PURPOSE),
         flow: params.get(field::FLOW).unwrap_or_default().to_owned(),
         frame,
     };

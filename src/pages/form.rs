@@ -1,7 +1,7 @@
 //! What the forms of the pages have in common: the browser they are bound to, and the check that they were sent from here.
 
 use http::HeaderValue;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::view::field;
 use crate::audit::{self, Kind};
@@ -14,9 +14,34 @@ use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::Problem;
 
-/// The CSRF token of a form: bound to the session, or to the browser's own cookie before there is one.
-pub fn token(state: &AppState, visitor: &Visitor, purpose: &'static str) -> String {
-    visitor.form_secret().map(|secret| state.csrf.token(secret, purpose)).unwrap_or_default()
+/// What a form's CSRF token is made for, and which cookie it is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose {
+    name: &'static str,
+    /// Even where there is a session.
+    of_browser: bool,
+}
+
+impl Purpose {
+    /// A form that is bound to the session, or to the browser's own cookie while nobody is logged in.
+    pub const fn of_session(name: &'static str) -> Self {
+        Self { name, of_browser: false }
+    }
+
+    /// A form that is bound to the browser's own cookie, whoever is logged in: the login it belongs to begins without a
+    /// session, or changes it.
+    pub const fn of_browser(name: &'static str) -> Self {
+        Self { name, of_browser: true }
+    }
+
+    fn secret(self, visitor: &Visitor) -> Option<&str> {
+        if self.of_browser { visitor.browser.as_ref().map(ExposeSecret::expose_secret) } else { visitor.form_secret() }
+    }
+}
+
+/// The CSRF token of a form.
+pub fn token(state: &AppState, visitor: &Visitor, purpose: Purpose) -> String {
+    purpose.secret(visitor).map(|secret| state.csrf.token(secret, purpose.name)).unwrap_or_default()
 }
 
 /// Refuses, and records, a form that another site sent or that was not made for this browser.
@@ -24,10 +49,11 @@ pub fn check(
     state: &AppState,
     context: &RequestContext,
     visitor: &Visitor,
-    purpose: &'static str,
+    purpose: Purpose,
     params: &Params,
 ) -> Result<(), Problem> {
-    visitor.check_form(state, purpose, params.get(field::CSRF)).inspect_err(|problem| {
+    let checked = state.csrf.check(&visitor.headers, purpose.secret(visitor), purpose.name, params.get(field::CSRF));
+    checked.inspect_err(|problem| {
         let user_id = visitor.login.as_ref().map(|login| login.user.id.clone());
         state.refusals.refused(Event { user_id, ..audit::refused(Kind::RequestForged, context, problem.reason) });
     })

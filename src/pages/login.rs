@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use secrecy::ExposeSecret;
 
 use super::flow::{Place, flow_page, frame, take_up, to_page};
+use super::form::{self, Purpose};
 use super::site;
 use super::view::{self, ClientView, LoginProblem, field};
 use crate::audit::{self, Kind};
@@ -32,9 +33,8 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
 
-/// What the login form's CSRF token is made for.
-const PURPOSE: &str = "login";
-const SELECT_PURPOSE: &str = "select_account";
+const PURPOSE: Purpose = Purpose::of_browser("login");
+const SELECT_PURPOSE: Purpose = Purpose::of_browser("select_account");
 
 /// `GET /login`: inside a flow, or on the way to a page of our own.
 pub async fn get(
@@ -62,10 +62,7 @@ pub async fn post(
     visitor: Visitor,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
-    if let Err(forged) = check_form(&state, &visitor, PURPOSE, &params) {
-        record_refusal(&state, &context, Kind::RequestForged, None, None, forged.reason);
-        return Err(forged.into());
-    }
+    form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let flow = flow_of(&state, &context, &visitor, &params).await?;
     let typed = params.get(field::USERNAME).unwrap_or_default();
     match prove(&state, &context, &params).await? {
@@ -172,7 +169,7 @@ pub async fn get_select(
         client: ClientView::new(&client),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         action: state.path(Place::SelectAccount.path()),
-        csrf: form_token(&state, &visitor, SELECT_PURPOSE),
+        csrf: form::token(&state, &visitor, SELECT_PURPOSE),
         flow: params.get(field::FLOW).unwrap_or_default().to_owned(),
     };
     Ok(flow_page(&view, &flow, &nonce)?)
@@ -185,7 +182,7 @@ pub async fn post_select(
     visitor: Visitor,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
-    check_form(&state, &visitor, SELECT_PURPOSE, &params)?;
+    form::check(&state, &context, &visitor, SELECT_PURPOSE, &params)?;
     let (mut flow, _) = take_up(&state, &context, &visitor, &params).await?;
     match (params.get(field::DECISION), visitor.session()) {
         (Some(field::CONTINUE), Some(session)) => {
@@ -194,16 +191,6 @@ pub async fn post_select(
         }
         _ => Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
     }
-}
-
-/// The login form's token is bound to the browser's own cookie, not to a session: the form is sent before there is one.
-fn check_form(state: &AppState, visitor: &Visitor, purpose: &'static str, params: &Params) -> Result<(), Problem> {
-    let secret = visitor.browser.as_ref().map(ExposeSecret::expose_secret);
-    state.csrf.check(&visitor.headers, secret, purpose, params.get(field::CSRF))
-}
-
-fn form_token(state: &AppState, visitor: &Visitor, purpose: &'static str) -> String {
-    visitor.browser.as_ref().map(|secret| state.csrf.token(secret.expose_secret(), purpose)).unwrap_or_default()
 }
 
 /// The flow that the page belongs to, if it belongs to one.
@@ -243,7 +230,7 @@ fn show(
         sign_in_name,
         problem,
         action: state.path(Place::Login.path()),
-        csrf: form_token(state, &visitor, PURPOSE),
+        csrf: form::token(state, &visitor, PURPOSE),
         flow: flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned()),
     };
     let mut response = match flow {

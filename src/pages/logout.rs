@@ -6,7 +6,8 @@ use http::HeaderName;
 use http::header::{self, HeaderValue};
 
 use super::flow::frame;
-use super::{form, site, view};
+use super::form::{self, Purpose};
+use super::{site, view};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
 use crate::state::AppState;
@@ -19,7 +20,7 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
 
-const PURPOSE: &str = "logout";
+const PURPOSE: Purpose = Purpose::of_session("logout");
 
 /// `GET /logout`: the question to whoever is logged in, and the farewell to whoever is not.
 pub async fn get(State(state): State<AppState>, visitor: Visitor) -> Result<Response, PageError> {

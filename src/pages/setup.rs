@@ -8,8 +8,9 @@ use http::{StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::flow::frame;
+use super::form::{self, Purpose};
+use super::site;
 use super::view::{self, SetupProblem, field};
-use super::{form, site};
 use crate::audit::{self, Kind};
 use crate::authn::password::{HashingError, InvalidPassword, NewPasswordProblem, Password, new_password};
 use crate::authn::session::{self, Begun};
@@ -31,7 +32,7 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
 
-const PURPOSE: &str = "setup";
+const PURPOSE: Purpose = Purpose::of_session("setup");
 
 /// The role of the first administrator; `admin.roles` says what it may do.
 pub const ROLE: &str = "admin";

@@ -93,6 +93,25 @@ async fn a_form_from_another_site_logs_nobody_in() {
 }
 
 #[tokio::test]
+async fn a_choice_of_account_from_another_site_is_refused_and_recorded() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
+    let mut browser = server.browser();
+    let url = AuthorizationUrl::new(&client);
+    authorize(&mut browser, &url, "anna").await;
+    server.clock.advance(1);
+    let login = browser.visit(&url.clone().with("prompt", "login").path()).await.form();
+    let form = browser.visit(&url.with("prompt", "select_account").path()).await.form().set("decision", "continue");
+    assert_eq!(server.last_reason("request.forged").await, None);
+    // The login form's token counts for nothing here.
+    let forged = form.clone().set("csrf", login.field("csrf"));
+    assert_eq!(browser.submit(&forged).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(server.last_reason("request.forged").await.as_deref(), Some("csrf"));
+    assert!(browser.submit(&form).await.redirect_params().contains_key("code"));
+}
+
+#[tokio::test]
 async fn each_login_has_a_session_of_its_own() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
