@@ -11,8 +11,8 @@ mod validate;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 pub use sections::{
-    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, PasswordConfig, ServerConfig, SessionConfig,
-    TokenConfig,
+    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport,
+    PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
 };
 pub use validate::InvalidConfig;
 
@@ -84,6 +84,7 @@ config! {
     tokens: TokenConfig,
     session: SessionConfig,
     password: PasswordConfig,
+    mail: MailConfig,
     admin: AdminConfig,
     audit: AuditConfig,
     log: LogConfig,

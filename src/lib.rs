@@ -5,9 +5,11 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`protocol`] | pure decisions, one file per standard idea: no I/O, no clock, no randomness |
+//! | [`text`] | every sentence that a person reads, in each language |
 //! | [`storage`] | all SQL, one file per table group; `storage/db.rs` alone knows that there are two databases |
 //! | [`keys`] | the signing-key ring, sealing at rest, hashing of tokens and secrets |
 //! | [`authn`] | how a person proves who they are: passwords, browser sessions |
+//! | [`outbound`] | what the server sends by itself: mail |
 //! | [`grants`] | one file per grant type of the token endpoint |
 //! | [`web`] | axum plumbing: the accept loop, parameters, client authentication, cookies, headers, error rendering |
 //! | [`endpoints`] | one file per OAuth / OpenID Connect endpoint: parse, call, render |
@@ -18,9 +20,9 @@
 //!
 //! # Direction
 //!
-//! `main → cli → app → {endpoints, pages, api} → {flow, grants} → state → web → {audit, jobs} → {keys, authn} → storage → protocol`.
-//! An arrow may skip a layer and never turns back; `tests/architecture.rs` holds the tree to it. [`clock`], [`random`]
-//! and [`config`] may be imported by all but `protocol`, which is handed values.
+//! `main → cli → app → {endpoints, pages, api} → {flow, grants} → state → web → {audit, jobs} → {keys, authn, outbound} → storage → protocol`.
+//! An arrow may skip a layer and never turns back; `tests/architecture.rs` holds the tree to it. [`clock`], [`random`],
+//! [`text`] and [`config`] may be imported by all but `protocol`, which is handed values.
 //!
 //! # One login as a walk through the rooms
 //!
@@ -50,10 +52,12 @@ pub mod flow;
 pub mod grants;
 pub mod jobs;
 pub mod keys;
+pub mod outbound;
 pub mod pages;
 pub mod protocol;
 pub mod random;
 pub mod state;
 pub mod storage;
 pub mod telemetry;
+pub mod text;
 pub mod web;

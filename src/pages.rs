@@ -12,5 +12,6 @@ pub mod logout;
 pub mod setup;
 pub mod site;
 pub mod statics;
-pub mod text;
 pub mod view;
+
+pub use crate::text;

@@ -16,6 +16,7 @@ use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
 use crate::keys::seal::Sealer;
+use crate::outbound::mail::Outbox;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::authorize::ACRS;
 use crate::protocol::client::Client;
@@ -42,6 +43,8 @@ pub struct Shared {
     /// Seals logins under way.
     pub flows: Sealer,
     pub passwords: PasswordHasher,
+    /// Takes mail.
+    pub outbox: Outbox,
     /// Clients, from memory.
     pub clients: ClientCache,
     /// Takes the audit events of refused requests.
@@ -100,6 +103,7 @@ impl AppState {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
+            outbox: Outbox::new(&master, &config.mail),
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),

@@ -11,6 +11,7 @@ pub mod error;
 pub mod grants;
 pub mod instance;
 pub mod migrations;
+pub mod outbox;
 pub mod page;
 pub mod profiles;
 pub mod refresh_tokens;

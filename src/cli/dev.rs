@@ -27,7 +27,7 @@ use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::serve::Server;
 use super::start::Installation;
-use crate::config::{Config, DatabaseConfig, KeysConfig};
+use crate::config::{Config, DatabaseConfig, KeysConfig, MailTransport};
 use crate::telemetry;
 use crate::web::server::Shutdown;
 
@@ -108,6 +108,9 @@ fn throw_away(mut config: Config, address: SocketAddr, issuer: &str, folder: &Fo
     config.server.trusted_proxies.clear();
     config.database = DatabaseConfig::default();
     config.keys.master_key_file = KeysConfig::default().master_key_file;
+    if !config.mail.is_on() {
+        config.mail.transport = MailTransport::Log;
+    }
     config
 }
 

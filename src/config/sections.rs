@@ -1,5 +1,7 @@
 //! The sections, one declaration each.
 
+mod mail;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use super::{Secret, section};
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
+pub use mail::{MailConfig, MailTls, MailTransport};
+
 section! {
     /// Where the server listens and who it says it is.
     ServerConfig {
@@ -18,6 +22,8 @@ section! {
         /// The issuer: the URL under which clients and people reach this server. `https`, without query or fragment;
         /// `http` for a loopback host only. A path is allowed.
         issuer: String = "http://localhost:8080".to_owned();
+        /// The language of pages and mails for whoever asks for none that there is: `en` or `fr`.
+        default_locale: String = "en".to_owned();
         /// Folder for the embedded database and the master key. Created with mode 0700.
         data_dir: PathBuf = PathBuf::from("data");
         /// Networks of reverse proxies whose `X-Forwarded-For` is believed.

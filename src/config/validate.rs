@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::Config;
+use super::{Config, MailConfig, MailTls, MailTransport};
+use crate::text::Text;
 
 /// A key whose value can't be used, and why. The value itself is not printed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,12 @@ impl Config {
         require((8..=64).contains(&self.password.min_length), "password.min_length", "must be between 8 and 64")?;
         require(self.server.max_connections > 0, "server.max_connections", "must be at least 1")?;
         require(self.database.max_connections > 0, "database.max_connections", "must be at least 1")?;
+        require(
+            Text::exists(&self.server.default_locale),
+            "server.default_locale",
+            "must be a language that the pages exist in: en or fr",
+        )?;
+        mail(&self.mail, &self.server.issuer)?;
         let url = &self.database.url;
         let known = url.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         require(known, "database.url", "must start with sqlite: or postgres://")
@@ -77,7 +84,7 @@ fn issuer(text: &str) -> Result<(), InvalidConfig> {
     require(url.query().is_none() && url.fragment().is_none(), KEY, "must have neither query nor fragment")?;
     require(url.username().is_empty() && url.password().is_none(), KEY, "must not hold a user name or password")?;
     require(!text.ends_with('/'), KEY, "must not end with a slash")?;
-    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let loopback = is_loopback(url.host_str());
     match url.scheme() {
         "https" => Ok(()),
         "http" => require(loopback, KEY, "must use https, unless the host is localhost, 127.0.0.1 or [::1]"),
@@ -85,4 +92,37 @@ fn issuer(text: &str) -> Result<(), InvalidConfig> {
     }?;
     let canonical = url.as_str().trim_end_matches('/');
     require(canonical == text, KEY, "must be written in canonical form: lower-case host, no default port, no dot segments")
+}
+
+fn is_loopback(host: Option<&str>) -> bool {
+    matches!(host, Some("localhost" | "127.0.0.1" | "::1" | "[::1]"))
+}
+
+fn mail(mail: &MailConfig, issuer: &str) -> Result<(), InvalidConfig> {
+    if !mail.from.is_empty() {
+        let parsed = mail.from.parse::<lettre::message::Mailbox>().is_ok() && !mail.from.contains(char::is_control);
+        require(parsed, "mail.from", "must be an address, such as Example <no-reply@example.org>")?;
+    }
+    require((1..=300).contains(&mail.timeout), "mail.timeout", "must be between 1 and 300 seconds")?;
+    match mail.transport {
+        MailTransport::Off => Ok(()),
+        MailTransport::Log => {
+            let host = Url::parse(issuer).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let problem =
+                "must not be 'log' unless the issuer's host is localhost, 127.0.0.1 or [::1]: codes would be in the log";
+            require(is_loopback(host.as_deref()), "mail.transport", problem)
+        }
+        MailTransport::Smtp => smtp(mail),
+    }
+}
+
+fn smtp(mail: &MailConfig) -> Result<(), InvalidConfig> {
+    require(url::Host::parse(&mail.host).is_ok(), "mail.host", "must be the SMTP server's host name")?;
+    require(!mail.from.is_empty(), "mail.from", "must be set when mail.transport is 'smtp'")?;
+    let in_the_clear = mail.tls == MailTls::None && !is_loopback(Some(&mail.host));
+    require(!in_the_clear, "mail.tls", "must not be 'none' unless mail.host is localhost, 127.0.0.1 or ::1")?;
+    let (has_password, has_file) = (!mail.password.is_empty(), !mail.password_file.as_os_str().is_empty());
+    require(!(has_password && has_file), "mail.password_file", "must be empty when mail.password is set")?;
+    let together = mail.username.is_empty() != (has_password || has_file);
+    require(together, "mail.username", "and a password must be set together, or neither")
 }

@@ -15,10 +15,10 @@ const LAYERS: &[&[&str]] = &[
     &["state"],
     &["web"],
     &["audit", "jobs"],
-    &["keys", "authn"],
+    &["keys", "authn", "outbound"],
     &["storage"],
     &["config", "telemetry"],
-    &["clock", "random"],
+    &["clock", "random", "text"],
     &["protocol"],
 ];
 

@@ -10,6 +10,7 @@ mod clients;
 mod flows;
 mod http;
 mod keys;
+mod mail;
 mod pages;
 mod process;
 mod program;

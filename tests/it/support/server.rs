@@ -7,20 +7,21 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, header};
 use ostiary::clock::Clock;
-use ostiary::config::Config;
+use ostiary::config::{Config, MailTransport};
 use ostiary::jobs::key_rotation::by_the_server;
 use ostiary::keys::hash::TokenKind;
 use ostiary::keys::master::MasterKey;
 use ostiary::keys::ring::KeyRing;
+use ostiary::outbound::mail::Mail;
 use ostiary::protocol::client::{Client, ClientMetadata, ClientSecret, ClientStatus};
 use ostiary::protocol::id::{ClientId, UserId};
 use ostiary::protocol::profile::Profile;
 use ostiary::protocol::sign_in_name::SignInName;
-use ostiary::protocol::time::Timestamp;
+use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::state::{AppState, Parts};
 use ostiary::storage::signing_keys::{self, SigningKey};
 use ostiary::storage::users::{User, UserStatus};
-use ostiary::storage::{clients, profiles, users};
+use ostiary::storage::{clients, outbox, profiles, users};
 use ostiary::web::shell::Shell;
 use ostiary::{app, audit, random};
 use serde_json::{Value, json};
@@ -61,6 +62,7 @@ impl TestServer {
         config.server.issuer = "https://id.example".to_owned();
         config.password.memory_kib = 64;
         config.password.iterations = 1;
+        config.mail.transport = MailTransport::Log;
         change(&mut config);
         let clock = Clock::fixed(START);
         let (refusals, worker) = audit::queue();
@@ -219,6 +221,26 @@ impl TestServer {
         let mut entries = ostiary::storage::audit::list(&mut conn, &filter, &page).await.expect("readable").items;
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         entries
+    }
+
+    /// The mails that wait to be sent, oldest first; they are taken out of the outbox. Nobody sends any by itself here.
+    pub async fn mails(&self) -> Vec<Mail> {
+        let due = {
+            let mut conn = self.state.db.read().await.expect("a connection");
+            outbox::due(&mut conn, self.clock.now(), 1_000).await.expect("readable")
+        };
+        let mut waiting = Vec::new();
+        for id in &due {
+            let until = self.clock.now() + Seconds(1);
+            let claimed = self.state.db.write(async |tx| {
+                let claimed = outbox::claim(tx, id, self.clock.now(), until).await?;
+                outbox::delete(tx, id).await?;
+                Ok(claimed)
+            });
+            waiting.extend(claimed.await.expect("stored"));
+        }
+        waiting.sort_by_key(|mail| mail.created_at);
+        waiting.iter().map(|waiting| self.state.outbox.open(waiting).expect("a mail that opens")).collect()
     }
 
     /// `(type, outcome, reason)` of the newest event of a type.

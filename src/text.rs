@@ -48,6 +48,18 @@ impl Text {
         asked.chain(accepted).find_map(|tag| choose(tag, &available)).map_or_else(Self::default, |language| Self { language })
     }
 
+    /// In the language of this tag, or else in one that is near to it, or else in `fallback`'s.
+    pub fn wanted(tag: Option<&str>, fallback: &str) -> Self {
+        let available: Vec<_> = LOCALES.locales().collect();
+        let wanted = [tag, Some(fallback)].into_iter().flatten();
+        wanted.filter_map(|tag| choose(tag, &available)).next().map_or_else(Self::default, |language| Self { language })
+    }
+
+    /// Whether there are texts in exactly this language.
+    pub fn exists(tag: &str) -> bool {
+        LOCALES.locales().any(|language| language.to_string() == tag)
+    }
+
     /// For the `lang` attribute.
     pub fn language(self) -> String {
         self.language.to_string()

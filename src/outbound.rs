@@ -1,0 +1,3 @@
+//! What the server sends by itself.
+
+pub mod mail;

@@ -1,0 +1,3 @@
+//! Mail: the outbox and what sends it.
+
+mod outbox;
