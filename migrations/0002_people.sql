@@ -17,7 +17,8 @@ CREATE INDEX email_addresses_by_canonical ON email_addresses (canonical);
 
 -- A person who deleted the account is gone after this; until then a login takes it back.
 ALTER TABLE users ADD COLUMN deletion_due_at BIGINT;
--- The form by which look-alike names are found (Unicode Technical Standard 39 section 4); NULL for those of ASCII alone.
+-- The form by which look-alike names are found (Unicode Technical Standard 39 section 4). Two names clash by it only when one
+-- of them is not of ASCII alone.
 ALTER TABLE users ADD COLUMN skeleton TEXT;
 CREATE INDEX users_by_skeleton ON users (skeleton);
 CREATE INDEX users_by_deletion ON users (deletion_due_at);

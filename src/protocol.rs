@@ -11,6 +11,7 @@ pub mod claims_request;
 pub mod client;
 pub mod client_auth;
 pub mod client_registration;
+pub mod confusable;
 pub mod email_address;
 pub mod error;
 pub mod id;

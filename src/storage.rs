@@ -1,12 +1,14 @@
 //! All SQL, one file per table group. `db.rs` is the only file that knows that there are two databases.
 
 pub mod access_tokens;
+pub mod adoption;
 pub mod audit;
 pub mod authorization_codes;
 pub mod client_cache;
 pub mod clients;
 pub mod consents;
 pub mod db;
+pub mod email_addresses;
 pub mod error;
 pub mod grants;
 pub mod instance;

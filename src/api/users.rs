@@ -26,12 +26,13 @@ use super::profile::{Editor, patched};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::claims::Profile;
+use crate::protocol::email_address::EmailAddress;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::users::{User, UserFilter, UserStatus};
-use crate::storage::{self, profiles, users};
+use crate::storage::{self, email_addresses, profiles, users};
 use crate::web::context::RequestContext;
 
 /// The routes about people.
@@ -189,7 +190,7 @@ async fn create(
             storage::audit::insert(tx, &event).await
         })
         .await;
-    taken(inserted)?;
+    taken(&state, &user.id, profile.as_ref(), inserted).await?;
     let location = state.path(&format!("/api/v1/admin/users/{}", user.id));
     Ok(([(header::LOCATION, location)], answer(StatusCode::CREATED, user, profile)).into_response())
 }
@@ -244,10 +245,19 @@ pub fn normal_roles(mut roles: Vec<String>) -> Result<Vec<String>, &'static str>
     Ok(roles)
 }
 
-/// A clash of people is a clash of sign-in names.
-fn taken<T>(result: Result<T, storage::error::Error>) -> Result<T, ApiError> {
-    result.map_err(|error| match error {
-        storage::error::Error::Conflict => ApiError::sign_in_name_taken(),
-        error => error.into(),
-    })
+/// What clashed when a person was written: the address, if the profile says that it was verified, else the sign-in name.
+async fn taken<T>(
+    state: &AppState,
+    id: &UserId,
+    profile: Option<&Profile>,
+    result: Result<T, storage::error::Error>,
+) -> Result<T, ApiError> {
+    let error = match result {
+        Err(storage::error::Error::Conflict) => ApiError::sign_in_name_taken(),
+        other => return Ok(other?),
+    };
+    let verified = profile.filter(|profile| profile.email_verified == Some(true)).and_then(|profile| profile.email.as_deref());
+    let Some(address) = verified.and_then(|address| EmailAddress::parse(address).ok()) else { return Err(error) };
+    let mut conn = state.db.read().await?;
+    Err(if email_addresses::is_taken(&mut conn, &address, Some(id)).await? { ApiError::email_taken() } else { error })
 }

@@ -10,6 +10,7 @@ use crate::audit::Origin;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::master::{MasterKey, VARIABLE};
+use crate::storage::adoption;
 use crate::storage::db::{DatabaseTarget, Db};
 use crate::telemetry::TraceId;
 
@@ -32,7 +33,9 @@ impl Installation {
         let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
         master.verify_or_store(&db).await.map_err(Failure::unusable)?;
-        Ok(Self { config, clock: Clock::system(), master, db })
+        let clock = Clock::system();
+        adoption::adopt(&db, clock.now()).await?;
+        Ok(Self { config, clock, master, db })
     }
 
     /// For the audit log: done on this machine, now.

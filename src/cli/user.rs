@@ -231,9 +231,7 @@ async fn set_password(installation: &Installation, wanted: &str, source: &Passwo
 /// By sign-in name, else by id.
 async fn find(installation: &Installation, wanted: &str) -> Result<User, Failure> {
     let mut conn = installation.db.read().await?;
-    if let Ok(name) = SignInName::parse(wanted)
-        && let Some(user) = users::by_canonical_name(&mut conn, name.canonical()).await?
-    {
+    if let Some(user) = users::find_by_login_name(&mut conn, wanted).await? {
         return Ok(user);
     }
     let by_id = match UserId::parse(wanted) {

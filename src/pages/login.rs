@@ -22,7 +22,6 @@ use crate::flow::Flow;
 use crate::flow::visitor::Visitor;
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
-use crate::protocol::sign_in_name::SignInName;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::users::{self, User};
@@ -90,10 +89,8 @@ async fn prove(state: &AppState, context: &RequestContext, params: &Params) -> R
     let Ok(password) = Password::parse(params.get(field::PASSWORD).unwrap_or_default()) else {
         return bad("password_malformed", LoginProblem::Refused);
     };
-    let user = match SignInName::parse(params.get(field::USERNAME).unwrap_or_default()) {
-        Ok(name) => users::by_canonical_name(&mut state.db.read().await?, name.canonical()).await?,
-        Err(_) => None,
-    };
+    let typed = params.get(field::USERNAME).unwrap_or_default();
+    let user = users::find_by_login_name(&mut state.db.read().await?, typed).await?;
     tracing::trace!(trace_id = %context.trace_id, "a password is checked");
     match attempt(&state.passwords, user.as_ref(), &password).await {
         Ok(Attempt::Accepted { rehashed }) => match user {

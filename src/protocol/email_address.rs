@@ -90,6 +90,13 @@ impl TryFrom<SignInName> for EmailAddress {
     }
 }
 
+/// An address is a name to sign in with.
+impl From<EmailAddress> for SignInName {
+    fn from(address: EmailAddress) -> Self {
+        address.0
+    }
+}
+
 impl TryFrom<String> for EmailAddress {
     type Error = InvalidEmailAddress;
 
@@ -122,6 +129,36 @@ mod tests {
             let parsed = EmailAddress::parse(bad);
             // White space around an address is what people paste with it.
             assert!(parsed.is_err() || bad.trim_end() == parsed.unwrap().as_str(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_reach_nobody_or_more_than_one_is_refused() {
+        let long = format!("{}@example.com", "a".repeat(65));
+        let longer = format!("a@{}com", "b.".repeat(130));
+        for text in [
+            "@",
+            "anna@",
+            "@example.com",
+            "a@b@example.com",
+            "\"a b\"@example.com",
+            "\"anna\"@example.com",
+            "a\n@example.com",
+            "a@example.com\0",
+            "a@example.com, b@example.com",
+            "a@example.com;b",
+            "Anna <a@example.com>",
+            "a@127.0.0.1",
+            ".a@example.com",
+            "a.@example.com",
+            "a..b@example.com",
+            "a@example%2ecom",
+            "a@example.com/x",
+            "a@\u{202e}moc.elpmaxe",
+            &long,
+            &longer,
+        ] {
+            assert_eq!(EmailAddress::parse(text).unwrap_err(), InvalidEmailAddress, "{text:?}");
         }
     }
 

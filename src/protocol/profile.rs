@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use super::email_address::EmailAddress;
+
 /// Longer text is no claim about a person.
 const MAX_TEXT: usize = 1_000;
 /// The most localized variants.
@@ -181,12 +183,8 @@ fn is_url(text: &str) -> bool {
     is_line(text) && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
-/// As much of RFC 5322's `addr-spec` as can be told without sending a mail.
 fn is_email(text: &str) -> bool {
-    let parts = text.rsplit_once('@');
-    let fine =
-        |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || matches!(c, '@' | '<' | '>' | ',' | ';'));
-    is_line(text) && text.len() <= 254 && parts.is_some_and(|(local, domain)| local.len() <= 64 && fine(local) && fine(domain))
+    EmailAddress::parse(text).is_ok()
 }
 
 fn is_date(text: &str) -> bool {

@@ -6,6 +6,7 @@ use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::{Json, containing, words};
+use crate::protocol::confusable;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
 use crate::protocol::time::Timestamp;
@@ -68,13 +69,15 @@ impl Record for User {
 }
 
 /// # Errors
-/// [`Error::Conflict`]: the sign-in name, in one of its spellings, or the id is taken.
+/// [`Error::Conflict`]: the sign-in name, in one of its spellings or one that looks like it, or the id is taken.
 pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
     check_roles(&user.roles)?;
+    let skeleton = claim_name(tx, &user.id, &user.sign_in_name).await?;
     let inserted = tx
         .query(
             "INSERT INTO users (id, sign_in_name, canonical_name, password_hash, password_changed_at, status, roles, \
-             created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+             created_at, updated_at, version, skeleton) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT DO NOTHING",
         )
         .bind(&user.id)
         .bind(user.sign_in_name.as_str())
@@ -86,6 +89,7 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
         .bind(user.created_at)
         .bind(user.updated_at)
         .bind(user.version)
+        .bind(skeleton)
         .execute()
         .await?;
     if inserted == 1 { Ok(()) } else { Err(Error::Conflict) }
@@ -100,17 +104,64 @@ pub async fn by_canonical_name(conn: &mut Conn, name: &str) -> Result<Option<Use
     conn.query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.canonical_name = $1")).bind(name).fetch_optional().await
 }
 
+/// Whoever signs in with this: by sign-in name in any spelling, else by an e-mail address that they proved. However somebody
+/// writes who they are, it is one person, and one count of their failures.
+pub async fn find_by_login_name(conn: &mut Conn, typed: &str) -> Result<Option<User>, Error> {
+    let Ok(name) = SignInName::parse(typed) else { return Ok(None) };
+    conn.query(concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u WHERE u.canonical_name = $1 \
+            OR u.id = (SELECT e.user_id FROM email_addresses e WHERE e.canonical = $1 AND e.verified_at IS NOT NULL) \
+         ORDER BY CASE WHEN u.canonical_name = $1 THEN 0 ELSE 1 END LIMIT 1"
+    ))
+    .bind(name.canonical())
+    .fetch_optional()
+    .await
+}
+
+/// Makes transactions that give somebody a name or an address to sign in with follow one another, until this one ends: no
+/// index could see that two of them clash.
+pub(super) async fn lock_names(tx: &mut Tx) -> Result<(), Error> {
+    lock(tx, "names").await
+}
+
+/// Takes a sign-in name for somebody, and says what it looks like.
+///
+/// # Errors
+/// [`Error::Conflict`]: it looks like somebody else's name, or is an address that somebody else proved.
+async fn claim_name(tx: &mut Tx, id: &UserId, name: &SignInName) -> Result<String, Error> {
+    lock_names(tx).await?;
+    let skeleton = confusable::skeleton(name);
+    let alike = tx
+        .query("SELECT sign_in_name, canonical_name FROM users WHERE skeleton = $1 AND id <> $2")
+        .bind(skeleton.as_str())
+        .bind(id)
+        .fetch_all::<(String, String)>()
+        .await?;
+    let clashes = |(text, canonical): (String, String)| confusable::may_clash(name, &SignInName::from_stored(text, canonical));
+    let (proved_by_other,) = tx
+        .query("SELECT EXISTS (SELECT 1 FROM email_addresses WHERE canonical = $1 AND verified_at IS NOT NULL AND user_id <> $2)")
+        .bind(name.canonical())
+        .bind(id)
+        .fetch_one::<(bool,)>()
+        .await?;
+    if proved_by_other || alike.into_iter().any(clashes) { Err(Error::Conflict) } else { Ok(skeleton) }
+}
+
 /// Writes name, status, roles and `updated_at`; the version becomes the next one. `false`: the stored version isn't
 /// `expected_version`, or there is no such user.
 ///
 /// # Errors
-/// [`Error::Conflict`]: the new sign-in name is taken.
+/// [`Error::Conflict`]: the new sign-in name is taken, or looks like one that is.
 pub async fn update(tx: &mut Tx, user: &User, expected_version: i64) -> Result<bool, Error> {
     check_roles(&user.roles)?;
+    let is_new_name = by_id(tx, &user.id).await?.is_some_and(|stored| stored.sign_in_name.as_str() != user.sign_in_name.as_str());
+    let skeleton = if is_new_name { Some(claim_name(tx, &user.id, &user.sign_in_name).await?) } else { None };
     let updated = tx
         .query(
             "UPDATE users SET sign_in_name = $2, canonical_name = $3, status = $4, roles = $5, updated_at = $6, \
-             version = version + 1 WHERE id = $1 AND version = $7",
+             skeleton = coalesce($8, skeleton), version = version + 1 WHERE id = $1 AND version = $7",
         )
         .bind(&user.id)
         .bind(user.sign_in_name.as_str())
@@ -119,6 +170,7 @@ pub async fn update(tx: &mut Tx, user: &User, expected_version: i64) -> Result<b
         .bind(Json(user.roles.clone()))
         .bind(user.updated_at)
         .bind(expected_version)
+        .bind(skeleton)
         .execute()
         .await?;
     Ok(updated == 1)
@@ -212,9 +264,13 @@ pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
 
 /// Makes transactions that take roles away follow one another, until this one ends: each sees what the one before did.
 pub async fn lock_administrators(tx: &mut Tx) -> Result<(), Error> {
+    lock(tx, "administrators").await
+}
+
+async fn lock(tx: &mut Tx, what: &'static str) -> Result<(), Error> {
     // On PostgreSQL the update of a row locks it; SQLite has one writer anyway.
     tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-        .bind("administrators")
+        .bind(what)
         .bind(Vec::new())
         .execute()
         .await?;

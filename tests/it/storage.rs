@@ -6,6 +6,7 @@ mod changes;
 mod clients;
 mod codes_and_grants;
 mod consents;
+mod email_addresses;
 mod group_commit;
 mod migrations;
 mod persona;

@@ -111,7 +111,7 @@ pub(super) async fn update(
             Ok(Outcome::Done)
         })
         .await;
-    taken(written)?.check()?;
+    taken(&state, &id, profile.as_ref(), written).await?.check()?;
     let after = User { version: before.version + 1, ..after };
     Ok(answer(StatusCode::OK, after, profile))
 }

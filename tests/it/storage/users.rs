@@ -161,7 +161,7 @@ on_both! {
     async fn a_profile_is_saved_whole_and_goes_with_the_person(database: TestDatabase) {
         let db = &database.db;
         let anna = user("anna");
-        let profile = Profile { given_name: Some("Anna".to_owned()), email_verified: Some(false), ..Profile::default() };
+        let profile = Profile { given_name: Some("Anna".to_owned()), email: Some("Anna@example.com".to_owned()), email_verified: Some(false), ..Profile::default() };
         let orphan = db.write(async |tx| profiles::save(tx, &anna.id, &profile, at(0)).await).await;
         assert!(matches!(orphan, Err(Error::Conflict)), "{orphan:?}");
 
