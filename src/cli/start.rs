@@ -28,9 +28,11 @@ impl Installation {
     pub async fn open(config: Config) -> Result<Self, Failure> {
         let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
         create_folder(&config.server.data_dir)?;
+        warn_of_readers(&config.server.data_dir);
         let key_file = key_file(&config);
         refuse_half_an_installation(&target, &key_file)?;
         let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
+        keep_private(&target)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
         master.verify_or_store(&db).await.map_err(Failure::unusable)?;
         let clock = Clock::system();
@@ -83,16 +85,75 @@ fn key_file(config: &Config) -> PathBuf {
     if file.as_os_str().is_empty() { config.server.data_dir.join("master.key") } else { file.clone() }
 }
 
-/// The folder for everything that is secret: nobody else may look into it.
+/// The folder for everything that is secret: nobody else may look into it, and whoever may write to it could put another
+/// master key or database in the place of ours.
 fn create_folder(folder: &Path) -> Result<(), Failure> {
     if folder.is_dir() {
-        return Ok(());
+        return match rights_of_others(folder) & 0o022 {
+            0 => Ok(()),
+            _ => {
+                Err(Failure::unusable(format!("others may write to the data folder {0}: run `chmod 700 {0}`", folder.display())))
+            }
+        };
     }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| unwritable(folder, &error))
+}
+
+/// What is in the folder has modes of its own, so others see no more than its names: that is worth a line, and no refusal.
+fn warn_of_readers(folder: &Path) {
+    if rights_of_others(folder) != 0 {
+        tracing::warn!("others may look into the data folder {0}: run `chmod 700 {0}`", folder.display());
+    }
+}
+
+/// The files of an SQLite database are for their owner alone, whatever the folder allows. SQLite gives those that it puts beside
+/// the database the same mode.
+fn keep_private(target: &DatabaseTarget) -> Result<(), Failure> {
+    let DatabaseTarget::Sqlite(database) = target else { return Ok(()) };
+    if !database.exists() {
+        // Why it can't be made, if it can't, is said when it is opened.
+        _ = private_file(database);
+        return Ok(());
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let mut path = database.clone().into_os_string();
+        path.push(suffix);
+        let path = PathBuf::from(path);
+        if path.is_file() && rights_of_others(&path) != 0 {
+            take_rights_of_others(&path).map_err(|error| {
+                let path = path.display();
+                Failure::unusable(format!("others may read {path}, and that can't be changed ({error}): run `chmod 600 {path}`"))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The permissions of group and world.
+#[cfg(unix)]
+fn rights_of_others(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o077)
+}
+
+#[cfg(not(unix))]
+fn rights_of_others(_: &Path) -> u32 {
+    0
+}
+
+#[cfg(unix)]
+fn take_rights_of_others(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn take_rights_of_others(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

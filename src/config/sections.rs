@@ -24,7 +24,7 @@ section! {
         issuer: String = "http://localhost:8080".to_owned();
         /// The language of pages and mails for whoever asks for none that there is: `en` or `fr`.
         default_locale: String = "en".to_owned();
-        /// Folder for the embedded database and the master key. Created with mode 0700.
+        /// Folder for the embedded database and the master key. Created with mode 0700; refused when others may write to it.
         data_dir: PathBuf = PathBuf::from("data");
         /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
         trusted_proxies: Vec<IpNet> = Vec::new();

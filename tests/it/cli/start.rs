@@ -10,6 +10,10 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("exists").permissions().mode() & 0o777
 }
 
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("mode");
+}
+
 /// A folder in which the program has run once.
 fn installed() -> Program {
     let program = Program::new();
@@ -26,6 +30,51 @@ fn the_data_folder_and_the_master_key_are_for_their_owner_alone() {
 }
 
 #[test]
+fn a_data_folder_that_others_may_write_to_is_refused() {
+    let program = Program::new();
+    let folder = program.folder().join("data");
+    fs::create_dir(&folder).expect("a folder");
+    for refused in [0o777, 0o720, 0o702, 0o1777] {
+        set_mode(&folder, refused);
+        for command in ["migrate", "serve"] {
+            let complaint = program.run(&[command]).fails(6);
+            assert!(complaint.contains("others may write to the data folder data: run `chmod 700 data`"), "{complaint}");
+        }
+        assert_eq!(fs::read_dir(&folder).expect("readable").count(), 0, "nothing was put there");
+    }
+}
+
+#[test]
+fn a_data_folder_that_others_may_look_into_is_used_with_a_warning_and_files_of_ones_own() {
+    let program = Program::new();
+    let folder = program.folder().join("data");
+    fs::create_dir(&folder).expect("a folder");
+    set_mode(&folder, 0o755);
+    // It gets past the folder, says so in the log, and ends at the address that is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    fs::write(program.folder().join("ostiary.toml"), format!("[server]\nlisten = \"{address}\"\n")).expect("written");
+    let said = program.run(&["serve"]).fails(6);
+    assert!(said.contains("WARN") && said.contains("others may look into the data folder data: run `chmod 700 data`"), "{said}");
+    for file in fs::read_dir(&folder).expect("readable") {
+        let path = file.expect("an entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    set_mode(&folder, 0o700);
+    assert!(!program.run(&["serve"]).fails(6).contains("look into"));
+}
+
+#[test]
+fn a_database_that_others_could_read_is_kept_from_them() {
+    let program = installed();
+    let database = program.folder().join("data/ostiary.db");
+    assert_eq!(mode(&database), 0o600);
+    set_mode(&database, 0o644);
+    program.run(&["migrate"]).ok();
+    assert_eq!(mode(&database), 0o600);
+}
+
+#[test]
 fn migrating_twice_changes_nothing() {
     let program = installed();
     assert_eq!(program.run(&["migrate"]).ok(), "The database is up to date.\n");
@@ -35,7 +84,7 @@ fn migrating_twice_changes_nothing() {
 fn a_master_key_that_others_may_read_is_refused() {
     let program = installed();
     let file = program.folder().join("data/master.key");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("mode");
+    set_mode(&file, 0o644);
     let complaint = program.run(&["migrate"]).fails(6);
     assert!(complaint.contains("master.key") && complaint.contains("chmod 600"), "{complaint}");
 }
