@@ -26,7 +26,10 @@ use utoipa_axum::router::OpenApiRouter;
 use self::error::ApiError;
 use crate::state::AppState;
 
-/// The API's routes, to be nested at `/api/v1`.
+/// Where the API stands, below the issuer's path.
+pub const PATH: &str = "/api/v1";
+
+/// The API's routes, to be nested at [`PATH`].
 pub fn router(state: &AppState) -> Router<AppState> {
     let (protected, protected_paths) = protected().split_for_parts();
     let (open, mut paths) = openapi::routes().split_for_parts();

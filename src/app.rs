@@ -9,6 +9,7 @@ use crate::pages::site::Site;
 use crate::pages::{self, account, admin, consent, login, logout, setup, statics};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
+use crate::web::audience::Audiences;
 use crate::web::cors;
 use crate::web::error::{method_not_allowed, not_found};
 use crate::web::shell::Shell;
@@ -39,7 +40,7 @@ pub fn router(state: AppState) -> Router {
         .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))
         // Management
-        .nest("/api/v1", api::router(&state))
+        .nest(api::PATH, api::router(&state))
         // Operation
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
@@ -56,8 +57,12 @@ pub fn router(state: AppState) -> Router {
 
 /// The router with everything around it.
 pub fn shell(state: &AppState) -> Shell {
-    let error_page = pages::error::renderer(Site::of_issuer(&state.issuer));
-    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, error_page)
+    let audiences = Audiences {
+        page: pages::error::renderer(Site::of_issuer(&state.issuer)),
+        api: api::error::renderer(),
+        api_path: state.path(api::PATH),
+    };
+    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, audiences)
 }
 
 /// A public document: any origin may read it.

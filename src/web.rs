@@ -4,6 +4,7 @@
 //! one [`shell`] around the router, which gives it its [`context`], keeps its limits, contains its panics, and sees to it
 //! that no answer leaves without its [`headers`]. Handlers use the extractors and the types of the other modules.
 
+pub mod audience;
 pub mod bearer;
 pub mod body;
 pub mod client;

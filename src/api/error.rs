@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::authn::password::HashingError;
 use crate::storage;
 use crate::web::context::RequestContext;
-use crate::web::error::Problem;
+use crate::web::error::{ErrorRenderer, Problem};
 
 /// A refusal or a fault, as a handler returns it. The trace id is added by [`render`], which knows the request.
 #[derive(Clone, Debug)]
@@ -47,6 +47,12 @@ impl Detail {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorEnvelope {
     error: ErrorBody,
+}
+
+impl ErrorEnvelope {
+    fn new(problem: &Problem, details: Vec<Detail>, trace_id: String) -> Self {
+        Self { error: ErrorBody { code: problem.code, message: problem.description, details, trace_id } }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -206,10 +212,19 @@ pub async fn render(request: Request, next: Next) -> Response {
     response
 }
 
+/// Writes the envelope of errors that are made before a request reaches the API, or in its place.
+pub fn renderer() -> ErrorRenderer {
+    ErrorRenderer::new(|view| {
+        let envelope = ErrorEnvelope::new(view.problem, Vec::new(), view.trace_id.to_string());
+        // Texts and nothing else: that can't fail.
+        serde_json::to_string(&envelope).unwrap_or_default()
+    })
+}
+
 fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -> Response {
     let Refusal { problem, details } = *error.0;
     let trace_id = context.map(|context| context.trace_id.to_string()).unwrap_or_default();
-    let body = ErrorEnvelope { error: ErrorBody { code: problem.code, message: problem.description, details, trace_id } };
+    let body = ErrorEnvelope::new(&problem, details, trace_id);
     let mut response = (problem.status, Json(body)).into_response();
     let (parts, _) = bare.into_parts();
     if let Some(allow) = parts.headers.get(header::ALLOW) {

@@ -205,8 +205,7 @@ pub struct ErrorView<'a> {
     pub accept_language: Option<&'a str>,
 }
 
-/// Writes the HTML of the error page. The pages do it; the shell is given it, because a page may depend on this module and
-/// not the other way round.
+/// Writes the text of an error's body. See [`Audiences`](super::audience::Audiences).
 #[derive(Clone)]
 pub struct ErrorRenderer(Arc<dyn Fn(&ErrorView<'_>) -> String + Send + Sync>);
 

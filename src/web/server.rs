@@ -8,6 +8,7 @@ mod io;
 mod progress;
 mod refusal;
 mod shutdown;
+mod target;
 
 use std::io::ErrorKind;
 use std::sync::Arc;

@@ -20,8 +20,9 @@ use http::{Method, Request, StatusCode, Version};
 use ipnet::IpNet;
 use tower::Service;
 
+use super::audience::{Audiences, Reader};
 use super::context::{Peer, RequestContext, TraceId, client_address};
-use super::error::{ErrorPage, ErrorRenderer, ErrorView, Problem, negotiated, wants_page};
+use super::error::{ErrorPage, ErrorView, Problem};
 use super::headers::{self, Csp};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
@@ -47,19 +48,19 @@ struct Shared {
     clock: Clock,
     trusted_proxies: Vec<IpNet>,
     hsts: bool,
-    error_page: ErrorRenderer,
+    audiences: Audiences,
     /// Requests that are being finished although their client went away.
     left_behind: AtomicUsize,
     panics: AtomicUsize,
 }
 
 impl Shell {
-    pub fn new(router: Router, clock: Clock, config: &ServerConfig, error_page: ErrorRenderer) -> Self {
+    pub fn new(router: Router, clock: Clock, config: &ServerConfig, audiences: Audiences) -> Self {
         let shared = Shared {
             clock,
             trusted_proxies: config.trusted_proxies.clone(),
             hsts: config.issuer.starts_with("https:"),
-            error_page,
+            audiences,
             left_behind: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
         };
@@ -76,6 +77,10 @@ impl Shell {
         self.shared.hsts
     }
 
+    pub(super) fn audiences(&self) -> &Audiences {
+        &self.shared.audiences
+    }
+
     /// How many handlers have panicked.
     pub fn panics(&self) -> usize {
         self.shared.panics.load(Ordering::Relaxed)
@@ -84,12 +89,12 @@ impl Shell {
     /// Handles one request. [`Peer`] is taken from its extensions.
     pub fn handle(&self, mut request: Request<Body>) -> Handling {
         let trace_id = TraceId::random();
-        let (reader, line) = (Reader::of(request.headers()), LogLine::begin(&request));
+        let (reader, line) = (Reader::of(&request, &self.shared.audiences), LogLine::begin(&request));
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
         let context = RequestContext::new(trace_id, address, self.shared.clock.now(), request.headers());
         if let Some(problem) = refuse(&request) {
-            let work = Work::Answered(Some(negotiated(problem, reader.wants_page)));
+            let work = Work::Refused(Box::new(problem));
             return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, work };
         }
         request.extensions_mut().insert(context);
@@ -148,19 +153,6 @@ impl Service<Request<Body>> for Shell {
     }
 }
 
-/// Who reads an error, as far as the request's head tells.
-#[derive(Debug)]
-struct Reader {
-    wants_page: bool,
-    accept_language: Option<HeaderValue>,
-}
-
-impl Reader {
-    fn of(headers: &HeaderMap) -> Self {
-        Self { wants_page: wants_page(headers), accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned() }
-    }
-}
-
 /// A request's line in the log, which is written at the level `debug` only.
 #[derive(Debug)]
 struct LogLine {
@@ -198,8 +190,8 @@ pub struct Handling {
 }
 
 enum Work {
-    /// Refused by its head.
-    Answered(Option<Response>),
+    /// By its head.
+    Refused(Box<Problem>),
     Begun(Pin<Box<RouteFuture<Infallible>>>),
     Panicked,
     Done,
@@ -218,7 +210,7 @@ impl Future for Handling {
                     Err(_) => this.panicked(),
                 }
             }
-            Work::Answered(response) => response.take().unwrap_or_default(),
+            Work::Refused(problem) => this.shared.audiences.answer(this.reader.audience, (**problem).clone(), this.trace_id),
             Work::Panicked | Work::Done => this.panicked(),
         };
         this.work = Work::Done;
@@ -236,13 +228,14 @@ impl Handling {
     fn panicked(&self) -> Response {
         let count = self.shared.panics.fetch_add(1, Ordering::Relaxed) + 1;
         let problem = in_trace(self.trace_id, || Problem::internal(format_args!("a handler panicked ({count} since the start)")));
-        negotiated(problem, self.reader.wants_page)
+        self.shared.audiences.answer(self.reader.audience, problem, self.trace_id)
     }
 
     fn finish(&self, mut response: Response) -> Response {
         if let Some(ErrorPage(problem)) = response.extensions_mut().remove() {
-            let accept_language = self.reader.accept_language.as_ref().and_then(|value| value.to_str().ok());
-            let html = self.shared.error_page.render(&ErrorView { problem: &problem, trace_id: self.trace_id, accept_language });
+            let accept_language = self.reader.accept_language();
+            let html =
+                self.shared.audiences.page.render(&ErrorView { problem: &problem, trace_id: self.trace_id, accept_language });
             let fields = response.headers_mut();
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             fields.insert(header::CONTENT_LENGTH, HeaderValue::from(html.len()));
@@ -290,6 +283,7 @@ impl Drop for LeftBehind {
 mod tests {
     use axum::routing::get;
 
+    use super::super::error::ErrorRenderer;
     use super::*;
     use crate::telemetry;
 
@@ -297,7 +291,9 @@ mod tests {
         let router = Router::new()
             .route("/log", get(|| async { tracing::info!("working") }))
             .route("/fault", get(|| async { super::super::error::Error::from(Problem::internal("the disk is on fire")) }));
-        Shell::new(router, Clock::system(), &ServerConfig::default(), ErrorRenderer::default())
+        let bare = ErrorRenderer::default();
+        let audiences = Audiences { page: bare.clone(), api: bare, api_path: "/api/v1".to_owned() };
+        Shell::new(router, Clock::system(), &ServerConfig::default(), audiences)
     }
 
     /// The status, the request id, and what was logged.

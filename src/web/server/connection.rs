@@ -39,7 +39,7 @@ impl Connection {
     /// Serves requests until the peer leaves, time is up, or the server stops.
     pub(super) async fn serve(self, socket: impl AsyncRead + AsyncWrite + Unpin) {
         let progress = Arc::new(Progress::default());
-        let io = Io::new(socket, Arc::clone(&progress), self.shell.has_hsts());
+        let io = Io::new(socket, Arc::clone(&progress), self.shell.clone());
         let service = PerConnection {
             shell: self.shell,
             peer: Peer(self.peer),

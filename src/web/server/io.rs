@@ -12,6 +12,9 @@ use tokio::time::Sleep;
 
 use super::progress::{Phase, Progress};
 use super::refusal;
+use super::target::Target;
+use crate::web::audience::Audience;
+use crate::web::shell::Shell;
 
 /// How long, and for how many bytes, a closing connection listens for the peer's end. A socket that is closed with unread data
 /// in it resets the connection, and the peer may lose the answer that it was about to read.
@@ -21,9 +24,11 @@ const LINGER: (Duration, usize) = (Duration::from_secs(1), 1_024 * 1_024);
 pub(super) struct Io<T> {
     inner: T,
     progress: Arc<Progress>,
-    hsts: bool,
+    shell: Shell,
     /// The first line of the request's head has come.
     has_line: bool,
+    /// What that line asks for.
+    target: Target,
     /// What is left to write of the refusal that takes the place of hyper's.
     refusal: Option<Bytes>,
     linger: Option<Linger>,
@@ -36,19 +41,27 @@ struct Linger {
 }
 
 impl<T> Io<T> {
-    pub(super) const fn new(inner: T, progress: Arc<Progress>, hsts: bool) -> Self {
-        Self { inner, progress, hsts, has_line: false, refusal: None, linger: None }
+    pub(super) fn new(inner: T, progress: Arc<Progress>, shell: Shell) -> Self {
+        Self { inner, progress, shell, has_line: false, target: Target::default(), refusal: None, linger: None }
     }
 
     fn received(&mut self, bytes: &[u8]) {
         match self.progress.phase() {
             _ if bytes.is_empty() => {}
             Phase::Busy => {}
-            Phase::Head => self.has_line = self.has_line || bytes.contains(&b'\n'),
+            Phase::Head => self.read_line(bytes),
             Phase::New | Phase::Idle => {
-                self.has_line = bytes.contains(&b'\n');
+                (self.has_line, self.target) = (false, Target::default());
+                self.read_line(bytes);
                 self.progress.received();
             }
+        }
+    }
+
+    fn read_line(&mut self, bytes: &[u8]) {
+        if !self.has_line {
+            self.target = self.target.after(bytes, self.shell.audiences().api_path.as_bytes());
+            self.has_line = bytes.contains(&b'\n');
         }
     }
 }
@@ -66,7 +79,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Io<T> {
     /// Whether `bytes` is a refusal of hyper's own, which is then replaced by one that carries what every answer owes.
     fn is_refusal(&mut self, bytes: &[u8]) -> bool {
         if self.refusal.is_none() && self.progress.phase() != Phase::Busy {
-            self.refusal = refusal::in_place_of(bytes, self.has_line, self.hsts);
+            let audience = if self.target == Target::Below { Audience::Program } else { Audience::Client };
+            self.refusal = refusal::in_place_of(bytes, self.has_line, audience, &self.shell);
         }
         self.refusal.is_some()
     }

@@ -8,11 +8,12 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
 use crate::telemetry::TraceId;
+use crate::web::audience::Audience;
 use crate::web::error::{Error, Problem};
-use crate::web::shell;
+use crate::web::shell::{self, Shell};
 
 /// The answer to write instead of `head`, if that is a refusal of hyper's own. `has_line`: the request's first line is there.
-pub(super) fn in_place_of(head: &[u8], has_line: bool, hsts: bool) -> Option<Bytes> {
+pub(super) fn in_place_of(head: &[u8], has_line: bool, audience: Audience, shell: &Shell) -> Option<Bytes> {
     // Every answer that went through the shell carries a request id.
     let own = head.starts_with(b"HTTP/1.1 4") && !head.windows(12).any(|part| part == b"x-request-id");
     let status = StatusCode::from_bytes(head.get(9..12).filter(|_| own)?).ok()?;
@@ -21,7 +22,8 @@ pub(super) fn in_place_of(head: &[u8], has_line: bool, hsts: bool) -> Option<Byt
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => shell::uri_too_long(),
         _ => Problem::request(status, "malformed_request", "The request is not HTTP/1.1 as it should be"),
     };
-    let body = problem.to_json();
+    let trace_id = TraceId::random();
+    let body = shell.audiences().json(audience, &problem, trace_id);
     let mut response = Error(problem).into_response();
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -29,7 +31,7 @@ pub(super) fn in_place_of(head: &[u8], has_line: bool, hsts: bool) -> Option<Byt
     if let Some(date) = date(head) {
         fields.insert(header::DATE, date);
     }
-    shell::complete(fields, TraceId::random(), hsts);
+    shell::complete(fields, trace_id, shell.has_hsts());
     Some(write(response.status(), response.headers(), &body))
 }
 
@@ -52,13 +54,23 @@ fn write(status: StatusCode, fields: &HeaderMap, body: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+
     use super::*;
+    use crate::clock::Clock;
+    use crate::config::ServerConfig;
+    use crate::web::audience::Audiences;
+    use crate::web::error::ErrorRenderer;
 
     const HYPERS: &[u8] =
         b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\ndate: Sun, 22 Nov 2026 03:00:00 GMT\r\n\r\n";
 
     fn answer(head: &[u8], has_line: bool) -> Option<String> {
-        in_place_of(head, has_line, true).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        let bare = ErrorRenderer::default();
+        let audiences = Audiences { page: bare.clone(), api: bare, api_path: "/api/v1".to_owned() };
+        let config = ServerConfig { issuer: "https://id.example".to_owned(), ..ServerConfig::default() };
+        let shell = Shell::new(Router::new(), Clock::system(), &config, audiences);
+        in_place_of(head, has_line, Audience::Client, &shell).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[test]

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use ostiary::clock::Clock;
 use ostiary::config::ServerConfig;
+use ostiary::web::audience::Audiences;
 use ostiary::web::body::{BodyError, json};
 use ostiary::web::context::RequestContext;
 use ostiary::web::error::{self, Error, ErrorRenderer, PageError, Problem};
@@ -70,7 +71,12 @@ impl Server {
 
     pub(super) async fn with(limits: Limits, config: &ServerConfig) -> Self {
         let (gate, shutdown) = (Gate::default(), Shutdown::new());
-        let shell = Shell::new(router(gate.clone()), Clock::system(), config, ErrorRenderer::default());
+        let audiences = Audiences {
+            page: ErrorRenderer::default(),
+            api: ostiary::api::error::renderer(),
+            api_path: ostiary::api::PATH.to_owned(),
+        };
+        let shell = Shell::new(router(gate.clone()), Clock::system(), config, audiences);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stopped = tokio::spawn(serve(listener, shell.clone(), limits, shutdown.clone()));
@@ -123,6 +129,7 @@ fn router(gate: Gate) -> Router {
         .route("/refused", get(|| async { PageError::from(Problem::forged()) }))
         .route("/busy", get(|| async { Error::from(Problem::overloaded()) }))
         .route("/panic", get(|| async { wrong(&[]).into_response() }))
+        .route("/api/v1/panic", get(|| async { wrong(&[]).into_response() }))
         .route("/big", get(|| async { "x".repeat(32 * 1_024 * 1_024) }))
         .route("/gate", get(pass).post(pass))
         .fallback(error::not_found)

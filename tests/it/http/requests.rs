@@ -227,6 +227,39 @@ async fn a_panic_costs_its_own_request_only() {
 }
 
 #[tokio::test]
+async fn below_the_management_api_every_refusal_has_its_envelope() {
+    let server = Server::start().await;
+    let get = |path: &str, fields: &str| format!("GET {path} HTTP/1.1\r\n{fields}\r\n");
+    let host = "host: a\r\n";
+    let long_target = |length: usize| format!("/api/v1/users?{}", "a".repeat(length));
+    let long_field = |length: usize| format!("{host}x: {}\r\n", "a".repeat(length));
+    for (status, code, request) in [
+        (500, "server_error", get("/api/v1/panic", host)),
+        (500, "server_error", get("/api/v1/panic", &format!("{host}accept: text/html\r\n"))),
+        // The shell's own, and those that it takes over from hyper.
+        (414, "invalid_request", get(&long_target(9_000), host)),
+        (414, "invalid_request", get(&long_target(60_000), host)),
+        (431, "invalid_request", get("/api/v1", &long_field(20_000))),
+        (431, "invalid_request", get("/api/v1", &long_field(60_000))),
+        (431, "invalid_request", get("/api/v1/users", &format!("{host}{}", "x: a\r\n".repeat(200)))),
+        (400, "invalid_request", get("/api/v1/users", "")),
+        (400, "invalid_request", get("/api/v1/users", "host: a\r\nbad field: x\r\n")),
+    ] {
+        let answer = server.send(&request).await;
+        let shown: String = request.chars().take(40).collect();
+        assert_eq!((answer.status, answer.field("content-type")), (status, Some("application/json")), "{shown}");
+        let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(body["error"]["code"], code, "{shown}: {body}");
+        assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{shown}: {body}");
+        assert_eq!(body["error"]["details"], serde_json::json!([]), "{shown}: {body}");
+        assert_eq!(body["error"]["trace_id"], answer.field("x-request-id").expect("an id"), "{shown}: {body}");
+        is_complete(&answer);
+    }
+    // Next to it, OAuth's form is kept.
+    assert_eq!(server.send(get("/api/v10", "")).await.error(), "invalid_request");
+}
+
+#[tokio::test]
 async fn a_page_carries_what_a_page_owes() {
     let server = Server::with(quick(), &ServerConfig { issuer: "https://id.example".into(), ..ServerConfig::default() }).await;
     let page = server.send("GET /page HTTP/1.1\r\nhost: a\r\n\r\n").await;
