@@ -32,6 +32,9 @@ use crate::telemetry;
 use crate::web::server::Shutdown;
 
 pub const EXAMPLE: &str = "\
+The configuration counts as it does for the server, but for what would tie a throw-away provider to a real one. These keys have
+no effect: server.issuer, server.data_dir, server.trusted_proxies, the section database, keys.master_key_file.
+
 Examples:
   ostiary dev                                  provider and demonstration on ports 8080 and 8081
   ostiary dev --listen 127.0.0.1:9000          the provider on another port
@@ -40,9 +43,10 @@ Examples:
 /// Where the two servers listen.
 #[derive(Clone, Debug, Args)]
 pub struct Arguments {
-    /// The provider's address, on this machine only; port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// The provider's address, on this machine only; port 0 takes a free one. Without it, server.listen, which is
+    /// 127.0.0.1:8080 where the configuration says nothing.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
 
     /// The demonstration's address, on this machine only.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
@@ -52,7 +56,10 @@ pub struct Arguments {
 /// Runs both until a signal ends them.
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
     telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
-    let listener = listen("--listen", arguments.listen).await?;
+    let listener = match arguments.listen {
+        Some(address) => listen("--listen", address).await?,
+        None => listen("server.listen", config.server.listen).await?,
+    };
     let demo_listener = listen("--demo-listen", arguments.demo_listen).await?;
     let (address, demo_address) = (local_address(&listener)?, local_address(&demo_listener)?);
 
@@ -119,7 +126,9 @@ async fn listen(option: &str, address: SocketAddr) -> Result<TcpListener, Failur
     if !address.ip().is_loopback() {
         return Err(Failure::new(
             Exit::Configuration,
-            format!("{option} {address} can be reached from other machines; dev is for a loopback address such as 127.0.0.1"),
+            format!(
+                "{option} {address} can be reached from other machines; dev is for a loopback address such as 127.0.0.1:8080 (--listen, --demo-listen)"
+            ),
         ));
     }
     TcpListener::bind(address)

@@ -7,7 +7,7 @@ mod tour;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::program::Program;
+use crate::program::{Program, Run};
 
 use self::process::Dev;
 
@@ -17,6 +17,33 @@ fn nobody_but_this_machine_may_reach_it() {
     {
         let complaint = Program::new().run(&arguments).fails(3);
         assert!(complaint.contains(arguments[1]) && complaint.contains("loopback"), "{complaint}");
+    }
+}
+
+#[test]
+fn the_configured_address_is_used_if_it_is_this_machines_and_refused_otherwise() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let run = |listen: &str, arguments: &[&str]| {
+        let arguments = [&["dev", "--demo-listen", "127.0.0.1:0"], arguments].concat();
+        let output = Program::new().command(&arguments).env("OSTIARY_SERVER__LISTEN", listen).output();
+        Run::from(output.expect("the program runs"))
+    };
+    // Occupied: so it was this address that was wanted.
+    let complaint = run(&taken, &[]).fails(6);
+    assert!(complaint.contains(&taken) && complaint.contains("server.listen"), "{complaint}");
+    let complaint = run("0.0.0.0:8080", &[]).fails(3);
+    assert!(complaint.contains("server.listen 0.0.0.0:8080") && complaint.contains("--listen"), "{complaint}");
+    // What is on the command line goes before.
+    let complaint = run("0.0.0.0:8080", &["--listen", &taken]).fails(6);
+    assert!(complaint.contains("--listen"), "{complaint}");
+}
+
+#[test]
+fn its_help_says_which_settings_have_no_effect() {
+    let help = Program::new().run(&["dev", "--help"]).ok();
+    for key in ["server.issuer", "server.data_dir", "server.trusted_proxies", "section database", "keys.master_key_file"] {
+        assert!(help.contains(key), "{key} is missing:\n{help}");
     }
 }
 
