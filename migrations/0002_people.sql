@@ -165,7 +165,7 @@ CREATE TABLE spent (
 CREATE INDEX spent_by_expiry ON spent (expires_at);
 
 -- A session: the name its person gave it, whether it outlives the browser, and when each factor was last proved
--- (JSON: amr value to microseconds).
+-- (JSON: the method's word to microseconds; protocol/authentication.rs has the words).
 ALTER TABLE sessions ADD COLUMN name TEXT;
 ALTER TABLE sessions ADD COLUMN remembered BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE sessions ADD COLUMN factors TEXT NOT NULL DEFAULT '{}';

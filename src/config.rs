@@ -11,8 +11,8 @@ mod validate;
 pub use load::{ConfigError, load};
 pub use secret::Secret;
 pub use sections::{
-    AdminConfig, AuditConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport,
-    PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
+    AdminConfig, AuditConfig, AuthenticationConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls,
+    MailTransport, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
 };
 pub use validate::InvalidConfig;
 
@@ -85,6 +85,7 @@ config! {
     session: SessionConfig,
     password: PasswordConfig,
     mail: MailConfig,
+    authentication: AuthenticationConfig,
     admin: AdminConfig,
     audit: AuditConfig,
     log: LogConfig,

@@ -3,6 +3,7 @@
 //! Nothing is stored for an anonymous visitor: the request travels through the browser as an AEAD box whose associated
 //! data is the browser's own random cookie. A box that is changed, too old, or opened in another browser is refused.
 
+pub mod login;
 mod next;
 pub mod visitor;
 

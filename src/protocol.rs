@@ -4,6 +4,7 @@
 
 pub mod access_token;
 pub mod audience;
+pub mod authentication;
 pub mod authorization_request;
 pub mod authorize;
 pub mod claims;

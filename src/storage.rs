@@ -10,6 +10,7 @@ pub mod consents;
 pub mod db;
 pub mod email_addresses;
 pub mod error;
+pub mod factors;
 pub mod grants;
 pub mod instance;
 pub mod migrations;

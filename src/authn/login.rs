@@ -1,9 +1,15 @@
-//! One attempt to log in with a name and a password.
+//! A login: the attempt with a name and a password that most begin with, and what is written when one is complete.
 
 use secrecy::SecretString;
 
 use super::password::{HashingError, Password, PasswordHasher, Verdict};
-use crate::storage::users::{User, UserStatus};
+use super::session;
+use crate::protocol::id::SessionId;
+use crate::storage::audit::{self, Event};
+use crate::storage::db::Tx;
+use crate::storage::error::Error;
+use crate::storage::sessions::Session;
+use crate::storage::users::{self, User, UserStatus};
 
 /// What an attempt came to. The person learns of no difference between the refusals; the audit log does.
 #[derive(Debug)]
@@ -43,6 +49,35 @@ async fn rehash(hasher: &PasswordHasher, password: &Password) -> Option<SecretSt
             None
         }
     }
+}
+
+/// A login whose factors are all there.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion<'a> {
+    /// As they were when the first factor was proved.
+    pub user: &'a User,
+    /// The session to begin.
+    pub session: &'a Session,
+    /// The browser's former one, which ends.
+    pub former: Option<&'a SessionId>,
+    /// See [`Attempt::Accepted`].
+    pub rehashed: Option<&'a SecretString>,
+    pub event: &'a Event,
+}
+
+/// Begins the session, in the caller's transaction. `false`: the password was changed, or the person disabled, since it was
+/// checked; nothing is written.
+pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<bool, Error> {
+    let Completion { user, session, former, rehashed, event } = *completion;
+    if !users::stands(tx, user).await? {
+        return Ok(false);
+    }
+    session::replace(tx, former, session).await?;
+    if let (Some(old), Some(new)) = (&user.password_hash, rehashed) {
+        users::rehash(tx, &user.id, old, new).await?;
+    }
+    audit::insert(tx, event).await?;
+    Ok(true)
 }
 
 #[cfg(test)]

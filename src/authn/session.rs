@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::SessionConfig;
 use crate::keys::hash::{TokenHasher, TokenKind};
-use crate::protocol::authorize::{ACR_PASSWORD, AMR_PASSWORD};
+use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -31,17 +31,22 @@ pub struct Device<'a> {
     pub address: &'a str,
 }
 
-/// A session for somebody who has just proved with a password who they are. Always a new secret and a new `sid`: one that
+/// A session for somebody who has just proved with `factors` who they are. Always a new secret and a new `sid`: one that
 /// was planted in the browser before the login is worth nothing after it. Nothing is stored yet; see [`replace`].
-pub fn begin(tokens: &TokenHasher, user_id: &UserId, device: Device<'_>, now: Timestamp, config: &SessionConfig) -> Begun {
+pub fn begin(
+    tokens: &TokenHasher,
+    (user_id, factors): (&UserId, Factors),
+    device: Device<'_>,
+    now: Timestamp,
+    config: &SessionConfig,
+) -> Begun {
     let secret = random::secret();
     let session = Session {
         id: new_id(),
         hash: tokens.hash(TokenKind::Session, &secret),
         user_id: user_id.clone(),
         auth_time: now,
-        amr: vec![AMR_PASSWORD.to_owned()],
-        acr: ACR_PASSWORD.to_owned(),
+        factors,
         user_agent: device.user_agent.to_owned(),
         address: device.address.to_owned(),
         created_at: now,
@@ -49,6 +54,21 @@ pub fn begin(tokens: &TokenHasher, user_id: &UserId, device: Device<'_>, now: Ti
         expires_at: now + Seconds(config.absolute),
     };
     Begun { session, secret: SecretString::from(secret) }
+}
+
+/// The same session after its person proved something more: a new secret and a new `sid`, so that whoever got hold of the
+/// old ones gains nothing by it. Its limits stay. `auth_time` moves only if a login could consist of `method` alone.
+pub fn renew(tokens: &TokenHasher, session: &Session, method: Method, now: Timestamp) -> Begun {
+    let secret = random::secret();
+    let renewed = Session {
+        id: new_id(),
+        hash: tokens.hash(TokenKind::Session, &secret),
+        auth_time: if method.stands_alone() { now } else { session.auth_time },
+        factors: session.factors.clone().and(method, now),
+        last_seen_at: now,
+        ..session.clone()
+    };
+    Begun { session: renewed, secret: SecretString::from(secret) }
 }
 
 #[expect(clippy::expect_used, reason = "a UUID is printable ASCII")]
@@ -135,7 +155,7 @@ mod tests {
         }
 
         async fn log_in(&self, old: Option<&SessionId>) -> Begun {
-            let begun = begin(&self.tokens, &self.user.id, DEVICE, NOON, &CONFIG);
+            let begun = begin(&self.tokens, (&self.user.id, Factors::of(Method::Password, NOON)), DEVICE, NOON, &CONFIG);
             self.db.write(async |tx| replace(tx, old, &begun.session).await).await.unwrap();
             begun
         }
@@ -154,6 +174,20 @@ mod tests {
         assert_ne!(first.secret.expose_secret(), second.secret.expose_secret());
         assert!(!house.resumes(&first.secret, 1).await);
         assert!(house.resumes(&second.secret, 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_proof_gives_the_session_a_new_secret_and_a_new_sid_and_no_more_time() {
+        let house = House::new().await;
+        let first = house.log_in(None).await;
+        let later = NOON + Seconds(60);
+        let stepped_up = renew(&house.tokens, &first.session, Method::Totp, later);
+        house.db.write(async |tx| replace(tx, Some(&first.session.id), &stepped_up.session).await).await.unwrap();
+        assert!(!house.resumes(&first.secret, 61).await);
+        assert!(house.resumes(&stepped_up.secret, 61).await);
+        assert_eq!(stepped_up.session.expires_at, first.session.expires_at);
+        assert_eq!((stepped_up.session.auth_time, stepped_up.session.factors.latest()), (NOON, Some(later)));
+        assert_eq!(renew(&house.tokens, &first.session, Method::Password, later).session.auth_time, later);
     }
 
     #[tokio::test]

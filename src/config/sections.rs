@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::{Secret, section};
+use crate::protocol::authentication::Acr;
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
@@ -120,6 +121,15 @@ section! {
         max_waiting: usize = 64;
         /// The fewest characters of a new password.
         min_length: usize = 12;
+    }
+}
+
+section! {
+    /// How strongly people must prove who they are.
+    AuthenticationConfig {
+        /// The least `acr` that people with a role have to reach: `1` one factor, `2` two factors or a passkey that verified
+        /// its user, `phr` a passkey. Who has no such factor is led to set one up.
+        required_acr_by_role: BTreeMap<String, Acr> = BTreeMap::new();
     }
 }
 

@@ -72,8 +72,8 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
     Ok(response)
 }
 
-/// A sealed flow has to fit into a URL of 8 KiB.
-const MAX_SEALED: usize = 8_000;
+/// A sealed flow has to fit into a URL of 8 KiB, beside the sealed login that it may wait for.
+const MAX_SEALED: usize = 7_400;
 
 /// Opens the flow that a page or its form brings back, and looks its client up again: it may have been disabled since.
 pub async fn take_up(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, header};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::flow::{Place, flow_page, frame, take_up, to_page};
 use super::form::{self, Purpose};
@@ -17,13 +17,15 @@ use super::view::{self, ClientView, LoginProblem, field};
 use crate::audit::{self, Kind};
 use crate::authn::login::{Attempt, attempt};
 use crate::authn::password::{HashingError, Password};
-use crate::authn::session;
+use crate::authn::session::Begun;
 use crate::flow::Flow;
+use crate::flow::login::{Entrance, FirstFactor, Step};
 use crate::flow::visitor::Visitor;
+use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::state::AppState;
-use crate::storage::audit::{Actor, Event};
+use crate::storage::audit::Event;
 use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
@@ -65,7 +67,12 @@ pub async fn post(
     let flow = flow_of(&state, &context, &visitor, &params).await?;
     let typed = params.get(field::USERNAME).unwrap_or_default();
     match prove(&state, &context, &params).await? {
-        Proof::Good { user, rehashed } => log_in(&state, &context, visitor, flow.map(|(flow, _)| flow), &user, rehashed).await,
+        Proof::Good { user, rehashed } => {
+            let flow = flow.as_ref().map(|(flow, _)| flow);
+            let carried = carried(&context, &visitor, flow, &user);
+            let first = FirstFactor { user: *user, method: Method::Password, rehashed, carried };
+            proved(&state, &context, &visitor, &params, flow, first).await
+        }
         Proof::Bad { reason, user, problem } => {
             let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
             record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
@@ -80,7 +87,7 @@ pub async fn post(
 }
 
 enum Proof {
-    Good { user: Box<User>, rehashed: Option<secrecy::SecretString> },
+    Good { user: Box<User>, rehashed: Option<SecretString> },
     Bad { reason: &'static str, user: Option<Box<User>>, problem: LoginProblem },
 }
 
@@ -103,52 +110,50 @@ async fn prove(state: &AppState, context: &RequestContext, params: &Params) -> R
     }
 }
 
-/// Begins the session: a new secret and a new `sid`; the browser's former session ends in the same transaction.
-async fn log_in(
+/// Goes on after a right first factor, of whatever kind: to the next one, or in.
+pub async fn proved(
     state: &AppState,
     context: &RequestContext,
-    visitor: Visitor,
-    flow: Option<Flow>,
-    user: &User,
-    rehashed: Option<secrecy::SecretString>,
+    visitor: &Visitor,
+    params: &Params,
+    flow: Option<&Flow>,
+    first: FirstFactor,
 ) -> Result<Response, PageError> {
-    let address = context.address.to_string();
-    let user_agent = context.user_agent();
-    let device = session::Device { user_agent: &user_agent, address: &address };
-    let begun = session::begin(&state.tokens, &user.id, device, context.now, &state.config.session);
-    let event = Event {
-        actor: Actor::User(user.id.clone()),
-        user_id: Some(user.id.clone()),
-        client_id: flow.as_ref().map(|flow| flow.request.client_id.clone()),
-        ..audit::event(Kind::UserLogin, context)
-    };
-    let former = visitor.session().map(|session| session.id.clone());
-    let begun_in_time = state
-        .db
-        .write(async |tx| {
-            if !users::stands(tx, user).await? {
-                return Ok(false);
-            }
-            session::replace(tx, former.as_ref(), &begun.session).await?;
-            if let (Some(old), Some(new)) = (&user.password_hash, &rehashed) {
-                users::rehash(tx, &user.id, old, new).await?;
-            }
-            crate::storage::audit::insert(tx, &event).await?;
-            Ok(true)
-        })
-        .await?;
-    if !begun_in_time {
-        // The password was changed, or the person disabled, while it was checked.
-        record_refusal(state, context, Kind::UserLogin, event.client_id.as_ref(), Some(user), "changed_meanwhile");
-        return Err(Problem::overloaded().into());
+    let former = visitor.session().map(|session| &session.id);
+    let entrance = Entrance { state, context, former, client_id: flow.map(|flow| &flow.request.client_id) };
+    match entrance.first(first).await? {
+        Step::Done(begun) => Ok(enter(state, visitor, flow, &begun)?),
+        Step::Next { pending, .. } => {
+            let browser = visitor.browser.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+            let sealed = pending.seal(&state.flows, browser).map_err(Problem::internal)?;
+            let flow = params.get(field::FLOW).map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
+            Ok(see_other(&format!("{}?{}={sealed}{flow}", state.path("/login/factor"), field::LOGIN))?)
+        }
+        Step::Ended => Err(Problem::overloaded().into()),
     }
-    let mut response = match &flow {
-        Some(flow) => to_page(state, &visitor, flow, Place::Resume)?,
+}
+
+/// Lets the browser in, whose session has begun.
+pub fn enter(state: &AppState, visitor: &Visitor, flow: Option<&Flow>, begun: &Begun) -> Result<Response, Problem> {
+    let mut response = match flow {
+        Some(flow) => to_page(state, visitor, flow, Place::Resume)?,
         None => see_other(&state.path("/account"))?,
     };
     let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Factors of the session that this very person has here, which are as young as the request wants the login to be: what is
+/// asked for again is the rest.
+pub fn carried(context: &RequestContext, visitor: &Visitor, flow: Option<&Flow>, user: &User) -> Factors {
+    let (Some(flow), Some(login)) = (flow, &visitor.login) else { return Factors::default() };
+    let by_age = flow.request.max_age.map(|max_age| context.now - max_age);
+    let by_prompt = flow.request.prompt.login.then_some(flow.started_at);
+    match by_age.max(by_prompt) {
+        Some(floor) if login.user.id == user.id => login.session.factors.since(floor),
+        _ => Factors::default(),
+    }
 }
 
 /// `GET /login/select`: go on as whoever is logged in, or as somebody else?

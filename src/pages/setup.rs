@@ -16,6 +16,7 @@ use crate::authn::password::{HashingError, InvalidPassword, NewPasswordProblem, 
 use crate::authn::session::{self, Begun};
 use crate::flow::visitor::Visitor;
 use crate::keys::hash::TokenKind;
+use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::id::UserId;
 use crate::protocol::params::Params;
 use crate::protocol::sign_in_name::SignInName;
@@ -154,7 +155,8 @@ fn administrator(name: SignInName, password_hash: SecretString, context: &Reques
 fn begin(state: &AppState, context: &RequestContext, user: &User) -> Begun {
     let (user_agent, address) = (context.user_agent(), context.address.to_string());
     let device = session::Device { user_agent: &user_agent, address: &address };
-    session::begin(&state.tokens, &user.id, device, context.now, &state.config.session)
+    let proved = (&user.id, Factors::of(Method::Password, context.now));
+    session::begin(&state.tokens, proved, device, context.now, &state.config.session)
 }
 
 /// All or nothing, in one transaction. `false`: the link was used meanwhile, or somebody else became the administrator.

@@ -19,6 +19,8 @@ pub mod field {
     pub const CSRF: &str = "csrf";
     /// The sealed authorization request.
     pub const FLOW: &str = "flow";
+    /// The sealed login between two factors.
+    pub const LOGIN: &str = "login";
     pub const USERNAME: &str = "username";
     pub const PASSWORD: &str = "password";
     pub const PASSWORD_AGAIN: &str = "password_again";

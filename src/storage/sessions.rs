@@ -5,6 +5,7 @@ use super::error::Error;
 use super::page::{Listed, Page};
 use super::users::{User, UserStatus, user_columns};
 use super::value::{Hash, Json};
+use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 
@@ -16,11 +17,10 @@ pub struct Session {
     /// Of the cookie's value.
     pub hash: [u8; 32],
     pub user_id: UserId,
-    /// When the person last proved who they are.
+    /// When the person last proved who they are, from the beginning.
     pub auth_time: Timestamp,
-    /// How (RFC 8176).
-    pub amr: Vec<String>,
-    pub acr: String,
+    /// How, and when each factor was last proved: `amr` and `acr` come of it.
+    pub factors: Factors,
     pub user_agent: String,
     pub address: String,
     pub created_at: Timestamp,
@@ -31,19 +31,22 @@ pub struct Session {
 
 macro_rules! session_columns {
     () => {
-        "s.id, s.hash, s.user_id, s.auth_time, s.amr, s.acr, s.user_agent, s.address, s.created_at, s.last_seen_at, s.expires_at"
+        "s.id, s.hash, s.user_id, s.auth_time, s.factors, s.user_agent, s.address, s.created_at, s.last_seen_at, s.expires_at"
     };
 }
 
 impl Record for Session {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        let (id, hash, user_id) = (columns.read()?, columns.read::<Hash>()?.0, columns.read()?);
+        let auth_time = columns.read()?;
+        let factors = columns.read::<Json<Factors>>()?.0;
         Ok(Self {
-            id: columns.read()?,
-            hash: columns.read::<Hash>()?.0,
-            user_id: columns.read()?,
-            auth_time: columns.read()?,
-            amr: columns.read::<Json<_>>()?.0,
-            acr: columns.read()?,
+            id,
+            hash,
+            user_id,
+            auth_time,
+            // Sessions from before there were second factors began with a password.
+            factors: if factors.is_empty() { Factors::of(Method::Password, auth_time) } else { factors },
             user_agent: columns.read()?,
             address: columns.read()?,
             created_at: columns.read()?,
@@ -63,15 +66,16 @@ impl Record for SessionOfUser {
 
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO sessions (id, hash, user_id, auth_time, amr, acr, user_agent, address, created_at, last_seen_at, \
-         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "INSERT INTO sessions (id, hash, user_id, auth_time, amr, acr, factors, user_agent, address, created_at, \
+         last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(&session.id)
     .bind(Hash(session.hash))
     .bind(&session.user_id)
     .bind(session.auth_time)
-    .bind(Json(session.amr.clone()))
-    .bind(session.acr.as_str())
+    .bind(Json(session.factors.amr()))
+    .bind(session.factors.acr().as_str())
+    .bind(Json(session.factors.clone()))
     .bind(session.user_agent.as_str())
     .bind(session.address.as_str())
     .bind(session.created_at)

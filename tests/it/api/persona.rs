@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::{Method, Request, header};
 use ostiary::api::authorization::CSRF_PURPOSE;
 use ostiary::authn::session;
+use ostiary::protocol::authentication::{self, Factors};
 use ostiary::protocol::client::AccessTokenFormat;
 use ostiary::protocol::scope::{self, Scope};
 use ostiary::storage::users::User;
@@ -136,7 +137,9 @@ pub async fn person_tokens(server: &TestServer, name: &str, scope: &str) -> Valu
 /// The secret of a browser session that has just begun.
 pub async fn cookie(server: &TestServer, user: &User) -> String {
     let device = session::Device { user_agent: "Test Browser", address: "192.0.2.7" };
-    let begun = session::begin(&server.state.tokens, &user.id, device, server.clock.now(), &server.state.config.session);
+    let now = server.clock.now();
+    let proved = (&user.id, Factors::of(authentication::Method::Password, now));
+    let begun = session::begin(&server.state.tokens, proved, device, now, &server.state.config.session);
     server.state.db.write(async |tx| session::replace(tx, None, &begun.session).await).await.unwrap();
     begun.secret.expose_secret().to_owned()
 }

@@ -1,5 +1,6 @@
 //! Rows to work with.
 
+use ostiary::protocol::authentication::{Factors, Method};
 use ostiary::protocol::client::{Client, ClientSecret, ClientStatus};
 use ostiary::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use ostiary::protocol::pkce::CodeChallenge;
@@ -81,8 +82,7 @@ pub fn session(id: &str, number: u8) -> Session {
         hash: hash(number),
         user_id: user_id("u-anna"),
         auth_time: at(0),
-        amr: vec!["pwd".to_owned()],
-        acr: "urn:ostiary:password".to_owned(),
+        factors: Factors::of(Method::Password, at(0)).and(Method::Totp, at(1)),
         user_agent: "Browser \"1\"".to_owned(),
         address: "2001:db8::1".to_owned(),
         created_at: at(0),
