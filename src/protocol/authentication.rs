@@ -238,8 +238,7 @@ impl Enrolled {
     /// The factors that would reach `acr` after a password.
     pub const fn offer(self, acr: Acr) -> Option<Offer> {
         let strong = matches!(acr, Acr::PhishingResistant);
-        let offer =
-            Offer { totp: self.totp && !strong, recovery_code: self.recovery_codes && !strong, passkey: self.passkeys };
+        let offer = Offer { totp: self.totp && !strong, recovery_code: self.recovery_codes && !strong, passkey: self.passkeys };
         if offer.totp || offer.recovery_code || offer.passkey { Some(offer) } else { None }
     }
 }
