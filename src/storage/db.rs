@@ -4,6 +4,7 @@ mod change;
 mod group_commit;
 mod postgres;
 mod query;
+mod readers;
 mod sqlite;
 
 use std::fmt;
@@ -22,13 +23,13 @@ pub use query::{Columns, Query, Record};
 
 use self::change::Subscribers;
 use self::group_commit::{Turn, Writer};
-use self::sqlite::{Lease, Readers};
+use self::readers::{Lease, Readers};
 use super::error::Error;
 use super::migrations::{self, MigrationError};
 use crate::config::DatabaseConfig;
 
 pub(super) use self::postgres::options as postgres_options;
-pub(super) use self::sqlite::{connect as connect_sqlite, primary_code, use_write_ahead_log};
+pub(super) use self::sqlite::{Access, open as open_sqlite, primary_code, use_write_ahead_log};
 
 /// How often a transaction that PostgreSQL gave up for another one is run again.
 const RETRIES: u32 = 5;
@@ -85,7 +86,7 @@ impl Db {
                 let patience = Duration::from_secs(config.acquire_timeout);
                 Backend::Sqlite {
                     readers: Arc::new(Readers::new(path, config.max_connections, patience)),
-                    writer: Writer::start(path.clone(), connection, subscribers.clone(), patience),
+                    writer: Writer::new(path.clone(), connection, subscribers.clone(), patience),
                 }
             }
             DatabaseTarget::Postgres(url) => {
@@ -186,7 +187,7 @@ impl Db {
     pub async fn close(&self) {
         match &self.0.backend {
             Backend::Sqlite { readers, writer } => {
-                readers.close().await;
+                readers.close();
                 writer.close().await;
             }
             Backend::Postgres { pool, .. } => pool.close().await,

@@ -25,7 +25,9 @@ pub enum Error {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Cause {
     #[error("{0}")]
-    Database(Arc<sqlx::Error>),
+    Postgres(Arc<sqlx::Error>),
+    #[error("{0}")]
+    Sqlite(Arc<rusqlite::Error>),
     #[error("{0}")]
     Text(Arc<str>),
 }
@@ -43,7 +45,7 @@ impl Error {
     /// Whether the same transaction, run once more, may well succeed: PostgreSQL gave it up for the sake of another one
     /// (`serialization_failure`, `deadlock_detected`).
     pub(super) fn is_worth_retrying(&self) -> bool {
-        let Self::Unavailable(Cause::Database(error)) = self else {
+        let Self::Unavailable(Cause::Postgres(error)) = self else {
             return false;
         };
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
@@ -57,7 +59,7 @@ impl From<sqlx::Error> for Error {
         let unavailable = match &error {
             Sqlx::Database(cause) => match cause.kind() {
                 ErrorKind::UniqueViolation | ErrorKind::ForeignKeyViolation => return Self::Conflict,
-                _ => cause.code().is_some_and(|code| is_outage(&code)),
+                _ => cause.code().is_some_and(|code| is_outage_of_postgres(&code)),
             },
             Sqlx::Io(_)
             | Sqlx::Tls(_)
@@ -68,21 +70,36 @@ impl From<sqlx::Error> for Error {
             | Sqlx::BeginFailed => true,
             _ => false,
         };
-        let cause = Cause::Database(Arc::new(error));
+        let cause = Cause::Postgres(Arc::new(error));
         if unavailable { Self::Unavailable(cause) } else { Self::Other(cause) }
     }
 }
 
-/// Whether a code says that the database can't work now: a five-character SQLSTATE, or a decimal SQLite result code.
-fn is_outage(code: &str) -> bool {
-    if code.len() == 5 {
-        // Connection, resources, operator intervention (statement_timeout too), system error; no such database, no access.
-        let class = matches!(&code[..2], "08" | "53" | "57" | "58" | "28" | "3D");
-        // Given up for another transaction, lock not available, read only.
-        return class || matches!(code, "40001" | "40P01" | "55P03" | "25006");
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        let cause = Cause::Sqlite(Arc::new(error));
+        match code {
+            // A foreign key, a primary key, a unique index.
+            Some(787 | 1555 | 2067) => Self::Conflict,
+            Some(code) if is_outage_of_sqlite(code) => Self::Unavailable(cause),
+            _ => Self::Other(cause),
+        }
     }
-    // The primary result code is the low byte: BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB.
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 11 | 13 | 14 | 26))
+}
+
+/// Whether an SQLSTATE says that the database can't work now.
+fn is_outage_of_postgres(code: &str) -> bool {
+    // Connection, resources, operator intervention (statement_timeout too), system error; no such database, no access.
+    let class = matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "28" | "3D"));
+    // Given up for another transaction, lock not available, read only.
+    class || matches!(code, "40001" | "40P01" | "55P03" | "25006")
+}
+
+/// The same of a result code of SQLite. The primary code is its low byte: BUSY, LOCKED, NOMEM, READONLY, IOERR, CORRUPT,
+/// FULL, CANTOPEN, NOTADB.
+fn is_outage_of_sqlite(code: i32) -> bool {
+    matches!(code & 0xff, 5 | 6 | 7 | 8 | 10 | 11 | 13 | 14 | 26)
 }
 
 #[cfg(test)]
@@ -91,11 +108,17 @@ mod tests {
 
     #[test]
     fn outages_are_told_from_mistakes() {
-        for code in ["5", "261", "8", "13", "08006", "57P01", "57014", "53300", "40001", "40P01", "25006"] {
-            assert!(is_outage(code), "{code}");
+        for code in ["08006", "57P01", "57014", "53300", "40001", "40P01", "25006"] {
+            assert!(is_outage_of_postgres(code), "{code}");
         }
-        for code in ["1", "19", "2067", "42601", "23505", "22021"] {
-            assert!(!is_outage(code), "{code}");
+        for code in ["42601", "23505", "22021", ""] {
+            assert!(!is_outage_of_postgres(code), "{code}");
+        }
+        for code in [5, 261, 8, 13] {
+            assert!(is_outage_of_sqlite(code), "{code}");
+        }
+        for code in [1, 19, 2067] {
+            assert!(!is_outage_of_sqlite(code), "{code}");
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::{Connection as Sqlite, TransactionBehavior};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::db::{connect_sqlite, postgres_options, primary_code, use_write_ahead_log};
+use super::db::{Access, open_sqlite, postgres_options, primary_code, use_write_ahead_log};
 use super::error::Error;
 
 /// How long PostgreSQL may take to answer at the start.
@@ -49,34 +51,87 @@ impl From<MigrateError> for MigrationError {
 }
 
 /// Opens and migrates an SQLite database, and returns the connection.
-///
-/// All in one transaction that no other process can write beside: sqlx has no lock of its own for SQLite.
-pub(super) async fn sqlite(path: &Path) -> Result<SqliteConnection, MigrationError> {
-    let failed = |error: sqlx::Error| match primary_code(&error) {
-        Some(CORRUPT | NOT_A_DATABASE) => MigrationError::NotADatabase(path.to_owned()),
-        _ => MigrationError::File(path.to_owned(), error.into()),
-    };
-    let mut connection = connect_sqlite(path).await.map_err(failed)?;
-    // Nothing is changed in a file before it is known to be ours.
-    if is_another_programs(&mut connection).await.map_err(failed)? {
-        return Err(MigrationError::NotADatabase(path.to_owned()));
+pub(super) async fn sqlite(path: &Path) -> Result<Sqlite, MigrationError> {
+    let path = path.to_owned();
+    // It may have to wait for another process that does the same.
+    let migrated = spawn_blocking(move || {
+        migrate_sqlite(&path).map_err(|failure| match failure {
+            Failure::Migration(error) => error,
+            Failure::Sqlite(error) if matches!(primary_code(&error), Some(CORRUPT | NOT_A_DATABASE)) => {
+                MigrationError::NotADatabase(path)
+            }
+            Failure::Sqlite(error) => MigrationError::File(path, error.into()),
+        })
+    });
+    migrated.await.map_err(|error| Error::other(error.to_string()))?
+}
+
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Migration(MigrationError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
     }
-    use_write_ahead_log(&mut connection).await.map_err(failed)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    MIGRATOR.run_direct(None, &mut *transaction, false).await?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(connection)
 }
 
 const CORRUPT: i32 = 11;
 const NOT_A_DATABASE: i32 = 26;
 
-async fn is_another_programs(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let (tables, ours) = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT COUNT(*), COUNT(*) FILTER (WHERE name = '_sqlx_migrations') FROM sqlite_master WHERE type = 'table'",
-    )
-    .fetch_one(connection)
-    .await?;
+/// All in one transaction that no other process can write beside. The table of what was done is that of sqlx, which does the
+/// same on PostgreSQL.
+fn migrate_sqlite(path: &Path) -> Result<Sqlite, Failure> {
+    let mut connection = open_sqlite(path, Access::Write)?;
+    // Nothing is changed in a file before it is known to be ours.
+    if is_another_programs(&connection)? {
+        return Err(Failure::Migration(MigrationError::NotADatabase(path.to_owned())));
+    }
+    use_write_ahead_log(&connection)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+         installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, checksum BLOB NOT NULL, \
+         execution_time BIGINT NOT NULL)",
+    )?;
+    let done = applied(&transaction)?;
+    for migration in MIGRATOR.iter().filter(|migration| !done.contains(&migration.version)) {
+        transaction.execute_batch(migration.sql.as_str())?;
+        transaction.execute(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (?1, ?2, TRUE, ?3, 0)",
+            (migration.version, &migration.description, &migration.checksum),
+        )?;
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+/// The versions that the database has, each of them one that this program knows.
+fn applied(connection: &Sqlite) -> Result<Vec<i64>, Failure> {
+    let mut statement = connection.prepare("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")?;
+    let mut rows = statement.query(())?;
+    let mut versions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let version: i64 = row.get(0)?;
+        let checksum: Option<Vec<u8>> = row.get(1)?;
+        let problem = match MIGRATOR.iter().find(|known| known.version == version) {
+            _ if !row.get::<_, bool>(2)? => Some(MigrateError::Dirty(version)),
+            None => Some(MigrateError::VersionMissing(version)),
+            Some(known) if checksum.as_deref() != Some(&known.checksum) => Some(MigrateError::VersionMismatch(version)),
+            Some(_) => None,
+        };
+        if let Some(problem) = problem {
+            return Err(Failure::Migration(problem.into()));
+        }
+        versions.push(version);
+    }
+    Ok(versions)
+}
+
+fn is_another_programs(connection: &Sqlite) -> rusqlite::Result<bool> {
+    let count = "SELECT COUNT(*), COUNT(*) FILTER (WHERE name = '_sqlx_migrations') FROM sqlite_master WHERE type = 'table'";
+    let (tables, ours) = connection.query_row(count, (), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
     Ok(tables > 0 && ours == 0)
 }
 

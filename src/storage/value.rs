@@ -2,9 +2,10 @@
 
 use std::ops::Deref;
 
+use rusqlite::types::{FromSql, ToSql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
+use sqlx::{Decode, Encode, Postgres, Type};
 
 use crate::protocol::client::{Algorithm, ClientStatus};
 use crate::protocol::id::{ClientId, GrantId, KeyId, SessionId, UserId};
@@ -13,48 +14,57 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
 /// What can be bound to a parameter.
-pub trait Value<'v>: Encode<'v, Sqlite> + Type<Sqlite> + Encode<'v, Postgres> + Type<Postgres> {}
+pub trait Value<'v>: ToSql + Encode<'v, Postgres> + Type<Postgres> {}
 
-impl<'v, T> Value<'v> for T where T: Encode<'v, Sqlite> + Type<Sqlite> + Encode<'v, Postgres> + Type<Postgres> {}
+impl<'v, T> Value<'v> for T where T: ToSql + Encode<'v, Postgres> + Type<Postgres> {}
 
 /// What can be read from a column.
-pub trait Column: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+pub trait Column: FromSql + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
 
-impl<T> Column for T where T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
+impl<T> Column for T where T: FromSql + for<'r> Decode<'r, Postgres> + Type<Postgres> {}
 
 /// Stores a type in the column type of another one: `$show` makes the stored value, `$read` parses it.
 macro_rules! stored_as {
     ($type:ty as $stored:ty $(, $generic:ident: $bound:path)?; $show:expr; $read:expr) => {
-        impl<DB: sqlx::Database $(, $generic: $bound)?> sqlx::Type<DB> for $type
-        where
-            $stored: sqlx::Type<DB>,
-        {
-            fn type_info() -> DB::TypeInfo {
-                <$stored as sqlx::Type<DB>>::type_info()
-            }
-
-            fn compatible(other: &DB::TypeInfo) -> bool {
-                <$stored as sqlx::Type<DB>>::compatible(other)
-            }
-        }
-
-        impl<'q, DB: sqlx::Database $(, $generic: $bound)?> sqlx::Encode<'q, DB> for $type
-        where
-            $stored: sqlx::Encode<'q, DB>,
-        {
-            fn encode_by_ref(&self, buffer: &mut DB::ArgumentBuffer) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+        impl $(<$generic: $bound>)? rusqlite::types::ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
                 let show: fn(&Self) -> Result<$stored, sqlx::error::BoxDynError> = $show;
-                show(self)?.encode(buffer)
+                let stored = show(self).map_err(rusqlite::Error::ToSqlConversionFailure)?;
+                Ok(rusqlite::types::ToSqlOutput::from(stored))
             }
         }
 
-        impl<'r, DB: sqlx::Database $(, $generic: $bound)?> sqlx::Decode<'r, DB> for $type
-        where
-            $stored: sqlx::Decode<'r, DB>,
-        {
-            fn decode(value: DB::ValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+        impl $(<$generic: $bound>)? rusqlite::types::FromSql for $type {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
                 let read: fn($stored) -> Result<Self, sqlx::error::BoxDynError> = $read;
-                read(<$stored as sqlx::Decode<'r, DB>>::decode(value)?)
+                read(<$stored as rusqlite::types::FromSql>::column_result(value)?).map_err(rusqlite::types::FromSqlError::Other)
+            }
+        }
+
+        impl $(<$generic: $bound>)? sqlx::Type<sqlx::Postgres> for $type {
+            fn type_info() -> sqlx::postgres::PgTypeInfo {
+                <$stored as sqlx::Type<sqlx::Postgres>>::type_info()
+            }
+
+            fn compatible(other: &sqlx::postgres::PgTypeInfo) -> bool {
+                <$stored as sqlx::Type<sqlx::Postgres>>::compatible(other)
+            }
+        }
+
+        impl<'q $(, $generic: $bound)?> sqlx::Encode<'q, sqlx::Postgres> for $type {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut sqlx::postgres::PgArgumentBuffer,
+            ) -> Result<sqlx::encode::IsNull, sqlx::error::BoxDynError> {
+                let show: fn(&Self) -> Result<$stored, sqlx::error::BoxDynError> = $show;
+                <$stored as sqlx::Encode<'q, sqlx::Postgres>>::encode(show(self)?, buffer)
+            }
+        }
+
+        impl<'r $(, $generic: $bound)?> sqlx::Decode<'r, sqlx::Postgres> for $type {
+            fn decode(value: sqlx::postgres::PgValueRef<'r>) -> Result<Self, sqlx::error::BoxDynError> {
+                let read: fn($stored) -> Result<Self, sqlx::error::BoxDynError> = $read;
+                read(<$stored as sqlx::Decode<'r, sqlx::Postgres>>::decode(value)?)
             }
         }
     };

@@ -30,7 +30,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[(
 )];
 
 /// What `protocol` may not know: it decides, and others act.
-const FORBIDDEN_IN_PROTOCOL: &[&str] = &["axum", "sqlx", "tokio", "hyper", "reqwest", "tracing", "rand"];
+const FORBIDDEN_IN_PROTOCOL: &[&str] = &["axum", "sqlx", "rusqlite", "tokio", "hyper", "reqwest", "tracing", "rand"];
 
 /// Lines of a file; about 300 is the aim.
 const LONGEST_FILE: usize = 400;
@@ -181,7 +181,9 @@ fn sql_stands_in_storage_alone() {
         let code = source.code();
         let found: Vec<_> = statements.iter().filter(|statement| code.contains(&format!("\"{statement}"))).collect();
         assert!(found.is_empty(), "src/{}.rs holds SQL: {found:?}", source.path.display());
-        assert!(!code.contains("sqlx::"), "src/{}.rs uses sqlx", source.path.display());
+        for driver in ["sqlx::", "rusqlite::"] {
+            assert!(!code.contains(driver), "src/{}.rs uses {driver}", source.path.display());
+        }
     }
 }
 

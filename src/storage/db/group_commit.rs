@@ -1,90 +1,85 @@
 //! The one writer of SQLite, which commits the work of many callers at once.
 //!
-//! A commit waits for the disk, and that costs far more than the statements in it. So the callers share one: the first opens
-//! a transaction, those who come while it is open get a savepoint each, and when nobody waits any more, or [`MOST`] are in,
-//! one COMMIT makes all of it durable. Nobody is answered before it. What one caller undoes leaves the others' work alone.
+//! A commit waits for the disk, and that costs far more than the statements in it. So the callers share one. They stand in the
+//! queue of a lock: the first opens a transaction, those after it get a savepoint each, and behind those who wait already
+//! stands the task that commits. One COMMIT then makes all of it durable, and nobody is answered before it. What one caller
+//! undoes leaves the others' work alone.
 //!
-//! One task owns the connection and lends it to one caller after the other ([`Turn`]). Whatever happens to a caller, even that
-//! its future is dropped in the middle of a statement, its turn gives the connection back, and what isn't expressly kept is
-//! undone. BEGIN, SAVEPOINT and COMMIT are run by that task alone, and so can't be interrupted.
+//! Whatever happens to a caller, even that its future is dropped between two statements, dropping its [`Turn`] undoes what
+//! isn't expressly kept, and lets the next one in. After the work of [`MOST`] callers the last of them commits itself.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{mpsc, oneshot};
+use rusqlite::Connection;
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::change::{Change, Subscribers};
-use super::sqlite;
+use super::sqlite::{self, Access};
 use crate::storage::error::Error;
 
 /// The most callers in one transaction.
 const MOST: usize = 64;
 
-/// Takes orders for the task that writes.
+/// The connection that writes, and those who wait for it.
 #[derive(Debug)]
 pub(super) struct Writer {
-    orders: mpsc::UnboundedSender<Order>,
+    desk: Arc<Mutex<Desk>>,
     closed: AtomicBool,
     patience: Duration,
 }
 
-enum Order {
-    /// A caller wants its turn.
-    Turn(oneshot::Sender<Result<Turn, Error>>),
-    /// `PRAGMA data_version`, as the writing connection sees it: it moves when another process has committed.
-    DataVersion(oneshot::Sender<Result<i64, Error>>),
-    Close(oneshot::Sender<()>),
-}
-
 impl Writer {
-    /// Starts the task, which ends when the `Writer` is dropped.
-    pub(super) fn start(path: PathBuf, connection: SqliteConnection, subscribers: Subscribers, patience: Duration) -> Self {
-        let (orders, queue) = mpsc::unbounded_channel();
-        tokio::spawn(Scribe { path, connection: Some(connection), queue, subscribers, closing: None }.run());
-        Self { orders, closed: AtomicBool::new(false), patience }
+    pub(super) fn new(path: PathBuf, connection: Connection, subscribers: Subscribers, patience: Duration) -> Self {
+        let desk =
+            Desk { path, connection: Some(connection), standing: Standing::None, kept: Vec::new(), closed: false, subscribers };
+        Self { desk: Arc::new(Mutex::new(desk)), closed: AtomicBool::new(false), patience }
     }
 
     /// Waits for a turn.
     pub(super) async fn turn(&self) -> Result<Turn, Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.order(Order::Turn(sender))?;
-        match timeout(self.patience, receiver).await {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(_)) => Err(stopped()),
-            Err(_) => Err(Error::unavailable("the writer did not become free in time")),
+        if self.is_closed() {
+            return Err(stopped());
         }
+        let Ok(mut desk) = timeout(self.patience, Arc::clone(&self.desk).lock_owned()).await else {
+            return Err(Error::unavailable("the writer did not become free in time"));
+        };
+        desk.make_ready().await?;
+        Ok(Turn { desk: Some(desk), failure: None })
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
+    /// `PRAGMA data_version`, as the writing connection sees it: it moves when another process has committed.
     pub(super) async fn data_version(&self) -> Result<i64, Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.order(Order::DataVersion(sender))?;
-        receiver.await.map_err(|_| stopped())?
+        let mut desk = self.desk.lock().await;
+        Ok(desk.connection()?.pragma_query_value(None, "data_version", |row| row.get(0))?)
     }
 
-    /// Ends the task after what was ordered before, and closes its connection.
+    /// Closes the connection after the work of those who stand in the queue.
     pub(super) async fn close(&self) {
         if self.closed.swap(true, Ordering::Relaxed) {
             return;
         }
-        let (sender, receiver) = oneshot::channel();
-        if self.orders.send(Order::Close(sender)).is_ok() {
-            // An error says that it ended already.
-            receiver.await.ok();
+        let desk = Arc::clone(&self.desk).lock_owned().await;
+        // The task that commits may stand behind this one.
+        let ended = spawn_blocking(move || {
+            let mut desk = desk;
+            desk.commit();
+            desk.closed = true;
+            desk.connection.take()
+        });
+        if let Ok(Some(connection)) = ended.await
+            && let Err((_, error)) = connection.close()
+        {
+            tracing::warn!(%error, "closing the database failed");
         }
-    }
-
-    fn order(&self, order: Order) -> Result<(), Error> {
-        if self.is_closed() {
-            return Err(stopped());
-        }
-        self.orders.send(order).map_err(|_| stopped())
     }
 }
 
@@ -93,34 +88,18 @@ fn stopped() -> Error {
 }
 
 /// A caller's time with the writing connection. Dropping it undoes what was done in it.
+#[derive(Debug)]
 pub(super) struct Turn {
-    /// `None` only once it was given back.
-    connection: Option<SqliteConnection>,
+    /// `None` only once the turn has ended.
+    desk: Option<OwnedMutexGuard<Desk>>,
     failure: Option<Error>,
-    back: Option<oneshot::Sender<Returned>>,
-}
-
-struct Returned {
-    connection: SqliteConnection,
-    /// `None`: undo.
-    kept: Option<Kept>,
-}
-
-/// A caller whose work is in the transaction and who waits for the commit.
-struct Kept {
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<(), Error>>,
 }
 
 impl Turn {
-    fn new(connection: SqliteConnection) -> (Self, oneshot::Receiver<Returned>) {
-        let (back, returned) = oneshot::channel();
-        (Self { connection: Some(connection), failure: None, back: Some(back) }, returned)
-    }
-
-    #[expect(clippy::expect_used, reason = "the connection is given back only by keep and drop, which end the turn")]
-    pub(super) fn parts(&mut self) -> (&mut SqliteConnection, &mut Option<Error>) {
-        (self.connection.as_mut().expect("a turn holds the connection"), &mut self.failure)
+    #[expect(clippy::expect_used, reason = "the desk is left only by keep and drop, and ready when the turn begins")]
+    pub(super) fn parts(&mut self) -> (&mut Connection, &mut Option<Error>) {
+        let desk = self.desk.as_mut().expect("a turn has the desk");
+        (desk.connection.as_mut().expect("the desk was made ready"), &mut self.failure)
     }
 
     pub(super) fn failure(&self) -> Option<&Error> {
@@ -130,37 +109,61 @@ impl Turn {
     /// Keeps what was done, and waits until it is on the disk.
     pub(super) async fn keep(mut self, changes: Vec<Change>) -> Result<(), Error> {
         let (done, committed) = oneshot::channel();
-        self.give_back(Some(Kept { changes, done }));
-        committed.await.map_err(|_| stopped())?
-    }
-
-    fn give_back(&mut self, kept: Option<Kept>) {
-        if let (Some(connection), Some(back)) = (self.connection.take(), self.back.take()) {
-            // It fails when the runtime is being shut down; the connection is closed then and nothing was committed.
-            drop(back.send(Returned { connection, kept }));
+        if let Some(mut desk) = self.desk.take() {
+            desk.standing = Standing::Holding { marked: desk.standing == Standing::Marked };
+            desk.kept.push(Kept { changes, done });
+            match desk.kept.len() {
+                1 => commit_after_the_others(&desk),
+                MOST => commit_now(desk),
+                _ => {}
+            }
         }
+        committed.await.map_err(|_| stopped())?
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.give_back(None);
+        if let Some(desk) = &mut self.desk {
+            desk.undo();
+        }
     }
 }
 
-/// The task that owns the connection.
-struct Scribe {
-    path: PathBuf,
-    /// `None` after a failure that left the transaction in doubt: closing the connection rolls it back, and the next caller
-    /// gets a new one.
-    connection: Option<SqliteConnection>,
-    queue: mpsc::UnboundedReceiver<Order>,
-    subscribers: Subscribers,
-    closing: Option<oneshot::Sender<()>>,
+/// Commits when those who wait at the desk have had their turn.
+fn commit_after_the_others(desk: &OwnedMutexGuard<Desk>) {
+    let lock = Arc::clone(OwnedMutexGuard::mutex(desk));
+    tokio::spawn(async move { commit_now(lock.lock_owned().await) });
 }
 
-/// How the transaction stands between two turns.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Commits on a thread that may wait for the disk, and leaves the desk to the next caller then.
+fn commit_now(mut desk: OwnedMutexGuard<Desk>) {
+    spawn_blocking(move || desk.commit());
+}
+
+/// The connection, and how its transaction stands.
+#[derive(Debug)]
+struct Desk {
+    path: PathBuf,
+    /// `None` after a failure that left the transaction in doubt: closing the connection rolled it back, and the next caller
+    /// gets a new one.
+    connection: Option<Connection>,
+    standing: Standing,
+    /// Those whose work is in the transaction.
+    kept: Vec<Kept>,
+    closed: bool,
+    subscribers: Subscribers,
+}
+
+/// A caller whose work is in the transaction and who waits for the commit.
+#[derive(Debug)]
+struct Kept {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// How the transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// There is none.
     None,
@@ -172,133 +175,81 @@ enum Standing {
     Holding { marked: bool },
 }
 
-impl Scribe {
-    async fn run(mut self) {
-        while let Some(order) = self.queue.recv().await {
-            match order {
-                Order::Turn(caller) => self.transaction(caller).await,
-                Order::DataVersion(reply) => drop(reply.send(self.data_version().await)),
-                Order::Close(done) => self.no_more(done),
+impl Desk {
+    fn connection(&mut self) -> Result<&mut Connection, Error> {
+        Ok(match &mut self.connection {
+            _ if self.closed => return Err(stopped()),
+            Some(connection) => connection,
+            connection @ None => connection.insert(sqlite::open(&self.path, Access::Write)?),
+        })
+    }
+
+    /// Opens the transaction, or sets a savepoint after the work that is in it.
+    async fn make_ready(&mut self) -> Result<(), Error> {
+        let standing = self.standing;
+        let connection = self.connection()?;
+        let set = match standing {
+            Standing::Empty | Standing::Marked => return Ok(()),
+            Standing::None => {
+                sqlite::begin(connection).await?;
+                self.standing = Standing::Empty;
+                return Ok(());
             }
-        }
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "closing the database failed");
-        }
-        if let Some(done) = self.closing {
-            // Nobody waits when the caller of close was dropped.
-            done.send(()).ok();
-        }
-    }
-
-    /// Takes no more orders; those in the queue are still carried out.
-    fn no_more(&mut self, done: oneshot::Sender<()>) {
-        self.queue.close();
-        self.closing = Some(done);
-    }
-
-    async fn connection(&mut self) -> Result<SqliteConnection, Error> {
-        match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => Ok(sqlite::connect(&self.path).await?),
-        }
-    }
-
-    async fn data_version(&mut self) -> Result<i64, Error> {
-        let mut connection = self.connection().await?;
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut connection).await?;
-        self.connection = Some(connection);
-        Ok(version)
-    }
-
-    /// One transaction: the turn of `first`, of all who come while it is open, the commit, and the answers.
-    async fn transaction(&mut self, first: oneshot::Sender<Result<Turn, Error>>) {
-        let mut kept = Vec::new();
-        let result = self.turns_and_commit(first, &mut kept).await;
-        if let Err(error) = &result {
-            tracing::warn!(%error, callers = kept.len(), "a transaction was lost");
-        }
-        for Kept { changes, done } in kept {
-            if result.is_ok() {
-                self.subscribers.tell(&changes);
+            Standing::Holding { marked: false } => sqlite::command(connection, "SAVEPOINT caller"),
+            Standing::Holding { marked: true } => {
+                let released = sqlite::command(connection, "RELEASE caller");
+                released.and_then(|()| sqlite::command(connection, "SAVEPOINT caller"))
             }
-            // Nobody waits when the caller was dropped; its work stays.
-            done.send(result.clone()).ok();
-        }
-    }
-
-    /// On an error the connection is dropped, and with it everything that was kept.
-    async fn turns_and_commit(&mut self, first: oneshot::Sender<Result<Turn, Error>>, kept: &mut Vec<Kept>) -> Result<(), Error> {
-        let mut connection = match self.connection().await {
-            Ok(connection) => connection,
-            Err(error) => return Err(refuse(first, error)),
         };
-        let mut standing = Standing::None;
-        let mut next = Some(first);
-        while let Some(caller) = next {
-            match make_ready(&mut connection, standing).await {
-                Ok(ready) => standing = ready,
-                Err(error) => return Err(refuse(caller, error)),
-            }
-            let (turn, returned) = Turn::new(connection);
-            // When the caller has gone, its turn is dropped here and gives the connection back.
-            drop(caller.send(Ok(turn)));
-            let returned = returned.await.map_err(|_| Error::unavailable("the writing connection was lost"))?;
-            connection = returned.connection;
-            if let Some(caller) = returned.kept {
-                kept.push(caller);
-                standing = Standing::Holding { marked: standing == Standing::Marked };
-            } else if standing == Standing::Marked {
-                run(&mut connection, "ROLLBACK TO caller").await?;
-            } else {
-                run(&mut connection, "ROLLBACK").await?;
-                standing = Standing::None;
-            }
-            next = if kept.len() < MOST { self.waiting(&mut connection).await } else { None };
-        }
-        if standing != Standing::None {
-            run(&mut connection, "COMMIT").await?;
-        }
-        self.connection = Some(connection);
+        set.map_err(|error| self.lose(error.into()))?;
+        self.standing = Standing::Marked;
         Ok(())
     }
 
-    /// The next caller, if one waits already.
-    async fn waiting(&mut self, connection: &mut SqliteConnection) -> Option<oneshot::Sender<Result<Turn, Error>>> {
-        loop {
-            match self.queue.try_recv().ok()? {
-                Order::Turn(caller) if caller.is_closed() => {}
-                Order::Turn(caller) => return Some(caller),
-                Order::DataVersion(reply) => {
-                    let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await;
-                    drop(reply.send(version.map_err(Error::from)));
-                }
-                Order::Close(done) => self.no_more(done),
+    /// Undoes what a caller did who doesn't keep it.
+    fn undo(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        let undone = match self.standing {
+            Standing::None | Standing::Holding { .. } => return,
+            Standing::Empty => {
+                self.standing = Standing::None;
+                // SQLite has undone it itself after some failures, such as a full disk.
+                if connection.is_autocommit() { Ok(()) } else { sqlite::command(connection, "ROLLBACK") }
             }
+            Standing::Marked => sqlite::command(connection, "ROLLBACK TO caller"),
+        };
+        if let Err(error) = undone {
+            self.lose(error.into());
         }
     }
-}
 
-/// Opens the transaction, or sets a savepoint after the work that is in it.
-async fn make_ready(connection: &mut SqliteConnection, standing: Standing) -> Result<Standing, Error> {
-    let (statement, ready) = match standing {
-        Standing::Empty | Standing::Marked => return Ok(standing),
-        // Not a plain BEGIN: a transaction that first reads and then writes would fail when another process wrote meanwhile.
-        Standing::None => ("BEGIN IMMEDIATE", Standing::Empty),
-        Standing::Holding { marked: false } => ("SAVEPOINT caller", Standing::Marked),
-        Standing::Holding { marked: true } => ("RELEASE caller; SAVEPOINT caller", Standing::Marked),
-    };
-    run(connection, statement).await?;
-    Ok(ready)
-}
+    /// Makes what was kept durable, and answers those who wait for it.
+    fn commit(&mut self) {
+        if self.standing == Standing::None {
+            return;
+        }
+        if let Some(connection) = &self.connection
+            && let Err(error) = sqlite::command(connection, "COMMIT")
+        {
+            self.lose(error.into());
+            return;
+        }
+        self.standing = Standing::None;
+        for Kept { changes, done } in self.kept.drain(..) {
+            self.subscribers.tell(&changes);
+            // Nobody waits when the caller was dropped; its work stays.
+            done.send(Ok(())).ok();
+        }
+    }
 
-async fn run(connection: &mut SqliteConnection, statement: &'static str) -> Result<(), Error> {
-    sqlx::query(statement).execute(connection).await?;
-    Ok(())
-}
-
-fn refuse(caller: oneshot::Sender<Result<Turn, Error>>, error: Error) -> Error {
-    drop(caller.send(Err(error.clone())));
-    error
+    /// Gives the transaction up: closing the connection rolls it back. Everybody whose work was in it is told.
+    fn lose(&mut self, error: Error) -> Error {
+        tracing::warn!(%error, callers = self.kept.len(), "a transaction was lost");
+        self.connection = None;
+        self.standing = Standing::None;
+        for Kept { done, .. } in self.kept.drain(..) {
+            done.send(Err(error.clone())).ok();
+        }
+        error
+    }
 }

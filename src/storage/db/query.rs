@@ -1,9 +1,9 @@
 //! Statements and rows, the same for both databases.
 
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{PgConnection, Postgres, Row, Sqlite, SqliteConnection};
+use sqlx::{PgConnection, Postgres, Row};
 
+use super::sqlite::{self, Parameters};
 use super::{Conn, Link};
 use crate::storage::error::Error;
 use crate::storage::value::{Column, Value};
@@ -16,22 +16,22 @@ pub struct Query<'c> {
 }
 
 enum Statement<'c> {
-    Sqlite(&'c mut SqliteConnection, sqlx::query::Query<'static, Sqlite, SqliteArguments>),
+    Sqlite { connection: &'c mut rusqlite::Connection, sql: &'static str, parameters: Parameters },
     Postgres(&'c mut PgConnection, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
 impl Conn {
     /// Starts a statement, which is prepared once a connection. Parameters are `$1`, `$2`, …; each of them must be bound, in
-    /// their order: SQLite would take a missing one for NULL.
+    /// their order.
     pub fn query(&mut self, sql: &'static str) -> Query<'_> {
         let (statement, failure) = match &mut self.0 {
             Link::Reader(lease) => {
                 let (connection, failure) = lease.parts();
-                (Statement::Sqlite(connection, sqlx::query(sql)), failure)
+                (Statement::Sqlite { connection, sql, parameters: Parameters::default() }, failure)
             }
             Link::Writer(turn) => {
                 let (connection, failure) = turn.parts();
-                (Statement::Sqlite(connection, sqlx::query(sql)), failure)
+                (Statement::Sqlite { connection, sql, parameters: Parameters::default() }, failure)
             }
             Link::Pooled(connection, failure) => (Statement::Postgres(connection, sqlx::query(sql)), failure),
             Link::Transaction(transaction, failure) => (Statement::Postgres(transaction, sqlx::query(sql)), failure),
@@ -42,31 +42,39 @@ impl Conn {
 
 impl Query<'_> {
     /// Binds the next parameter.
-    pub fn bind<'v, V: Value<'v>>(self, value: V) -> Self {
-        let statement = match self.statement {
-            Statement::Sqlite(connection, query) => Statement::Sqlite(connection, query.bind(value)),
+    pub fn bind<'v, V: Value<'v>>(mut self, value: V) -> Self {
+        self.statement = match self.statement {
+            Statement::Sqlite { connection, sql, mut parameters } => {
+                parameters.bind(&value);
+                Statement::Sqlite { connection, sql, parameters }
+            }
             Statement::Postgres(connection, query) => Statement::Postgres(connection, query.bind(value)),
         };
-        Self { statement, failure: self.failure }
+        self
     }
 
     /// Runs the statement and tells how many rows it inserted, changed or deleted.
     pub async fn execute(self) -> Result<u64, Error> {
-        let result = match self.statement {
-            Statement::Sqlite(connection, query) => query.execute(connection).await.map(|done| done.rows_affected()),
-            Statement::Postgres(connection, query) => query.execute(connection).await.map(|done| done.rows_affected()),
-        };
-        remember(self.failure, result)
+        let Self { statement, failure } = self;
+        match statement {
+            Statement::Sqlite { connection, sql, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
+            Statement::Postgres(connection, query) => {
+                remember(failure, query.execute(connection).await.map(|done| done.rows_affected()))
+            }
+        }
     }
 
     /// The first row, if there is one.
     pub async fn fetch_optional<R: Record>(self) -> Result<Option<R>, Error> {
-        match self.statement {
-            Statement::Sqlite(connection, query) => {
-                remember(self.failure, query.fetch_optional(connection).await)?.as_ref().map(R::from_sqlite).transpose()
+        let Self { statement, failure } = self;
+        match statement {
+            Statement::Sqlite { connection, sql, parameters } => {
+                let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
+                settle(failure, || sqlite::first(connection, sql, parameters, read))?.transpose()
             }
             Statement::Postgres(connection, query) => {
-                remember(self.failure, query.fetch_optional(connection).await)?.as_ref().map(R::from_postgres).transpose()
+                let row = remember(failure, query.fetch_optional(connection).await)?;
+                row.map(|row| R::read(&mut Columns::postgres(&row))).transpose()
             }
         }
     }
@@ -78,21 +86,33 @@ impl Query<'_> {
 
     /// Every row.
     pub async fn fetch_all<R: Record>(self) -> Result<Vec<R>, Error> {
-        match self.statement {
-            Statement::Sqlite(connection, query) => {
-                remember(self.failure, query.fetch_all(connection).await)?.iter().map(R::from_sqlite).collect()
+        let Self { statement, failure } = self;
+        match statement {
+            Statement::Sqlite { connection, sql, parameters } => {
+                let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
+                settle(failure, || sqlite::all(connection, sql, parameters, read))?.into_iter().collect()
             }
             Statement::Postgres(connection, query) => {
-                remember(self.failure, query.fetch_all(connection).await)?.iter().map(R::from_postgres).collect()
+                let rows = remember(failure, query.fetch_all(connection).await)?;
+                rows.iter().map(|row| R::read(&mut Columns::postgres(row))).collect()
             }
         }
     }
 }
 
+/// Runs a statement of SQLite, unless one before it failed on this connection: SQLite may have undone the whole transaction
+/// then, and what came after it would be committed at once.
+fn settle<T>(failure: &mut Option<Error>, run: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, Error> {
+    match failure {
+        Some(error) => Err(error.clone()),
+        None => remember(failure, run()),
+    }
+}
+
 /// Keeps a statement's error with its connection: a transaction in which one failed must not be committed, whatever the
 /// closure made of the error. (PostgreSQL would answer such a COMMIT with a silent ROLLBACK.)
-fn remember<T>(failure: &mut Option<Error>, result: Result<T, sqlx::Error>) -> Result<T, Error> {
-    result.map_err(|error| failure.insert(Error::from(error)).clone())
+fn remember<T, E: Into<Error>>(failure: &mut Option<Error>, result: Result<T, E>) -> Result<T, Error> {
+    result.map_err(|error| failure.insert(error.into()).clone())
 }
 
 /// The columns of one row, read from left to right in the order in which the statement names them.
@@ -102,36 +122,33 @@ pub struct Columns<'r> {
 }
 
 enum AnyRow<'r> {
-    Sqlite(&'r SqliteRow),
+    Sqlite(&'r rusqlite::Row<'r>),
     Postgres(&'r PgRow),
 }
 
-impl Columns<'_> {
+impl<'r> Columns<'r> {
+    fn sqlite(row: &'r rusqlite::Row<'r>) -> Self {
+        Self { row: AnyRow::Sqlite(row), next: 0 }
+    }
+
+    fn postgres(row: &'r PgRow) -> Self {
+        Self { row: AnyRow::Postgres(row), next: 0 }
+    }
+
     /// The next column.
     pub fn read<T: Column>(&mut self) -> Result<T, Error> {
         let index = self.next;
         self.next += 1;
         match self.row {
-            AnyRow::Sqlite(row) => row.try_get(index),
-            AnyRow::Postgres(row) => row.try_get(index),
+            AnyRow::Sqlite(row) => row.get(index).map_err(Error::from),
+            AnyRow::Postgres(row) => row.try_get(index).map_err(Error::from),
         }
-        .map_err(Error::from)
     }
 }
 
 /// What a row becomes. Records compose: one of a join reads the columns of its parts one after the other.
 pub trait Record: Sized {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error>;
-
-    #[doc(hidden)]
-    fn from_sqlite(row: &SqliteRow) -> Result<Self, Error> {
-        Self::read(&mut Columns { row: AnyRow::Sqlite(row), next: 0 })
-    }
-
-    #[doc(hidden)]
-    fn from_postgres(row: &PgRow) -> Result<Self, Error> {
-        Self::read(&mut Columns { row: AnyRow::Postgres(row), next: 0 })
-    }
 }
 
 macro_rules! tuples {

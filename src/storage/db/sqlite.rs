@@ -1,62 +1,49 @@
-//! The connections to SQLite: a few that read, one that writes.
+//! SQLite: how its connections are opened, and how statements are run on them.
+//!
+//! Statements run in place, on the thread that asks: with most of the file in memory a point query takes a few microseconds,
+//! where the way to another thread and back takes fifty. What does take long goes elsewhere: waiting for another process
+//! ([`begin`] waits as a task), the disk at a commit (the group commit), and lists ([`all`]).
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use rusqlite::types::{ToSql, ToSqlOutput, Value};
+use rusqlite::{Connection, OpenFlags, Row};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::storage::error::Error;
-
-/// How long a statement waits for another process that writes.
+/// How long is waited for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a connection is opened: a commit is on the disk when it is answered.
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        // What a savepoint needs to undo its work: a file would be written for nothing, the commit alone has to last.
-        .pragma("temp_store", "MEMORY")
-        .statement_cache_capacity(256)
-        // A log that a burst of writes has made longer is cut again.
-        .pragma("journal_size_limit", "67108864")
-        .disable_statement_logging()
+/// How often it is tried meanwhile.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) enum Access {
+    Read,
+    /// A file that doesn't exist is made, for its owner alone.
+    Write,
 }
 
-/// Opens a connection that may write. A file that doesn't exist is made, for its owner alone.
-pub(in crate::storage) async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
-    create_private(path)?;
-    options(path).connect().await
-}
-
-/// Switches the database to the write-ahead log, so that readers and the writer don't wait for each other. It stays so.
-///
-/// The switch needs the database alone, and SQLite doesn't wait for that: of several processes that start at once on a new
-/// file some are told that it is busy, and try again.
-pub(in crate::storage) async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let mut attempts = 0;
-    loop {
-        match sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
-            Err(error) if attempts < 250 && matches!(primary_code(&error), Some(BUSY | LOCKED)) => attempts += 1,
-            result => return result.map(drop),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// Opens a connection. A commit on it is on the disk when it has ended.
+pub(in crate::storage) fn open(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    // A file that is there is not even looked into: closing it would take back the locks that this process holds on it.
+    if access == Access::Write && !path.exists() {
+        // What is wrong, SQLite will say.
+        create_private(path).ok();
     }
-}
-
-const BUSY: i32 = 5;
-const LOCKED: i32 = 6;
-
-/// SQLite's result code without its extension.
-pub(in crate::storage) fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
-    Some(code & 0xff)
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // A savepoint keeps what it needs to undo its work in memory: a file would be written for nothing, the commit alone has
+    // to last. A log that a burst of writes has made longer is cut again.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
+    )?;
+    if access == Access::Read {
+        connection.execute_batch("PRAGMA query_only = ON")?;
+    }
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
 }
 
 fn create_private(path: &Path) -> Result<(), std::io::Error> {
@@ -67,80 +54,142 @@ fn create_private(path: &Path) -> Result<(), std::io::Error> {
     file.open(path).map(drop)
 }
 
-/// The connections that read. They are made when they are first needed, and the last used is the first to be used again.
+/// Switches the database to the write-ahead log, so that readers and the writer don't wait for each other. It stays so.
 ///
-/// (sqlx's own pool pings a connection, in a task of its own, each time it comes back: for a point query on a local file that
-/// is a good part of the whole cost.)
-#[derive(Debug)]
-pub(super) struct Readers {
-    options: SqliteConnectOptions,
-    idle: Mutex<Vec<SqliteConnection>>,
-    permits: Arc<Semaphore>,
-    patience: Duration,
+/// The switch needs the database alone, and SQLite doesn't wait for that: of several processes that start at once on a new
+/// file some are told that it is busy, and try again.
+pub(in crate::storage) fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempts = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if attempts < 250 && is_busy(&error) => attempts += 1,
+            result => return result,
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
-impl Readers {
-    pub(super) fn new(path: &Path, size: u32, patience: Duration) -> Self {
-        Self {
-            options: options(path).pragma("query_only", "ON"),
-            idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(size.try_into().unwrap_or(usize::MAX >> 4))),
-            patience,
+/// SQLite's result code without its extension.
+pub(in crate::storage) fn primary_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code & 0xff)
+}
+
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(primary_code(error), Some(BUSY | LOCKED))
+}
+
+/// Opens a transaction that will write. While another process is writing, it waits as a task does.
+///
+/// Not a plain BEGIN: a transaction that first reads and then writes would fail when another process wrote meanwhile.
+pub(super) async fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
+    let mut waited = Duration::ZERO;
+    connection.busy_timeout(Duration::ZERO)?;
+    loop {
+        match command(connection, "BEGIN IMMEDIATE") {
+            Err(error) if is_busy(&error) && waited < BUSY_TIMEOUT => waited += BUSY_PAUSE,
+            result => return result,
+        }
+        tokio::time::sleep(BUSY_PAUSE).await;
+    }
+}
+
+/// Runs a statement without parameters.
+pub(super) fn command(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    run(connection, sql, Parameters::default()).map(drop)
+}
+
+/// The values of a statement's parameters.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    values: Vec<Value>,
+    /// The first value that could not be converted.
+    failure: Option<rusqlite::Error>,
+}
+
+impl Parameters {
+    pub(super) fn bind(&mut self, value: &impl ToSql) {
+        let value = value.to_sql().and_then(|output| match output {
+            ToSqlOutput::Owned(value) => Ok(value),
+            ToSqlOutput::Borrowed(value) => Ok(value.try_into()?),
+            _ => Err(rusqlite::Error::InvalidQuery),
+        });
+        match value {
+            Ok(value) => self.values.push(value),
+            Err(error) => self.failure = self.failure.take().or(Some(error)),
         }
     }
+}
 
-    pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
-        let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            return Err(Error::unavailable("no connection became free in time"));
-        };
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.options.connect().await?,
-        };
-        Ok(Lease { connection: Some(connection), failure: None, readers: Arc::clone(self), _permit: permit })
+/// Runs a statement to its end, and tells how many rows it inserted, changed or deleted.
+pub(super) fn run(connection: &Connection, sql: &str, parameters: Parameters) -> rusqlite::Result<u64> {
+    each(connection, sql, parameters, |_| true)?;
+    Ok(connection.changes())
+}
+
+/// The first row. (A statement that changes rows and returns them has changed all of them before the first comes.)
+pub(super) fn first<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: Parameters,
+    read: impl Fn(&Row<'_>) -> T,
+) -> rusqlite::Result<Option<T>> {
+    let mut first = None;
+    each(connection, sql, parameters, |row| {
+        first = Some(read(row));
+        false
+    })?;
+    Ok(first)
+}
+
+/// Every row. As that may take a while, other tasks of this thread go on elsewhere.
+pub(super) fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    parameters: Parameters,
+    read: impl Fn(&Row<'_>) -> T,
+) -> rusqlite::Result<Vec<T>> {
+    let mut rows = Vec::new();
+    let run = || {
+        each(connection, sql, parameters, |row| {
+            rows.push(read(row));
+            true
+        })
+    };
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run)?,
+        _ => run()?,
     }
+    Ok(rows)
+}
 
-    pub(super) async fn close(&self) {
-        self.permits.close();
-        let idle = std::mem::take(&mut *self.idle());
-        for connection in idle {
-            if let Err(error) = connection.close().await {
-                tracing::debug!(%error, "closing a connection failed");
-            }
+/// Runs a statement, until it ends or `visit` has seen enough.
+fn each(
+    connection: &Connection,
+    sql: &str,
+    parameters: Parameters,
+    mut visit: impl FnMut(&Row<'_>) -> bool,
+) -> rusqlite::Result<()> {
+    let Parameters { values, failure } = parameters;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let mut statement = connection.prepare_cached(sql)?;
+    for index in 1..=statement.parameter_count() {
+        // SQLite numbers the parameters in the order in which they first appear, whatever number they are named by.
+        let number = statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        // It would take a missing value for NULL.
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        let value = value.ok_or(rusqlite::Error::InvalidParameterCount(values.len(), index))?;
+        statement.raw_bind_parameter(index, value)?;
+    }
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        if !visit(row) {
+            break;
         }
     }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<SqliteConnection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection that reads, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Lease {
-    /// `None` only while it is dropped.
-    connection: Option<SqliteConnection>,
-    failure: Option<Error>,
-    readers: Arc<Readers>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Lease {
-    #[expect(clippy::expect_used, reason = "only drop takes the connection")]
-    pub(super) fn parts(&mut self) -> (&mut SqliteConnection, &mut Option<Error>) {
-        (self.connection.as_mut().expect("a lease holds a connection"), &mut self.failure)
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let broken = matches!(self.failure, Some(Error::Unavailable(_))) || self.readers.permits.is_closed();
-        if let Some(connection) = self.connection.take()
-            && !broken
-        {
-            self.readers.idle().push(connection);
-        }
-    }
+    Ok(())
 }

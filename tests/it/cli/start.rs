@@ -165,11 +165,9 @@ fn the_master_key_may_come_from_the_environment() {
 async fn a_database_of_a_newer_version_is_refused() {
     let program = installed();
     let path = program.folder().join("data/ostiary.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
-    let mut database = sqlx::ConnectOptions::connect(&options).await.expect("database");
+    let database = rusqlite::Connection::open(path).expect("database");
     let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', TRUE, X'00', 0)";
-    sqlx::query(later).execute(&mut database).await.expect("inserted");
-    sqlx::Connection::close(database).await.expect("closed");
+    database.execute_batch(later).expect("inserted");
     let complaint = program.run(&["migrate"]).fails(6);
     assert!(complaint.contains("newer version of Ostiary"), "{complaint}");
 }

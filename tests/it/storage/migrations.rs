@@ -75,15 +75,13 @@ mod many_connections_migrate_an_empty_database_once {
 
 /// Runs SQL that no Ostiary would, and opens the database again.
 async fn open_after(database: &TestDatabase, sql: &str) -> Result<Db, MigrationError> {
-    let sql = AssertSqlSafe(sql.to_owned());
     match &database.target {
         DatabaseTarget::Sqlite(path) => {
-            let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(path).connect().await.unwrap();
-            connection.execute(sql).await.unwrap();
+            rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
         }
         DatabaseTarget::Postgres(url) => {
             let options: sqlx::postgres::PgConnectOptions = secrecy::ExposeSecret::expose_secret(url).parse().unwrap();
-            options.connect().await.unwrap().execute(sql).await.unwrap();
+            options.connect().await.unwrap().execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
         }
     }
     Db::open(&database.target, &config()).await
@@ -133,12 +131,11 @@ async fn what_is_no_database_is_left_alone() {
 async fn a_database_of_another_program_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
-    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
-    connection.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)").await.unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY)").unwrap();
     let opened = Db::open(&DatabaseTarget::Sqlite(path), &config()).await;
     assert!(matches!(opened, Err(MigrationError::NotADatabase(_))), "{opened:?}");
-    let (tables,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM sqlite_master").fetch_one(&mut connection).await.unwrap();
+    let tables: i64 = connection.query_row("SELECT COUNT(*) FROM sqlite_master", (), |row| row.get(0)).unwrap();
     assert_eq!(tables, 1);
 }
 
