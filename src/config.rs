@@ -3,12 +3,16 @@
 //! A section is declared once, by `section!`: its fields, their defaults and their documentation. The example file,
 //! `docs/configuration.md` and `ostiary config check` are made from the same declaration.
 
+mod limits;
 mod load;
+mod rate;
 mod secret;
 mod sections;
 mod validate;
 
+pub use limits::{LimitsConfig, RatesConfig, RedisConfig, RedisMode};
 pub use load::{ConfigError, load};
+pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
     AdminConfig, AuditConfig, AuthenticationConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls,
@@ -87,6 +91,9 @@ config! {
     mail: MailConfig,
     authentication: AuthenticationConfig,
     admin: AdminConfig,
+    limits: LimitsConfig,
+    rates: RatesConfig,
+    redis: RedisConfig,
     audit: AuditConfig,
     log: LogConfig,
 }

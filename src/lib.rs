@@ -10,6 +10,7 @@
 //! | [`keys`] | the signing-key ring, sealing at rest, hashing of tokens and secrets |
 //! | [`authn`] | how a person proves who they are: passwords, browser sessions |
 //! | [`outbound`] | what the server sends by itself: mail |
+//! | [`guard`] | protection against abuse: how often what may be done, by whom, and what happens beyond |
 //! | [`grants`] | one file per grant type of the token endpoint |
 //! | [`web`] | axum plumbing: the accept loop, parameters, client authentication, cookies, headers, error rendering |
 //! | [`endpoints`] | one file per OAuth / OpenID Connect endpoint: parse, call, render |
@@ -50,6 +51,7 @@ pub mod config;
 pub mod endpoints;
 pub mod flow;
 pub mod grants;
+pub mod guard;
 pub mod jobs;
 pub mod keys;
 pub mod outbound;

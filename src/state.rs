@@ -12,6 +12,8 @@ use crate::audit;
 use crate::authn::password::{HashingError, PasswordHasher};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::guard::Guard;
+use crate::guard::network::UnusableList;
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
@@ -45,6 +47,8 @@ pub struct Shared {
     pub passwords: PasswordHasher,
     /// Takes mail.
     pub outbox: Outbox,
+    /// Says who may do what how often.
+    pub guard: Guard,
     /// Clients, from memory.
     pub clients: ClientCache,
     /// Takes the audit events of refused requests.
@@ -80,6 +84,8 @@ pub enum StateError {
     Scopes(#[from] InvalidScope),
     #[error("configuration: {0}")]
     Passwords(#[from] HashingError),
+    #[error("configuration: {0}")]
+    Networks(#[from] UnusableList),
 }
 
 /// What the state is made of.
@@ -104,6 +110,7 @@ impl AppState {
             flows: Sealer::new(&master.derive("seal/flows")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             outbox: Outbox::new(&master, &config.mail),
+            guard: Guard::new(&config)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),

@@ -21,5 +21,6 @@ pub mod refresh_tokens;
 pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;
+pub mod spent;
 pub mod users;
 pub mod value;

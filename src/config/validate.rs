@@ -65,9 +65,32 @@ impl Config {
             "must be a language that the pages exist in: en or fr",
         )?;
         mail(&self.mail, &self.server.issuer)?;
+        self.limits()?;
         let url = &self.database.url;
         let known = url.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         require(known, "database.url", "must start with sqlite: or postgres://")
+    }
+
+    fn limits(&self) -> Result<(), InvalidConfig> {
+        let limits = &self.limits;
+        for (key, networks) in
+            [("limits.shared_networks", &limits.shared_networks), ("limits.datacentre_networks", &limits.datacentre_networks)]
+        {
+            require(networks.iter().all(|network| network.prefix_len() > 0), key, "must not hold every address")?;
+        }
+        require((18..=22).contains(&limits.proof_of_work_bits), "limits.proof_of_work_bits", "must be between 18 and 22")?;
+        require((10..=100).contains(&limits.lock_after), "limits.lock_after", "must be between 10 and 100")?;
+        require((1..=24 * 31).contains(&limits.block_hours), "limits.block_hours", "must be between 1 hour and 31 days")?;
+        require((1..=400).contains(&limits.device_days), "limits.device_days", "must be between 1 and 400 days")?;
+        require(limits.max_buckets >= 1_000, "limits.max_buckets", "must be at least 1000")?;
+        let url = &self.redis.url;
+        let known = url.is_empty()
+            || url.split(',').all(|url| ["redis://", "rediss://"].iter().any(|scheme| url.trim().starts_with(scheme)));
+        require(known, "redis.url", "must start with redis:// or rediss://")?;
+        let one = self.redis.mode != super::RedisMode::Single || !url.contains(',');
+        require(one, "redis.url", "must be one URL, unless redis.mode is cluster or sentinel")?;
+        require(self.redis.expected_nodes > 0, "redis.expected_nodes", "must be at least 1")?;
+        require((1..=1_000).contains(&self.redis.timeout_ms), "redis.timeout_ms", "must be between 1 and 1000")
     }
 }
 

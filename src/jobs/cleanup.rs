@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::storage::{access_tokens, authorization_codes, grants, refresh_tokens, sessions};
+use crate::storage::{access_tokens, authorization_codes, grants, refresh_tokens, sessions, spent};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -44,5 +44,6 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
+    while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }

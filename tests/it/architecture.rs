@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["flow", "grants"],
     &["state"],
     &["web"],
-    &["audit", "jobs"],
+    &["audit", "guard", "jobs"],
     &["keys", "authn", "outbound"],
     &["storage"],
     &["config", "telemetry"],

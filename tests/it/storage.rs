@@ -13,5 +13,6 @@ mod persona;
 mod refresh_tokens;
 mod sessions;
 mod signing_keys;
+mod spent;
 mod transactions;
 mod users;

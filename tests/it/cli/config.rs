@@ -77,6 +77,12 @@ fn a_value_that_cannot_be_used_is_refused_with_its_key_and_without_the_value() {
         ("[tokens]\naccess_token = \"hunter2\"\n", "tokens.access_token"),
         ("[tokens]\nauthorization_code = 601\n", "tokens.authorization_code"),
         ("[password]\nmemory_kib = 8\n", "password.memory_kib"),
+        ("[rates]\nlogin = \"hunter2\"\n", "rates.login"),
+        ("[limits]\nproof_of_work_bits = 17\n", "limits.proof_of_work_bits"),
+        ("[limits]\nlock_after = 101\n", "limits.lock_after"),
+        ("[limits]\nshared_networks = [\"::/0\"]\n", "limits.shared_networks"),
+        ("[redis]\nurl = \"http://hunter2\"\n", "redis.url"),
+        ("[redis]\nurl = \"redis://hunter2,redis://b\"\n", "redis.url"),
         ("[database]\nurl = \"mysql://hunter2@localhost/x\"\n", "database.url"),
         ("[log]\nformat = \"hunter2\"\n", "log.format"),
     ] {

@@ -1,0 +1,114 @@
+//! The table of limits: what is limited, by what it is counted, and what happens beyond.
+//!
+//! One row a line. The rates are those of the configuration section `[rates]`; each row reads its own.
+
+use crate::config::{Rate, RatesConfig};
+
+/// What somebody is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// An attempt to log in, whoever the person is. What is counted by person is in [`super::login`].
+    Login,
+    /// A code of an authenticator app or of a mail is about to be checked.
+    Code,
+    RecoveryCode,
+    /// Somebody who is logged in is about to type the password once more.
+    Reauthenticate,
+    Register,
+    /// Somebody asks for a mail: a reset, a code once more. What a mailbox gets is counted by [`super::mailbox`].
+    RequestMail,
+    Authorize,
+    /// The token or revocation endpoint, for a public client.
+    TokenPublic,
+    /// The token or revocation endpoint, for a client that authenticated.
+    Token,
+    Introspect,
+    /// A client failed to authenticate.
+    FailClientAuthentication,
+    /// The management API.
+    Api,
+    /// The management API refused somebody's credentials.
+    FailApi,
+}
+
+/// What a row counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// The sender's address, adapted to its class; and its site, if it is IPv6.
+    Address,
+    Account,
+    Client,
+    ClientAndAddress,
+    /// One login under way, one flow, one device.
+    Session,
+    MailDomain,
+    Token,
+}
+
+/// What happens when the bucket is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// A proof of work is asked for.
+    Challenge,
+    /// Refused until there is something in it again.
+    Refuse,
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// The key in `[rates]`, and the policy's name in the `RateLimit` fields.
+    pub name: &'static str,
+    pub action: Action,
+    pub key: Key,
+    pub excess: Excess,
+    pub rate: fn(&RatesConfig) -> Rate,
+}
+
+macro_rules! limits {
+    ($($name:ident: $action:ident by $key:ident => $excess:ident;)*) => {
+        /// Every row.
+        pub const LIMITS: &[Limit] = &[$(Limit {
+            name: stringify!($name),
+            action: Action::$action,
+            key: Key::$key,
+            excess: Excess::$excess,
+            rate: |rates| rates.$name,
+        },)*];
+    };
+}
+
+limits! {
+    login: Login by Address => Challenge;
+    login_hard: Login by Address => Refuse;
+    code_session: Code by Session => Refuse;
+    code_account_hourly: Code by Account => Refuse;
+    code_account_daily: Code by Account => Refuse;
+    code_address: Code by Address => Refuse;
+    recovery_code: RecoveryCode by Account => Refuse;
+    reauthentication: Reauthenticate by Account => Refuse;
+    register: Register by Address => Challenge;
+    register_hard: Register by Address => Refuse;
+    register_domain: Register by MailDomain => Challenge;
+    mail: RequestMail by Address => Refuse;
+    authorize: Authorize by Address => Refuse;
+    token_public: TokenPublic by ClientAndAddress => Refuse;
+    token: Token by Client => Refuse;
+    introspect: Introspect by Client => Refuse;
+    client_authentication: FailClientAuthentication by ClientAndAddress => Refuse;
+    api: Api by Token => Refuse;
+    api_refused: FailApi by Address => Refuse;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_reads_the_rate_of_its_own_name() {
+        let rates = serde_json::to_value(RatesConfig::default()).unwrap();
+        for limit in LIMITS {
+            assert_eq!(serde_json::to_value((limit.rate)(&RatesConfig::default())).unwrap(), rates[limit.name], "{}", limit.name);
+        }
+    }
+}
