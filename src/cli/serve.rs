@@ -121,7 +121,7 @@ impl Server {
             let _ = after_serving.await;
         }));
 
-        let stopped = server::serve(listener, app::shell(&state), Limits::from(&state.config.server), shutdown).await;
+        let stopped = server::serve(listener, app::shell(&state), limits(&state.config), shutdown).await;
         if stopped.cut_off > 0 {
             tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
         }
@@ -136,6 +136,12 @@ impl Server {
         }
         db.close().await;
     }
+}
+
+fn limits(config: &Config) -> Limits {
+    // SQLite opens up to four files for each connection to the database.
+    let other_files = 32 + 4 * config.database.max_connections as usize;
+    Limits { other_files, ..Limits::from(&config.server) }
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {

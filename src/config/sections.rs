@@ -38,8 +38,12 @@ section! {
         shutdown_delay: u64 = 0;
         /// Seconds that requests under way are given to finish at shutdown.
         shutdown_timeout: u64 = 20;
-        /// Connections served at once; more wait in the listen queue.
+        /// Connections served at once; more wait in the listen queue, and those who do nothing with theirs make room. It is
+        /// lowered to what the limit of open files (`ulimit -n`) allows.
         max_connections: usize = 10_000;
+        /// Connections of one address (with IPv6: of one network of 64 bits) at once; more are closed. There is no such limit
+        /// for this machine and for `server.trusted_proxies`, which stand for many.
+        max_connections_per_address: usize = 512;
     }
 }
 

@@ -5,19 +5,24 @@
 
 mod connection;
 mod io;
+mod places;
 mod progress;
 mod refusal;
 mod shutdown;
 mod target;
 
 use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use self::connection::Connection;
+use self::places::Places;
+use self::progress::Progress;
 pub use self::shutdown::{Shutdown, Stage};
 use super::shell::Shell;
 use crate::config::ServerConfig;
@@ -41,6 +46,12 @@ pub struct Limits {
     /// For requests under way when the server stops.
     pub shutdown_timeout: Duration,
     pub max_connections: usize,
+    /// Beyond these, connections of an address are closed at once.
+    pub max_connections_per_address: usize,
+    /// Networks that have no such limit: this machine and trusted proxies, who stand for many.
+    pub unlimited: Vec<IpNet>,
+    /// File descriptors that are not for connections: the database's, the listener's, the runtime's, the log's.
+    pub other_files: usize,
     /// Bytes of a request's head that are buffered. More than the limits that the shell enforces, so that it can say which one
     /// was exceeded.
     pub max_head: usize,
@@ -57,20 +68,27 @@ impl From<&ServerConfig> for Limits {
             shutdown_delay: Duration::from_secs(config.shutdown_delay),
             shutdown_timeout: Duration::from_secs(config.shutdown_timeout),
             max_connections: config.max_connections,
+            max_connections_per_address: config.max_connections_per_address,
+            unlimited: loopback().into_iter().chain(config.trusted_proxies.iter().copied()).collect(),
+            other_files: 64,
             max_head: 40 * 1_024,
         }
     }
 }
 
-/// File descriptors that are not for connections: the database's, the listener's, the runtime's, the log's.
-const OTHER_FILES: usize = 64;
+fn loopback() -> [IpNet; 2] {
+    [Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8).into(), Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128).into()]
+}
+
+/// The fewest connections, however few files may be open.
+const MIN_CONNECTIONS: usize = 16;
 
 impl Limits {
     /// As many connections as this process may have files open, at most: the database needs some of them.
     fn within_open_files(mut self) -> Self {
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
         let Some(files) = open_files(&limits) else { return self };
-        let possible = files.saturating_sub(OTHER_FILES).max(OTHER_FILES / 2);
+        let possible = files.saturating_sub(self.other_files).max(MIN_CONNECTIONS);
         if possible < self.max_connections {
             tracing::warn!(
                 wanted = self.max_connections,
@@ -98,14 +116,17 @@ pub struct Stopped {
 /// Serves connections until `shutdown` is requested and what is under way has been finished, or its time is up.
 pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown: Shutdown) -> Stopped {
     let limits = Arc::new(limits.within_open_files());
-    let total = limits.max_connections.min(Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(total));
-    let connect = |(socket, peer): (TcpStream, _), place| {
+    let mut places = Places::new(Arc::clone(&limits));
+    let connect = |places: &mut Places, permit, (socket, peer): (TcpStream, SocketAddr)| {
+        let progress = Arc::new(Progress::default());
+        let Some(place) = places.take(permit, peer.ip(), &progress, Instant::now()) else {
+            tracing::debug!(address = %peer.ip(), "a connection too many of this address was closed");
+            return;
+        };
         // Without it, small answers wait for the peer's delayed acknowledgement.
         _ = socket.set_nodelay(true);
-        let connection =
-            Connection { shell: shell.clone(), limits: Arc::clone(&limits), shutdown: shutdown.clone(), peer, place };
-        tokio::spawn(connection.serve(socket));
+        let (shell, limits, shutdown) = (shell.clone(), Arc::clone(&limits), shutdown.clone());
+        tokio::spawn(Connection { shell, limits, shutdown, peer, place, progress }.serve(socket));
     };
 
     let leave = async {
@@ -114,9 +135,9 @@ pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown
     };
     let accept_all = async {
         loop {
-            // Beyond the limit, connections wait in the listen queue.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-            connect(accept(&listener).await, place);
+            let permit = places.free().await;
+            let accepted = accept(&listener, &mut places).await;
+            connect(&mut places, permit, accepted);
         }
     };
     tokio::select! {
@@ -125,16 +146,16 @@ pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown
         () = shutdown.reached(Stage::Quit) => {}
     }
     // Closing the listener resets what waits in its queue: take that first.
-    while let Ok(place) = Arc::clone(&places).try_acquire_owned()
+    while let Some(permit) = places.try_free()
         && let Some(accepted) = accept_waiting(&listener).await
     {
-        connect(accepted, place);
+        connect(&mut places, permit, accepted);
     }
     drop(listener);
     shutdown.advance(Stage::Draining);
 
     let finished = async {
-        while places.available_permits() < total || shell.left_behind() > 0 {
+        while places.taken() > 0 || shell.left_behind() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -143,21 +164,26 @@ pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown
         () = tokio::time::sleep(limits.shutdown_timeout) => {}
         () = shutdown.reached(Stage::Quit) => {}
     }
-    let cut_off = total - places.available_permits() + shell.left_behind();
+    let cut_off = places.taken() + shell.left_behind();
     shutdown.advance(Stage::Quit);
     Stopped { cut_off }
 }
 
-/// The next connection. Errors end none but the connection that they are about; when file descriptors run out, those who are
-/// connected get time to finish.
-async fn accept(listener: &TcpListener) -> (TcpStream, std::net::SocketAddr) {
+/// The next connection. Errors end none but the connection that they are about; when file descriptors run out, which other
+/// parts of the program may bring about, the connections give some back.
+async fn accept(listener: &TcpListener, places: &mut Places) -> (TcpStream, SocketAddr) {
+    let mut failures = 0_u32;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_peer(error.kind()) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection can be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                if failures.is_multiple_of(100) {
+                    tracing::error!(%error, "no connection can be accepted");
+                }
+                failures = failures.wrapping_add(1);
+                places.make_room(Instant::now());
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     }
@@ -168,7 +194,7 @@ const fn is_of_the_peer(kind: ErrorKind) -> bool {
 }
 
 /// A connection that waits in the listen queue.
-async fn accept_waiting(listener: &TcpListener) -> Option<(TcpStream, std::net::SocketAddr)> {
+async fn accept_waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     tokio::time::timeout(Duration::from_millis(1), listener.accept()).await.ok()?.ok()
 }
 

@@ -32,13 +32,22 @@ impl Server {
 
     /// Starts in this folder, on a port that was free a moment ago.
     pub fn start_in(program: Program) -> Self {
+        Self::start_as(program, |command| command)
+    }
+
+    fn start_as(program: Program, change: impl FnOnce(Command) -> Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let issuer = format!("http://localhost:{port}");
         let configuration = format!("[server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"{issuer}\"\n");
         fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
-        let mut child = serve(&program).spawn().expect("the program starts");
+        let mut child = change(serve(&program)).spawn().expect("the program starts");
         let notice = read_notice(&mut child);
         Self { program, child, notice, issuer }
+    }
+
+    /// A server that may have so many files open, its connections included.
+    pub fn start_with_open_files(files: usize) -> Self {
+        Self::start_as(Program::new(), |command| limited(&command, files))
     }
 
     /// A server that knows [`PERSON`].
@@ -102,6 +111,35 @@ fn serve(program: &Program) -> Command {
     let mut command = program.command(&["--json", "serve"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
+}
+
+/// The same, started by a shell that lowers the limit of open files.
+fn limited(command: &Command, files: usize) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"]).arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
+        shell.env_remove(name);
+    }
+    shell.stdin(Stdio::null()).stdout(Stdio::piped());
+    shell
+}
+
+/// Lets this process have so many files open, for tests with many sockets. Where the machine forbids it, the test says so.
+pub fn allow_open_files(needed: u64) {
+    let limits = fs::read_to_string("/proc/self/limits").expect("the limits of this process");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit of open files");
+    let value = |column: usize| line.split_whitespace().nth(column).and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+    let (soft, hard) = (value(3), value(4));
+    if soft >= needed {
+        return;
+    }
+    assert!(hard >= needed, "this test needs {needed} open files, and this machine allows {hard}: raise its hard limit");
+    let own = std::process::id().to_string();
+    let raised = Command::new("prlimit").args(["--pid", &own, &format!("--nofile={needed}:")]).status();
+    assert!(raised.is_ok_and(|status| status.success()), "this test needs {needed} open files: run `ulimit -n {needed}` before");
 }
 
 /// Waits until the server says on standard output that it listens.

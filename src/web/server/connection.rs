@@ -15,9 +15,9 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::io::Io;
+use super::places::Place;
 use super::progress::{Phase, Progress, Stopwatch};
 use super::{Limits, Shutdown, Stage};
 use crate::web::body::TimedBody;
@@ -31,14 +31,14 @@ pub(super) struct Connection {
     pub(super) limits: Arc<Limits>,
     pub(super) shutdown: Shutdown,
     pub(super) peer: SocketAddr,
-    /// One of the places for connections.
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Place,
+    pub(super) progress: Arc<Progress>,
 }
 
 impl Connection {
     /// Serves requests until the peer leaves, time is up, or the server stops.
     pub(super) async fn serve(self, socket: impl AsyncRead + AsyncWrite + Unpin) {
-        let progress = Arc::new(Progress::default());
+        let progress = self.progress;
         let io = Io::new(socket, Arc::clone(&progress), self.shell.clone());
         let service = PerConnection {
             shell: self.shell,
@@ -52,7 +52,7 @@ impl Connection {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
 
         let mut stopwatch = Stopwatch::start(&self.limits);
-        let is_crowded = || self.place.semaphore().available_permits() < self.limits.max_connections / 4;
+        let is_crowded = || self.place.others_free() < self.limits.max_connections / 4;
         let mut served = pin!(poll_fn(|context| {
             // A peer that breaks the connection or the protocol is no news.
             if connection.as_mut().poll(context).is_ready() {
@@ -60,10 +60,14 @@ impl Connection {
             }
             stopwatch.poll(&progress, &self.limits, is_crowded, context)
         }));
-        tokio::select! {
-            biased;
-            () = &mut served => return,
-            () = self.shutdown.reached(Stage::Draining) => progress.drain(),
+        let mut draining = pin!(self.shutdown.reached(Stage::Draining));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut served => return,
+                () = &mut draining => break progress.drain(),
+                () = progress.asked_to_leave() => if progress.leave() { return },
+            }
         }
         tokio::select! {
             biased;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
@@ -23,6 +24,9 @@ pub(super) struct Progress {
     write_blocked: AtomicBool,
     /// Only one more request: the server is stopping.
     draining: AtomicBool,
+    /// Others wait for this place.
+    leaving: AtomicBool,
+    asked: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,35 @@ impl Progress {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// Nothing has been asked for on this connection, not even once.
+    pub(super) fn is_stranger(&self) -> bool {
+        matches!(self.phase(), Phase::New | Phase::Head) && self.events.load(Ordering::Relaxed) == 0
+    }
+
+    /// Between two requests.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase() == Phase::Idle
+    }
+
+    /// Says, from another task, that others wait for this place.
+    pub(super) fn ask_to_leave(&self) {
+        self.asked.notify_one();
+    }
+
+    pub(super) async fn asked_to_leave(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Does as it was asked. `true`: at once; else as soon as no request is on its way.
+    pub(super) fn leave(&self) -> bool {
+        if self.is_stranger() {
+            return true;
+        }
+        self.leaving.store(true, Ordering::Relaxed);
+        self.happened();
+        false
+    }
+
     fn happened(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
     }
@@ -89,6 +122,7 @@ impl Progress {
         if self.write_blocked.load(Ordering::Relaxed) {
             return Some(limits.write_timeout);
         }
+        let crowded = crowded || self.leaving.load(Ordering::Relaxed);
         match self.phase() {
             // Nothing has been asked for, though it may be on its way.
             Phase::New | Phase::Idle if self.is_draining() => Some(limits.drain_idle),

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::process::Server;
+use crate::process::{Server, allow_open_files};
 use crate::program::Program;
 
 #[tokio::test]
@@ -75,6 +75,23 @@ async fn what_a_command_changes_holds_in_the_running_server_at_once() {
         assert!(patience.elapsed() < Duration::from_secs(10), "the server never learned of it");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn with_few_open_files_hundreds_who_say_nothing_keep_nobody_waiting() {
+    allow_open_files(1_500);
+    let server = Server::start_with_open_files(100);
+    let address = server.notice["listening"].as_str().expect("an address");
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(tokio::net::TcpStream::connect(address).await.expect("connected"));
+    }
+    let began = Instant::now();
+    for path in ["/health/ready", "/jwks"] {
+        let status = reqwest::get(format!("{}{path}", server.issuer)).await.expect("an answer").status();
+        assert_eq!(status.as_u16(), 200, "{path}: the database has files to open too");
+    }
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ostiary::config::ServerConfig;
+use ostiary::web::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::fixture::{Gate, Server, quick};
+use super::fixture::{Client, Gate, Server, quick};
 
 #[tokio::test]
 async fn a_connection_serves_request_after_request() {
@@ -131,5 +132,62 @@ async fn idle_connections_make_room_when_places_run_out() {
         assert_eq!(client.get("/json").await.status, 200);
         idlers.push(client);
     }
+    server.is_well().await;
+}
+
+#[tokio::test]
+async fn connections_that_were_idle_before_it_was_full_make_room_too() {
+    let limits = Limits { max_connections: 4, idle_timeout: Duration::from_mins(1), ..quick() };
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let mut idle = server.connect().await;
+    assert_eq!(idle.get("/json").await.status, 200);
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect().await;
+        client.write("GET /gate HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        busy.push(client);
+    }
+    Gate::wait_until(&server.gate.reached, 3).await;
+    server.is_well().await;
+    server.gate.open.notify_waiters();
+    for client in &mut busy {
+        assert_eq!(client.answer().await.body, "passed", "who is being served is not sent away");
+    }
+}
+
+#[tokio::test]
+async fn who_says_nothing_makes_room_for_who_does() {
+    let limits = Limits { max_connections: 8, header_timeout: Duration::from_mins(1), ..quick() };
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let mut idlers = Vec::new();
+    for number in 0..40 {
+        let mut client = server.connect().await;
+        if number % 2 == 0 {
+            client.write("GET /json HT").await;
+        }
+        idlers.push(client);
+    }
+    server.is_well().await;
+    assert!(idlers[0].closed_after().await < Duration::from_secs(1), "the first to come is the first to go");
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_places() {
+    let limits = Limits { max_connections_per_address: 3, unlimited: Vec::new(), ..quick() };
+    let server = Server::with(limits, &ServerConfig::default()).await;
+    let mut clients = [server.connect().await, server.connect().await, server.connect().await];
+    for client in &mut clients {
+        assert_eq!(client.get("/json").await.status, 200);
+    }
+    let mut fourth = server.connect().await;
+    assert!(fourth.closed_after().await < Duration::from_millis(300));
+    // Somebody else is served.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = Client(socket.connect(server.address).await.unwrap());
+    assert_eq!(other.get("/json").await.status, 200);
+    // And so is the same one, once it has left a place.
+    drop(clients);
+    tokio::time::sleep(Duration::from_millis(50)).await;
     server.is_well().await;
 }

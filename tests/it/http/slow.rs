@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use ostiary::web::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::fixture::{Client, Server, quick};
+use crate::process::allow_open_files;
 
 /// Sends `text` over and over, a byte at a time, until the server answers or closes. Returns how long that took.
 async fn drip(client: &mut Client, text: &[u8]) -> Duration {
@@ -65,11 +67,12 @@ async fn who_drips_a_further_head_is_sent_away_too() {
 
 #[tokio::test]
 async fn hundreds_who_say_nothing_or_drip_keep_nobody_waiting() {
-    let mut limits = quick();
-    limits.header_timeout = Duration::from_secs(3);
-    let server = Server::with(limits, &ostiary::config::ServerConfig::default()).await;
+    allow_open_files(1_500);
+    let limits = Limits { header_timeout: Duration::from_secs(4), ..quick() };
+    let server = Server::with(limits.clone(), &ostiary::config::ServerConfig::default()).await;
+    let began = Instant::now();
     let mut idlers = Vec::new();
-    for number in 0..400 {
+    for number in 0..500 {
         let mut client = server.connect().await;
         if number % 2 == 0 {
             client.write("GET /json HT").await;
@@ -77,9 +80,11 @@ async fn hundreds_who_say_nothing_or_drip_keep_nobody_waiting() {
         idlers.push(client);
     }
     server.is_well().await;
+    assert!(began.elapsed() < limits.header_timeout, "all of them are still there");
     for mut idler in idlers {
         idler.closed_after().await;
     }
+    assert!(began.elapsed() < limits.header_timeout + Duration::from_secs(2), "{:?}", began.elapsed());
     server.is_well().await;
 }
 
