@@ -26,6 +26,7 @@ use crate::protocol::metadata::{self, Capabilities};
 use crate::protocol::scope::{InvalidScope, Scope};
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
+use crate::text::Text;
 use crate::web::client::ClientRegistry;
 use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
@@ -173,11 +174,12 @@ fn configured_scopes(scopes: &BTreeMap<String, String>) -> Result<Scope, Invalid
 
 /// The metadata document (RFC 8414 §2), rendered once: it says what the configuration and the keys allow.
 fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
+    let languages = Text::languages();
     let capabilities = Capabilities {
         algorithms: &keys.algorithms(),
         scopes: scopes.iter().collect(),
         acr_values: &ACRS.map(|(acr, _)| acr),
-        ui_locales: &["en"],
+        ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

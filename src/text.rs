@@ -51,13 +51,15 @@ impl Text {
     /// In the language of this tag, or else in one that is near to it, or else in `fallback`'s.
     pub fn wanted(tag: Option<&str>, fallback: &str) -> Self {
         let available: Vec<_> = LOCALES.locales().collect();
-        let wanted = [tag, Some(fallback)].into_iter().flatten();
-        wanted.filter_map(|tag| choose(tag, &available)).next().map_or_else(Self::default, |language| Self { language })
+        let mut wanted = [tag, Some(fallback)].into_iter().flatten();
+        wanted.find_map(|tag| choose(tag, &available)).map_or_else(Self::default, |language| Self { language })
     }
 
-    /// Whether there are texts in exactly this language.
-    pub fn exists(tag: &str) -> bool {
-        LOCALES.locales().any(|language| language.to_string() == tag)
+    /// The languages that there are texts in, as BCP 47 tags, in alphabetical order.
+    pub fn languages() -> Vec<String> {
+        let mut languages: Vec<_> = LOCALES.locales().map(ToString::to_string).collect();
+        languages.sort();
+        languages
     }
 
     /// For the `lang` attribute.
@@ -91,6 +93,14 @@ impl Text {
     /// The message `id` with the number `$count`, in the plural form of the language.
     pub fn count(self, id: &str, count: i64) -> String {
         self.fill(id, "count", FluentValue::from(count))
+    }
+
+    /// The message `id` with several values, as plain text; `count`, when there is one, is the number `$count`.
+    pub fn with_all(self, id: &str, values: &[(&'static str, String)], count: Option<i64>) -> String {
+        let values = values.iter().map(|(name, value)| (*name, FluentValue::from(value.as_str())));
+        let count = count.map(|count| ("count", FluentValue::from(count)));
+        let arguments = values.chain(count).map(|(name, value)| (Cow::Borrowed(name), value)).collect();
+        LOCALES.try_lookup_with_args(self.language, id, &arguments).unwrap_or_else(|| id.to_owned())
     }
 
     /// The message `id` as HTML, with `$name` filled in, escaped, emphasised, and kept from turning the direction of the

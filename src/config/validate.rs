@@ -61,7 +61,7 @@ impl Config {
         require(self.server.max_connections_per_address > 0, "server.max_connections_per_address", "must be at least 1")?;
         require(self.database.max_connections > 0, "database.max_connections", "must be at least 1")?;
         require(
-            Text::exists(&self.server.default_locale),
+            Text::languages().contains(&self.server.default_locale),
             "server.default_locale",
             "must be a language that the pages exist in: en or fr",
         )?;

@@ -16,3 +16,4 @@ mod process;
 mod program;
 mod storage;
 mod support;
+mod texts;

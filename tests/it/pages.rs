@@ -175,9 +175,9 @@ fn the_texts_and_the_templates_fit_each_other() {
         .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
         .filter_map(|line| line.split_once(" =").map(|(id, _)| id))
         .collect();
-    let used = read("templates") + &read("src/pages");
+    let used = read("templates") + &read("src/pages") + &read("src/outbound");
     for id in &known {
-        let by_name = ["scope-", "claim-"].iter().any(|kind| id.starts_with(kind));
+        let by_name = ["scope-", "claim-", "mail-"].iter().any(|kind| id.starts_with(kind));
         assert!(by_name || used.contains(&format!("\"{id}\"")) || used.contains(&format!("\"{id}.")), "{id} is used nowhere");
     }
     for call in ["text.of(\"", "text.with(\"", "text.naming(\"", "text.count(\""] {

@@ -1,0 +1,17 @@
+### What several pages share.
+
+product = Ostiary
+page-title = { $title } – Ostiary
+page-title-problem = Erreur : { $title } – Ostiary
+# The host that serves the page, in its footer.
+served-by = Vous êtes sur { $host }
+continue = Continuer
+cancel = Annuler
+show-password = Afficher
+show-password-label = Afficher le mot de passe
+hide-password = Masquer
+form-stale = Cette page est restée ouverte trop longtemps. Veuillez réessayer.
+client-policy = Politique de confidentialité
+client-terms = Conditions d’utilisation
+# A group of links. $client is the client's name.
+client-links = { $client }

@@ -1,0 +1,30 @@
+### Logging in, choosing the account, consent.
+
+login-title = Connexion
+login-title-for = Connexion à { $client }
+login-heading = Connexion
+login-continue-to = pour continuer vers { $client }
+login-again-heading = Confirmez que c’est bien vous
+login-again-text = Vous êtes déjà connecté. Veuillez saisir à nouveau votre mot de passe pour continuer.
+login-again-text-for = { $client } vous demande de saisir à nouveau votre mot de passe.
+login-username = Identifiant
+login-password = Mot de passe
+login-submit = Se connecter
+login-refused = L’identifiant ou le mot de passe est incorrect.
+login-overloaded = Trop de personnes se connectent en ce moment. Veuillez réessayer dans un instant.
+
+select-title = Choisir un compte
+select-heading = Choisissez un compte
+select-logged-in = Connecté ici
+select-another = Utiliser un autre compte
+
+consent-title = Autoriser l’accès
+consent-heading = { $client } demande l’accès à votre compte
+consent-logged-in-as = Connecté en tant que { $name }
+consent-not-you = Ce n’est pas vous ?
+consent-scopes = L’application pourra :
+consent-claims = Il lui sera communiqué :
+consent-fixed = Nécessaire à la connexion
+consent-return = Vous retournerez ensuite à { $place }.
+consent-allow = Autoriser
+consent-deny = Refuser

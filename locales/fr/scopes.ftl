@@ -1,0 +1,41 @@
+### Sentences for scope values, and words for claims. An operator's own scope values have theirs in the configuration.
+
+scope-openid = Vous reconnaître lorsque vous vous connectez
+scope-profile = Voir votre nom et le reste de votre profil
+scope-email = Voir votre adresse e-mail
+scope-address = Voir votre adresse postale
+scope-phone = Voir votre numéro de téléphone
+scope-offline-access = Conserver cet accès en votre absence
+scope-account-read = Voir votre compte et où vous êtes connecté
+scope-account-write = Modifier votre profil et vous déconnecter
+scope-users-read = Voir les personnes enregistrées ici
+scope-users-write = Créer, modifier et supprimer des personnes
+scope-clients-read = Voir les applications enregistrées
+scope-clients-write = Enregistrer, modifier et supprimer des applications
+scope-sessions-read = Voir qui est connecté
+scope-sessions-write = Déconnecter des personnes
+scope-keys-read = Voir les clés de signature
+scope-keys-write = Renouveler les clés de signature
+scope-audit-read = Lire le journal d’audit
+
+claim-name = nom complet
+claim-given-name = prénom
+claim-family-name = nom de famille
+claim-middle-name = deuxième prénom
+claim-nickname = surnom
+claim-preferred-username = nom d’usage
+claim-profile = page de profil
+claim-picture = photo
+claim-website = site web
+claim-email = adresse e-mail
+claim-email-verified = si votre adresse e-mail est vérifiée
+claim-gender = genre
+claim-birthdate = date de naissance
+claim-zoneinfo = fuseau horaire
+claim-locale = langue
+claim-phone-number = numéro de téléphone
+claim-phone-number-verified = si votre numéro de téléphone est vérifié
+claim-address = adresse postale
+claim-updated-at = date de la dernière modification de votre profil
+claim-auth-time = heure de votre connexion
+claim-acr = façon dont vous vous êtes connecté
