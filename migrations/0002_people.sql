@@ -102,6 +102,7 @@ CREATE TABLE outbox (
     last_error TEXT
 );
 CREATE INDEX outbox_by_next_attempt ON outbox (next_attempt_at);
+CREATE INDEX outbox_by_expiry ON outbox (expires_at);
 
 -- How much mail an address got, for its daily and hourly limit.
 CREATE TABLE mail_counts (

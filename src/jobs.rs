@@ -2,3 +2,4 @@
 
 pub mod cleanup;
 pub mod key_rotation;
+pub mod mail;

@@ -63,6 +63,9 @@ kinds! {
     KeyCreated = "key.created", "A signing key was generated and published.";
     KeyRotated = "key.rotated", "A signing key began to sign in place of another.";
     KeyRetired = "key.retired", "A signing key was taken out of the published set.";
+    // Mail
+    MailRefused = "mail.refused", "The mail server refused a mail for good: it was not sent.";
+    MailExpired = "mail.expired", "A mail was of no use any more before it could be sent.";
     // The server
     ApiRefused = "api.refused", "The management API refused a caller.";
     RequestForged = "request.forged", "A form or request came from a foreign page.";

@@ -12,9 +12,11 @@ use super::output::Output;
 use super::start::{Installation, Lock};
 use crate::audit::{self, Kind, Origin, Worker};
 use crate::config::Config;
+use crate::jobs::mail::{self, Postman};
 use crate::jobs::{cleanup, key_rotation};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
+use crate::outbound::mail::{Sender, Transport};
 use crate::pages::setup::ROLE as ADMINISTRATOR_ROLE;
 use crate::protocol::metadata::path::OPENID_CONFIGURATION;
 use crate::protocol::time::Seconds;
@@ -58,6 +60,8 @@ pub struct Server {
     pub state: AppState,
     listener: TcpListener,
     refusals: Worker,
+    /// None where mail is off.
+    postman: Option<Postman>,
 }
 
 impl Server {
@@ -77,7 +81,8 @@ impl Server {
         let (queue, refusals) = audit::queue();
         let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
-        Ok(Self { state, listener, refusals })
+        let postman = postman(&state)?;
+        Ok(Self { state, listener, refusals, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -100,7 +105,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, refusals } = self;
+        let Self { state, listener, refusals, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -115,6 +120,13 @@ impl Server {
                 }
             }),
         ];
+        let (stop_mail, mail_stops) = oneshot::channel::<()>();
+        let mail = postman.map(|postman| {
+            tokio::spawn(postman.run(async {
+                // Either way there is nothing more to come.
+                let _ = mail_stops.await;
+            }))
+        });
         let (served, after_serving) = oneshot::channel::<()>();
         let refusals = tokio::spawn(refusals.run(db.clone(), clock, async {
             // Either way there is nothing more to come.
@@ -131,6 +143,13 @@ impl Server {
         if let Err(error) = refusals.await {
             tracing::error!(%error, "the last refusals were not written to the audit log");
         }
+        // The mail that is being sent is sent; the rest waits in the outbox.
+        drop(stop_mail);
+        if let Some(mail) = mail
+            && let Err(error) = mail.await
+        {
+            tracing::error!(%error, "mail that was being sent may be sent twice");
+        }
         for task in background {
             task.abort();
         }
@@ -142,6 +161,17 @@ fn limits(config: &Config) -> Limits {
     // SQLite opens up to four files for each connection to the database.
     let other_files = 32 + 4 * config.database.max_connections as usize;
     Limits { other_files, ..Limits::from(&config.server) }
+}
+
+/// Who sends the mail; nobody where mail is off.
+fn postman(state: &AppState) -> Result<Option<Postman>, Failure> {
+    let unusable = |error: String| Failure::new(Exit::Configuration, error);
+    let Some(transport) = Transport::new(&state.config).map_err(|error| unusable(error.to_string()))? else {
+        return Ok(None);
+    };
+    let sender = Sender::new(&state.config).map_err(|_| unusable("configuration: 'mail.from' is not an address".to_owned()))?;
+    let (db, clock, outbox) = (state.db.clone(), state.clock.clone(), state.outbox.clone());
+    Ok(Some(Postman::new(mail::Parts { db, clock, outbox, transport, sender, timeout: state.config.mail.timeout })))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {

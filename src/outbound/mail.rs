@@ -3,11 +3,19 @@
 //! A mail is put into the outbox in the transaction of what it tells about: both happen, or neither. `jobs::mail` sends it at
 //! least once. It lies there sealed, for it may hold a code.
 
+mod letter;
 mod message;
+mod sender;
+mod smtp;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use letter::{Letter, LetterError, compose};
 pub use message::{Factor, Message};
+pub use sender::{Sender, Transport, Unsent};
+pub use smtp::{Consequence, Failure, Smtp, SmtpError, Step};
 
 use crate::config::MailConfig;
 use crate::keys::master::MasterKey;
@@ -31,16 +39,16 @@ pub struct Mail {
     pub message: Message,
 }
 
-/// Where mail is put to be sent.
-#[derive(Debug)]
+/// Where mail is put to be sent. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Outbox {
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     is_on: bool,
 }
 
 impl Outbox {
     pub fn new(master: &MasterKey, config: &MailConfig) -> Self {
-        Self { sealer: Sealer::new(&master.derive("seal/outbox")), is_on: config.is_on() }
+        Self { sealer: Arc::new(Sealer::new(&master.derive("seal/outbox"))), is_on: config.is_on() }
     }
 
     /// Whether mail is sent at all. What can't do without is not offered otherwise; notices are left out.

@@ -64,6 +64,18 @@ pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Stri
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
+/// Those that are of no use any more and that nobody is sending.
+pub async fn expired(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Waiting>, Error> {
+    conn.query(
+        "SELECT id, kind, sealed, attempts, created_at, expires_at FROM outbox \
+         WHERE expires_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) ORDER BY expires_at, id LIMIT $2",
+    )
+    .bind(now)
+    .bind(limit)
+    .fetch_all()
+    .await
+}
+
 /// When the next one is due that nobody is sending, or whose sender will have had its time.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     let (next,) = conn

@@ -1,16 +1,16 @@
 //! The outbox: nothing is lost, nothing is sent for something that did not happen, nothing is readable.
 
-use ostiary::config::{MailTransport, Secret};
+use ostiary::config::MailTransport;
+use ostiary::config::Secret;
 use ostiary::outbound::mail::{Mail, Message, enqueue};
 use ostiary::protocol::email_address::EmailAddress;
 use ostiary::protocol::time::Seconds;
 use ostiary::storage::error::Error;
 use ostiary::storage::outbox;
 
+use super::CODE;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::server::{START, TestServer};
-
-const CODE: &str = "271828";
 
 fn code_mail() -> Mail {
     let to = EmailAddress::parse("Ada@Example.org").unwrap();

@@ -1,0 +1,289 @@
+//! Sends the mail in the outbox: each by one node, at least once, each again until it is out or of no use any more.
+//!
+//! A node claims a mail for as long as sending it may take. Should it die meanwhile, another one takes the mail over, and when
+//! the server had taken it already it arrives twice (with the same Message-ID). A server that doesn't work is left alone for a
+//! while, and no mail pays for that but the one that found it out.
+
+mod breaker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use self::breaker::Breaker;
+use crate::audit::{self, Kind, Origin};
+use crate::clock::Clock;
+use crate::outbound::mail::{Consequence, Mail, Outbox, Sender, Transport, Unsent};
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::storage::audit::{Actor, Event, Outcome, insert as record};
+use crate::storage::db::{Change, Db};
+use crate::storage::error::Error;
+use crate::storage::outbox::{self, Waiting};
+use crate::telemetry::TraceId;
+
+/// How long it sleeps at most: what a dead node left behind makes no noise.
+const POLL: Seconds = Seconds(10);
+
+/// Mails that are sent at once.
+const PARALLEL: usize = 4;
+
+/// Mails looked up at once.
+const BATCH: i64 = 32;
+
+/// Before the second attempt at a mail; doubled each time.
+const FIRST_PAUSE: Seconds = Seconds(5);
+
+/// The longest pause between two attempts at a mail.
+const LONGEST_PAUSE: Seconds = Seconds::hours(1);
+
+/// A mail that can't be read or written here is left for another node, which may be newer.
+const UNREADABLE_PAUSE: Seconds = Seconds::minutes(5);
+
+/// Sends mail. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Postman(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    db: Db,
+    clock: Clock,
+    outbox: Outbox,
+    transport: Transport,
+    sender: Sender,
+    /// How long sending one mail may take.
+    patience: Seconds,
+    breaker: Breaker,
+    stopping: AtomicBool,
+}
+
+/// What the postman needs.
+#[derive(Debug)]
+pub struct Parts {
+    pub db: Db,
+    pub clock: Clock,
+    pub outbox: Outbox,
+    pub transport: Transport,
+    pub sender: Sender,
+    /// Seconds that the mail server may take for each step.
+    pub timeout: u64,
+}
+
+impl Postman {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { db, clock, outbox, transport, sender, timeout } = parts;
+        // A mail has some eight steps, of which one or two take long at worst.
+        let patience = Seconds(i64::try_from(timeout).unwrap_or(i64::MAX / 4).saturating_mul(3));
+        let (breaker, stopping) = (Breaker::default(), AtomicBool::new(false));
+        Self(Arc::new(Shared { db, clock, outbox, transport, sender, patience, breaker, stopping }))
+    }
+
+    /// Sends until `shutdown` resolves; then finishes what is under way.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let wake = Arc::new(Notify::new());
+        self.0.db.subscribe({
+            let wake = Arc::clone(&wake);
+            move |change| {
+                if matches!(change, Change::Outbox | Change::Everything) {
+                    wake.notify_one();
+                }
+            }
+        });
+        loop {
+            let mut round = std::pin::pin!(self.round());
+            let next = tokio::select! {
+                next = &mut round => next,
+                () = &mut shutdown => {
+                    self.0.stopping.store(true, Ordering::SeqCst);
+                    // What doesn't end in time is sent again by whoever starts next.
+                    let _ = timeout(duration(self.0.patience), round).await;
+                    break;
+                }
+            };
+            let pause = match next {
+                Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.clock.now(), next)),
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox can't be read; mail waits");
+                    duration(POLL)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = wake.notified() => {}
+                () = &mut shutdown => break,
+            }
+        }
+        self.0.transport.close().await;
+    }
+
+    /// Sends everything that is due, and says when something will be next.
+    pub async fn round(&self) -> Result<Option<Timestamp>, Error> {
+        self.give_up_expired().await?;
+        while !self.0.stopping.load(Ordering::SeqCst) {
+            let now = self.0.clock.now();
+            if let Some(closed_until) = self.0.breaker.closed_until(now) {
+                return Ok(Some(closed_until));
+            }
+            let due = outbox::due(&mut self.0.db.read().await?, now, BATCH).await?;
+            if due.is_empty() {
+                return outbox::next_due(&mut self.0.db.read().await?).await;
+            }
+            self.send_all(due).await;
+        }
+        Ok(None)
+    }
+
+    /// A few at a time; the first alone where the server failed last time.
+    async fn send_all(&self, ids: Vec<String>) {
+        let mut under_way = JoinSet::new();
+        for id in ids {
+            let parallel = if self.0.breaker.is_unsure() { 1 } else { PARALLEL };
+            while under_way.len() >= parallel {
+                under_way.join_next().await;
+            }
+            let stop = self.0.stopping.load(Ordering::SeqCst) || self.0.breaker.closed_until(self.0.clock.now()).is_some();
+            if stop {
+                break;
+            }
+            let postman = self.clone();
+            under_way.spawn(async move {
+                if let Err(error) = postman.send(&id).await {
+                    tracing::warn!(%error, "what became of a mail can't be noted; it may be sent twice");
+                }
+            });
+        }
+        under_way.join_all().await;
+    }
+
+    async fn send(&self, id: &str) -> Result<(), Error> {
+        let Shared { db, clock, outbox, transport, sender, patience, breaker, .. } = &*self.0;
+        let now = clock.now();
+        let claimed_until = now + *patience + Seconds(1);
+        let Some(waiting) = db.write(async |tx| outbox::claim(tx, id, now, claimed_until).await).await? else {
+            return Ok(());
+        };
+        let claim = Claim { waiting: &waiting, until: claimed_until };
+        let Some(mail) = outbox.open(&waiting) else {
+            tracing::error!(
+                id,
+                kind = waiting.kind,
+                "a mail in the outbox can't be opened: another master key, or another version"
+            );
+            return self.postpone(&claim, clock.now() + UNREADABLE_PAUSE, "unreadable").await;
+        };
+        let sending = transport.send(&mail, sender, id, waiting.created_at);
+        let result = timeout(duration(*patience), sending).await;
+        let now = clock.now();
+        let failure = match result {
+            Ok(Ok(())) => {
+                breaker.works();
+                tracing::info!(id, kind = waiting.kind, to = mail.to.masked(), attempts = waiting.attempts, "mail sent");
+                return db.write(async |tx| outbox::delete(tx, id).await).await.map(drop);
+            }
+            Ok(Err(Unsent::Unwritable(error))) => {
+                tracing::error!(%error, id, kind = waiting.kind, "a mail can't be written");
+                return self.postpone(&claim, now + UNREADABLE_PAUSE, "unwritable").await;
+            }
+            Ok(Err(Unsent::Refused(failure))) => Some(failure),
+            Err(_) => None,
+        };
+        let why = failure.map_or_else(|| "no answer".to_owned(), |failure| failure.to_string());
+        match failure.map_or(Consequence::ServerDown, crate::outbound::mail::Failure::consequence) {
+            Consequence::ServerDown => {
+                let again = breaker.fails(now);
+                tracing::warn!(id, why, attempts = waiting.attempts, "the mail server does not work; mail waits");
+                self.postpone(&claim, again, &why).await
+            }
+            Consequence::Later => {
+                breaker.works();
+                tracing::info!(id, kind = waiting.kind, to = mail.to.masked(), why, "the mail server wants a mail later");
+                self.postpone(&claim, now + pause(waiting.attempts), &why).await
+            }
+            Consequence::Refused => {
+                breaker.works();
+                tracing::warn!(id, kind = waiting.kind, to = mail.to.masked(), why, "the mail server refuses a mail");
+                self.end(&waiting, Some(&mail), Kind::MailRefused, &why).await
+            }
+        }
+    }
+
+    /// Gives a mail back for later; not for after its end, so that its end is noticed.
+    async fn postpone(&self, claim: &Claim<'_>, next: Timestamp, why: &str) -> Result<(), Error> {
+        let Claim { waiting, until } = claim;
+        let next = next.min(waiting.expires_at);
+        self.0.db.write(async |tx| outbox::postpone(tx, &waiting.id, *until, next, why).await).await
+    }
+
+    /// Removes what is of no use any more, whether the server works or not.
+    async fn give_up_expired(&self) -> Result<(), Error> {
+        loop {
+            let expired = outbox::expired(&mut self.0.db.read().await?, self.0.clock.now(), BATCH).await?;
+            if expired.is_empty() {
+                return Ok(());
+            }
+            for waiting in expired {
+                tracing::warn!(
+                    id = waiting.id,
+                    kind = waiting.kind,
+                    attempts = waiting.attempts,
+                    "a mail was given up: it came too late"
+                );
+                let mail = self.0.outbox.open(&waiting);
+                self.end(&waiting, mail.as_ref(), Kind::MailExpired, "expired").await?;
+            }
+        }
+    }
+
+    /// Takes a mail out that was not sent, and records it.
+    async fn end(&self, waiting: &Waiting, mail: Option<&Mail>, kind: Kind, why: &str) -> Result<(), Error> {
+        let origin = Origin { at: self.0.clock.now(), address: None, trace_id: TraceId::random().to_string() };
+        let mut event = Event {
+            actor: Actor::System,
+            outcome: Outcome::Failed,
+            reason: Some(if kind == Kind::MailExpired { "expired" } else { "refused_by_server" }),
+            user_id: mail.and_then(|mail| mail.user_id.clone()),
+            ..audit::event(kind, origin)
+        };
+        for (name, value) in [("mail", waiting.kind.as_str()), ("why", why)] {
+            event.details.insert(name.to_owned(), value.into());
+        }
+        event.details.insert("attempts".to_owned(), waiting.attempts.into());
+        let write = self.0.db.write(async |tx| {
+            if outbox::delete(tx, &waiting.id).await? {
+                record(tx, &event).await?;
+            }
+            Ok(())
+        });
+        write.await
+    }
+}
+
+/// A mail that this node sends, for as long as it may.
+struct Claim<'w> {
+    waiting: &'w Waiting,
+    until: Timestamp,
+}
+
+fn duration(span: Seconds) -> Duration {
+    Duration::from_secs(span.0.unsigned_abs())
+}
+
+/// From `now` to `then`, and not longer than [`POLL`].
+fn wait(now: Timestamp, then: Timestamp) -> Duration {
+    let micros = then.as_micros().saturating_sub(now.as_micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or_default()).min(duration(POLL))
+}
+
+/// Before the attempt after the nth: 5 s, 10 s, 20 s … 1 h, and up to a quarter more, so that mails that failed together don't
+/// come together.
+fn pause(attempts: i64) -> Seconds {
+    let doublings = u32::try_from(attempts.clamp(1, 16) - 1).unwrap_or_default();
+    let pause = FIRST_PAUSE.0.saturating_mul(1 << doublings).min(LONGEST_PAUSE.0);
+    let most = u64::try_from(pause / 4).unwrap_or_default() + 1;
+    Seconds(pause + i64::try_from(u64::from_le_bytes(random::bytes()) % most).unwrap_or_default())
+}
