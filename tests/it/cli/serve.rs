@@ -5,8 +5,10 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::http::load::Load;
 use crate::process::{Server, allow_open_files};
 use crate::program::Program;
+use crate::support::server::basic;
 
 #[tokio::test]
 async fn it_says_where_it_listens_and_how_to_become_administrator() {
@@ -94,12 +96,30 @@ async fn with_few_open_files_hundreds_who_say_nothing_keep_nobody_waiting() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
-#[test]
-fn sigterm_ends_it_with_success() {
-    let mut server = Server::start();
-    let killed = Command::new("kill").arg("-TERM").arg(server.id().to_string()).status().expect("kill");
-    assert!(killed.success());
-    assert_eq!(server.wait(), Some(0));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_and_sigint_end_it_under_load_with_success_and_without_one_failed_request() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start();
+        let (id, secret) = server.client(&["--name", "Service", "--service"]);
+        let address = server.notice["listening"].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        // One that only reads, and one that signs, writes and is written to the audit log.
+        let body = "grant_type=client_credentials";
+        let requests = [
+            "GET /jwks HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            format!(
+                "POST /token HTTP/1.1\r\nhost: a\r\nauthorization: {}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                basic(&id, &secret),
+                body.len()
+            ),
+        ];
+        let load = Load::start(address, 8, &requests);
+        load.wait_for(200).await;
+        let killed = Command::new("kill").arg(signal).arg(server.id().to_string()).status().expect("kill");
+        assert!(killed.success());
+        let exit = tokio::task::spawn_blocking(move || server.wait()).await.expect("waited");
+        assert_eq!((exit, load.end().await), (Some(0), 0), "{signal}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod clients;
 mod connections;
 mod fixture;
+pub mod load;
 mod requests;
 mod slow;
 mod stopping;

@@ -1,57 +1,25 @@
 //! The end of the server: nothing that was taken on is dropped, and nobody can hold it up.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ostiary::config::ServerConfig;
 use ostiary::web::server::Stopped;
 use tokio::net::TcpStream;
 
-use super::fixture::{Client, Gate, Server, quick};
+use super::fixture::{Gate, Server, quick};
+use super::load::Load;
 
 const CLEAN: Stopped = Stopped { cut_off: 0 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_under_load_fails_not_one_request() {
     let server = Server::start().await;
-    let (answered, failed, stop) =
-        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    let clients: Vec<_> = (0..16)
-        .map(|_| {
-            let (answered, failed, stop, address) =
-                (Arc::clone(&answered), Arc::clone(&failed), Arc::clone(&stop), server.address);
-            tokio::spawn(async move {
-                // A connection that is refused was never taken on.
-                while !stop.load(Ordering::SeqCst)
-                    && let Ok(socket) = TcpStream::connect(address).await
-                {
-                    let mut client = Client(socket);
-                    loop {
-                        let request = b"GET /json HTTP/1.1\r\nhost: a\r\n\r\n";
-                        let sent = tokio::io::AsyncWriteExt::write_all(&mut client.0, request).await;
-                        let Some(answer) = client.read_answer().await.filter(|answer| sent.is_ok() && answer.status == 200)
-                        else {
-                            failed.fetch_add(1, Ordering::SeqCst);
-                            break;
-                        };
-                        answered.fetch_add(1, Ordering::SeqCst);
-                        if answer.field("connection") == Some("close") {
-                            break;
-                        }
-                    }
-                }
-            })
-        })
-        .collect();
-    Gate::wait_until(&answered, 500).await;
+    let load = Load::start(server.address, 16, &["GET /json HTTP/1.1\r\nhost: a\r\n\r\n".to_owned()]);
+    load.wait_for(500).await;
     server.shutdown.request();
     assert_eq!(server.stopped.await.unwrap(), CLEAN);
-    stop.store(true, Ordering::SeqCst);
-    for client in clients {
-        client.await.unwrap();
-    }
-    assert_eq!(failed.load(Ordering::SeqCst), 0, "of {}", answered.load(Ordering::SeqCst));
+    assert_eq!(load.end().await, 0);
 }
 
 #[tokio::test]
