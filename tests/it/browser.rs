@@ -3,6 +3,7 @@
 
 mod accessibility;
 mod account;
+mod demonstration;
 mod driver;
 mod login;
 mod relying_party;

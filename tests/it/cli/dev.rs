@@ -1,7 +1,7 @@
 //! `ostiary dev`: the throw-away provider, and the tour through its demonstration application.
 
 mod browser;
-mod process;
+pub mod process;
 mod tour;
 
 use std::net::TcpListener;

@@ -2,7 +2,7 @@
 
 mod client;
 mod config;
-mod dev;
+pub mod dev;
 pub mod guides;
 mod key;
 mod serve;
