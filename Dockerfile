@@ -3,8 +3,11 @@
 #     docker build --tag ostiary .
 #     docker run --read-only --cap-drop ALL --publish 127.0.0.1:8080:8080 --volume ostiary:/data ostiary
 #
-# Pages, styles, texts and migrations are in the program. Everything that it writes is in /data. It runs as user 10001.
+# Pages, styles, texts and migrations are in the program. Everything that it writes is in /data. It runs as user 10001: a folder
+# of the host in the place of the volume has to belong to 10001 and to be closed to others (mode 0700).
 
+# Everything that is not Rust comes with its source in the crates (SQLite, AWS-LC, mimalloc) and needs the C compiler of this
+# image and nothing else.
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY . .

@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod flows;
 mod http;
+mod image;
 mod keys;
 mod mail;
 mod pages;
