@@ -15,8 +15,8 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AdminConfig, AuditConfig, AuthenticationConfig, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls,
-    MailTransport, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
+    AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig,
+    MailTls, MailTransport, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
 };
 pub use validate::InvalidConfig;
 

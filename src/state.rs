@@ -9,7 +9,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::audit;
-use crate::authn::password::{HashingError, PasswordHasher};
+use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::guard::Guard;
@@ -46,6 +46,8 @@ pub struct Shared {
     /// Seals logins under way.
     pub flows: Sealer,
     pub passwords: PasswordHasher,
+    /// What new passwords must be.
+    pub password_policy: Policy,
     /// Takes mail.
     pub outbox: Outbox,
     /// Says who may do what how often.
@@ -87,6 +89,8 @@ pub enum StateError {
     Passwords(#[from] HashingError),
     #[error("configuration: {0}")]
     Networks(#[from] UnusableList),
+    #[error("configuration: the list of breached passwords, {0}")]
+    BreachedPasswords(#[from] UnusablePasswords),
 }
 
 /// What the state is made of.
@@ -109,6 +113,7 @@ impl AppState {
         Ok(Self(Arc::new(Shared {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
+            password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config)?,

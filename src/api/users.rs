@@ -163,7 +163,7 @@ async fn create(
     caller.0.reaches(&roles, &state.config.admin)?;
     let profile = new.profile.map_or(Ok(None), |patch| patched(None, patch, Editor::Administrator))?;
     let password_hash = match &new.password {
-        Some(password) => Some(password::hash(&state, password, &sign_in_name).await?),
+        Some(password) => Some(password::hash(&state, password, &sign_in_name, profile.as_ref()).await?),
         None => None,
     };
     let user = User {

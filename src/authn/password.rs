@@ -1,7 +1,10 @@
 //! Passwords: how one is read (RFC 8265 §4), what a new one must be, and how it is hashed (Argon2id, RFC 9106).
 
+mod breached;
+mod filter;
 mod hasher;
 mod policy;
+mod strength;
 
 use std::fmt;
 
@@ -11,7 +14,10 @@ use precis_profiles::precis_core::{DerivedPropertyValue, FreeformClass, StringCl
 use zeroize::Zeroizing;
 
 pub use hasher::{HashingError, PasswordHasher, Verdict};
-pub use policy::{NewPasswordProblem, new_password};
+pub use breached::{Breached, UnusableList};
+pub use filter::{BuildError, Built, build as build_filter};
+pub use policy::{Checked, NewPasswordProblem, Policy};
+pub use strength::Strength;
 
 /// The most characters a password may have. NIST SP 800-63B-4 §3.1.1.2 asks for 64 at least; the limit keeps what is hashed small.
 pub const MAX_LENGTH: usize = 256;

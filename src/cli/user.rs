@@ -9,7 +9,7 @@ use super::start::Installation;
 use crate::api::users::access::end_everything;
 use crate::api::users::normal_roles;
 use crate::audit::{self, Kind};
-use crate::authn::password::{PasswordHasher, new_password};
+use crate::authn::password::{PasswordHasher, Policy};
 use crate::config::Config;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
@@ -244,8 +244,10 @@ async fn find(installation: &Installation, wanted: &str) -> Result<User, Failure
 async fn hash(installation: &Installation, source: &PasswordSource, name: &SignInName) -> Result<SecretString, Failure> {
     let config = &installation.config.password;
     let typed = output::new_password(source.password_stdin)?;
-    let password = new_password(typed.expose_secret(), name.as_str(), config.min_length)
-        .map_err(|error| Failure::usage(error.to_string()))?;
+    let issuer = url::Url::parse(&installation.config.server.issuer).map_err(Failure::failed)?;
+    let policy = Policy::new(config, issuer.host_str().unwrap_or_default()).map_err(Failure::unusable)?;
+    let checked = policy.new_password(typed.expose_secret(), name.as_str(), &[]).await;
+    let password = checked.map_err(|error| Failure::usage(error.to_string()))?;
     let hasher = PasswordHasher::new(*installation.master.password_pepper(), config).map_err(Failure::failed)?;
     hasher.hash(&password).await.map_err(Failure::failed)
 }

@@ -1,6 +1,7 @@
 //! The sections, one declaration each.
 
 mod mail;
+mod password;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
 pub use mail::{MailConfig, MailTls, MailTransport};
+pub use password::{CharacterKind, PasswordConfig};
 
 section! {
     /// Where the server listens and who it says it is.
@@ -107,24 +109,6 @@ section! {
         idle: i64 = 43_200;
         /// A session, from the login on.
         absolute: i64 = 604_800;
-    }
-}
-
-section! {
-    /// Passwords and their hashing (Argon2id).
-    PasswordConfig {
-        /// Memory of one hash, in KiB.
-        memory_kib: u32 = 19_456;
-        /// Passes over the memory.
-        iterations: u32 = 2;
-        /// Lanes.
-        parallelism: u32 = 1;
-        /// Hashes computed at once; the number of processors when 0.
-        max_concurrent: usize = 0;
-        /// Hashes that may wait; more are refused with 503.
-        max_waiting: usize = 64;
-        /// The fewest characters of a new password.
-        min_length: usize = 12;
     }
 }
 

@@ -57,6 +57,7 @@ impl Config {
         require((1..=16).contains(&self.password.iterations), "password.iterations", "must be between 1 and 16")?;
         require((1..=16).contains(&self.password.parallelism), "password.parallelism", "must be between 1 and 16")?;
         require((8..=64).contains(&self.password.min_length), "password.min_length", "must be between 8 and 64")?;
+        require(self.password.min_strength <= 4, "password.min_strength", "must be between 0 and 4")?;
         require(self.server.max_connections > 0, "server.max_connections", "must be at least 1")?;
         require(self.server.max_connections_per_address > 0, "server.max_connections_per_address", "must be at least 1")?;
         require(self.database.max_connections > 0, "database.max_connections", "must be at least 1")?;

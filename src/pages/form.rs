@@ -1,9 +1,9 @@
 //! What the forms of the pages have in common: the browser they are bound to, and the check that they were sent from here.
 
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::view::field;
+use super::view::{FieldProblem, field};
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
@@ -69,4 +69,17 @@ pub fn ensure_browser(state: &AppState, visitor: &mut Visitor) -> Option<HeaderV
     let cookie = state.cookies.set(Cookie::Browser, &secret, None);
     visitor.browser = Some(SecretString::from(secret));
     Some(cookie)
+}
+
+/// The status of a form that is shown again for these reasons.
+pub fn refusal(problems: &[FieldProblem]) -> StatusCode {
+    if problems.contains(&FieldProblem::TooMany) {
+        StatusCode::TOO_MANY_REQUESTS
+    } else if problems.iter().any(|problem| problem.is_passing()) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else if problems.contains(&FieldProblem::Code) {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    }
 }

@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::site;
-use super::view::{self, SetupProblem, field};
+use super::view::{self, FieldProblem, field};
 use crate::audit::{self, Kind};
-use crate::authn::password::{HashingError, InvalidPassword, NewPasswordProblem, Password, new_password};
+use crate::authn::password::{Checked, HashingError, Password, Strength};
 use crate::authn::session::{self, Begun};
 use crate::flow::visitor::Visitor;
 use crate::keys::hash::TokenKind;
@@ -50,7 +50,7 @@ pub async fn get(
     let hash = link(&state, &params);
     is_alive(&state, &context, &hash).await?;
     let cookie = form::ensure_browser(&state, &mut visitor);
-    let mut response = show(&state, &visitor, &params, Vec::new())?;
+    let mut response = show(&state, &visitor, &params, Vec::new(), None)?;
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -70,13 +70,13 @@ pub async fn post(
         }
         return Err(problem.into());
     }
-    let (name, password) = match read(&state, &params) {
+    let (name, password) = match read(&state, &params).await {
         Ok(chosen) => chosen,
-        Err(problems) => return Ok(refuse(&state, &visitor, &params, problems)?),
+        Err((problems, strength)) => return Ok(refuse(&state, &visitor, &params, problems, strength)?),
     };
     let password_hash = match state.passwords.hash(&password).await {
         Ok(hash) => hash,
-        Err(HashingError::Overloaded) => return Ok(refuse(&state, &visitor, &params, vec![SetupProblem::Overloaded])?),
+        Err(HashingError::Overloaded) => return Ok(refuse(&state, &visitor, &params, vec![FieldProblem::Overloaded], None)?),
         Err(error) => return Err(Problem::internal(error).into()),
     };
     let user = administrator(name, password_hash, &context)?;
@@ -87,7 +87,7 @@ pub async fn post(
             state.refusals.refused(audit::refused(Kind::SetupCompleted, &context, DEAD.reason));
             return Err(DEAD.into());
         }
-        Err(StorageError::Conflict) => return Ok(refuse(&state, &visitor, &params, vec![SetupProblem::NameTaken])?),
+        Err(StorageError::Conflict) => return Ok(refuse(&state, &visitor, &params, vec![FieldProblem::NameTaken], None)?),
         Err(error) => return Err(error.into()),
     }
     let mut response = see_other(&state.path("/admin"))?;
@@ -107,33 +107,23 @@ async fn is_alive(state: &AppState, context: &RequestContext, hash: &[u8; 32]) -
     if alive { Ok(()) } else { Err(DEAD) }
 }
 
-fn read(state: &AppState, params: &Params) -> Result<(SignInName, Password), Vec<SetupProblem>> {
+/// Name and password, or what is wrong with them and how strong the password is.
+async fn read(state: &AppState, params: &Params) -> Result<(SignInName, Password), (Vec<FieldProblem>, Option<Strength>)> {
     let typed = |name| params.get(name).unwrap_or_default();
     let name = SignInName::parse(typed(field::USERNAME));
-    let password = new_password(typed(field::PASSWORD), typed(field::USERNAME), state.config.password.min_length);
+    let Checked { password, strength } = state.password_policy.check(typed(field::PASSWORD), typed(field::USERNAME), &[]).await;
     let mut problems = Vec::new();
     if name.is_err() {
-        problems.push(SetupProblem::Name);
+        problems.push(FieldProblem::Name);
     }
     match &password {
-        Ok(_) if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) => problems.push(SetupProblem::Repetition),
+        Ok(_) if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) => problems.push(FieldProblem::Repetition),
         Ok(_) => {}
-        Err(problem) => problems.push(password_problem(*problem)),
+        Err(problem) => problems.push(FieldProblem::Password(*problem)),
     }
     match (name, password) {
         (Ok(name), Ok(password)) if problems.is_empty() => Ok((name, password)),
-        _ => Err(problems),
-    }
-}
-
-fn password_problem(problem: NewPasswordProblem) -> SetupProblem {
-    match problem {
-        NewPasswordProblem::TooShort { .. } | NewPasswordProblem::Invalid(InvalidPassword::Empty) => {
-            SetupProblem::PasswordTooShort
-        }
-        NewPasswordProblem::Invalid(InvalidPassword::TooLong) => SetupProblem::PasswordTooLong,
-        NewPasswordProblem::Invalid(InvalidPassword::Character) => SetupProblem::PasswordCharacter,
-        NewPasswordProblem::IsSignInName => SetupProblem::PasswordIsName,
+        _ => Err((problems, strength)),
     }
 }
 
@@ -189,24 +179,42 @@ async fn create(
         .await
 }
 
-fn show(state: &AppState, visitor: &Visitor, params: &Params, problems: Vec<SetupProblem>) -> Result<Response, Problem> {
+fn show(
+    state: &AppState,
+    visitor: &Visitor,
+    params: &Params,
+    problems: Vec<FieldProblem>,
+    strength: Option<Strength>,
+) -> Result<Response, Problem> {
     let nonce = Nonce::random();
+    let frame = frame(state, visitor, None, &nonce);
     let view = view::Setup {
-        frame: frame(state, visitor, None, &nonce),
+        form: view::Form {
+            text: frame.text,
+            action: state.path("/setup"),
+            csrf: form::token(state, visitor, PURPOSE),
+            flow: None,
+            min_length: state.password_policy.min_length(),
+            problems,
+            strength,
+        },
+        frame,
         sign_in_name: params.get(field::USERNAME).unwrap_or_default().to_owned(),
-        min_length: state.config.password.min_length,
-        problems,
-        action: state.path("/setup"),
-        csrf: form::token(state, visitor, PURPOSE),
         token: params.get(field::TOKEN).unwrap_or_default().to_owned(),
     };
     site::answer(Csp::Page { nonce: Some(&nonce) }, &view)
 }
 
 /// The form again, with what is wrong.
-fn refuse(state: &AppState, visitor: &Visitor, params: &Params, problems: Vec<SetupProblem>) -> Result<Response, Problem> {
-    let overloaded = problems.contains(&SetupProblem::Overloaded);
-    let mut response = show(state, visitor, params, problems)?;
-    *response.status_mut() = if overloaded { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNPROCESSABLE_ENTITY };
+fn refuse(
+    state: &AppState,
+    visitor: &Visitor,
+    params: &Params,
+    problems: Vec<FieldProblem>,
+    strength: Option<Strength>,
+) -> Result<Response, Problem> {
+    let status = form::refusal(&problems);
+    let mut response = show(state, visitor, params, problems, strength)?;
+    *response.status_mut() = status;
     Ok(response)
 }

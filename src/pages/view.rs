@@ -10,9 +10,11 @@ use super::text::Text;
 
 mod account;
 mod client;
+mod fields;
 
 pub use account::{Account, Admin, ConnectedApp, Counts, Moment, SessionRow};
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
+pub use fields::{FieldProblem, Form};
 
 /// Names of the form fields and the values of the buttons.
 pub mod field {
@@ -166,72 +168,14 @@ pub struct FormPost {
     pub fields: Vec<(String, String)>,
 }
 
-/// What is wrong with the set-up form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetupProblem {
-    /// Empty, too long, or characters that a sign-in name may not have.
-    Name,
-    NameTaken,
-    PasswordTooShort,
-    PasswordTooLong,
-    PasswordCharacter,
-    /// The same as the name.
-    PasswordIsName,
-    /// The two passwords differ.
-    Repetition,
-    Stale,
-    Overloaded,
-}
-
-impl SetupProblem {
-    /// The id of the field, and of the message.
-    fn field_and_id(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Name => ("username", "setup-name-refused"),
-            Self::NameTaken => ("username", "setup-name-taken"),
-            Self::PasswordTooShort => ("password", "setup-password-too-short"),
-            Self::PasswordTooLong => ("password", "setup-password-too-long"),
-            Self::PasswordCharacter => ("password", "setup-password-character"),
-            Self::PasswordIsName => ("password", "setup-password-is-name"),
-            Self::Repetition => ("password-again", "setup-repetition-differs"),
-            Self::Stale => ("", "form-stale"),
-            Self::Overloaded => ("", "login-overloaded"),
-        }
-    }
-}
-
 /// The first administrator chooses a name and a password.
 #[derive(Clone, Debug, Template)]
 #[template(path = "setup.html")]
 pub struct Setup {
     pub frame: Frame,
+    pub form: Form,
     pub sign_in_name: String,
-    /// The fewest characters of a password.
-    pub min_length: usize,
-    pub problems: Vec<SetupProblem>,
-    pub action: String,
-    pub csrf: String,
     pub token: String,
-}
-
-impl Setup {
-    /// The field, which may be none, and what is wrong with it.
-    fn complaints(&self) -> Vec<(&'static str, String)> {
-        self.problems.iter().map(|problem| (problem.field_and_id().0, self.sentence(*problem))).collect()
-    }
-
-    fn complaint(&self, field: &str) -> Option<String> {
-        self.complaints().into_iter().find(|(of, _)| *of == field).map(|(_, sentence)| sentence)
-    }
-
-    fn password_hint(&self) -> String {
-        self.frame.text.count("setup-password-hint", i64::try_from(self.min_length).unwrap_or(i64::MAX))
-    }
-
-    fn sentence(&self, problem: SetupProblem) -> String {
-        let count = i64::try_from(self.min_length).unwrap_or(i64::MAX);
-        self.frame.text.count(problem.field_and_id().1, count)
-    }
 }
 
 /// Shall the session end?

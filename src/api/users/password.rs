@@ -13,12 +13,14 @@ use crate::api::error::{ApiError, Detail};
 use crate::api::openapi::Errors;
 use crate::api::path::ApiPath;
 use crate::audit::Kind;
-use crate::authn::password::new_password;
+use crate::authn::password::NewPasswordProblem;
+use crate::protocol::claims::Profile;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
 use crate::state::AppState;
 use crate::storage::{self, users};
 use crate::web::context::RequestContext;
+use crate::web::error::Problem;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,9 +38,9 @@ pub(super) async fn set(
     ApiPath(id): ApiPath<UserId>,
     ApiJson(new): ApiJson<NewPassword>,
 ) -> Result<StatusCode, ApiError> {
-    let (user, _) = load(&state, &id).await?;
+    let (user, profile) = load(&state, &id).await?;
     caller.0.reaches(&user.roles, &state.config.admin)?;
-    let hash = hash(&state, &new.password, &user.sign_in_name).await?;
+    let hash = hash(&state, &new.password, &user.sign_in_name, profile.as_ref()).await?;
     let mut event = caller.event(Kind::UserPasswordChanged, &context);
     event.user_id = Some(id.clone());
     let written = state
@@ -58,9 +60,23 @@ pub(super) async fn set(
 }
 
 /// The hash of a password that keeps to the rules.
-pub(super) async fn hash(state: &AppState, password: &PasswordText, sign_in_name: &SignInName) -> Result<SecretString, ApiError> {
-    let min_length = state.config.password.min_length;
-    let password = new_password(password.0.expose_secret(), sign_in_name.as_str(), min_length)
-        .map_err(|problem| ApiError::invalid(vec![Detail::new("password", problem.code())]))?;
+pub(super) async fn hash(
+    state: &AppState,
+    password: &PasswordText,
+    sign_in_name: &SignInName,
+    profile: Option<&Profile>,
+) -> Result<SecretString, ApiError> {
+    let known = profile.map(known).unwrap_or_default();
+    let checked = state.password_policy.new_password(password.0.expose_secret(), sign_in_name.as_str(), &known).await;
+    let password = checked.map_err(|problem| match problem {
+        NewPasswordProblem::Uncheckable => Problem::overloaded().into(),
+        problem => ApiError::invalid(vec![Detail::new("password", problem.code())]),
+    })?;
     Ok(state.passwords.hash(&password).await?)
+}
+
+/// What of a profile others might try as a password.
+fn known(profile: &Profile) -> Vec<&str> {
+    let claims = [&profile.email, &profile.name, &profile.given_name, &profile.family_name, &profile.nickname];
+    claims.into_iter().flatten().map(String::as_str).collect()
 }

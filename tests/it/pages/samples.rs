@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use ostiary::authn::password::NewPasswordProblem;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FormPost, Frame, Login, LoginProblem,
-    LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SetupProblem, SignedOut,
+    Account, Admin, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FieldProblem, Form, FormPost, Frame, Login, LoginProblem,
+    LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SignedOut,
 };
 use ostiary::protocol::time::Timestamp;
 
@@ -83,18 +84,23 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     let fields = vec![("code".to_owned(), "abc".to_owned()), ("state".to_owned(), HOSTILE.to_owned())];
     add("form-post", &FormPost { frame: frame.clone(), action: "https://app.example/cb?a=1&b=2".to_owned(), fields });
 
-    let setup = Setup {
-        frame: frame.clone(),
-        sign_in_name: String::new(),
-        min_length: 12,
-        problems: Vec::new(),
+    let form = Form {
+        text: frame.text,
         action: action("/setup"),
         csrf: "c".to_owned(),
-        token: "t".to_owned(),
+        flow: None,
+        min_length: 15,
+        problems: Vec::new(),
+        strength: None,
     };
+    let setup = Setup { frame: frame.clone(), form: form.clone(), sign_in_name: String::new(), token: "t".to_owned() };
     add("setup", &setup);
-    let problems = vec![SetupProblem::Name, SetupProblem::PasswordTooShort, SetupProblem::Repetition];
-    add("setup-problems", &Setup { problems, sign_in_name: "a b".to_owned(), ..setup });
+    let problems = vec![
+        FieldProblem::Name,
+        FieldProblem::Password(NewPasswordProblem::TooShort { min_length: 15 }),
+        FieldProblem::Repetition,
+    ];
+    add("setup-problems", &Setup { form: Form { problems, ..form.clone() }, sign_in_name: "a b".to_owned(), ..setup });
 
     let logout =
         LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
