@@ -13,9 +13,9 @@ use precis_profiles::precis_core::profile::Rules;
 use precis_profiles::precis_core::{DerivedPropertyValue, FreeformClass, StringClass};
 use zeroize::Zeroizing;
 
-pub use hasher::{HashingError, PasswordHasher, Verdict};
 pub use breached::{Breached, UnusableList};
 pub use filter::{BuildError, Built, build as build_filter};
+pub use hasher::{HashingError, PasswordHasher, Verdict};
 pub use policy::{Checked, NewPasswordProblem, Policy};
 pub use strength::Strength;
 

@@ -214,19 +214,14 @@ fn parse(bytes: &[u8]) -> Option<BinaryFuse16> {
     let (head, fingerprints) = bytes.split_at_checked(PIECE_HEAD)?;
     let half = |at: usize| u32::try_from(number(&head[at..at + 4])).ok();
     let (segment_length, segment_count_length) = (half(8)?, half(12)?);
-    let fingerprints: Box<[u16]> =
-        fingerprints.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let fingerprints: Box<[u16]> = fingerprints.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
     // So that no key leads outside.
     let reach = u64::from(segment_count_length) + 2 * u64::from(segment_length);
     if !segment_length.is_power_of_two() || reach > fingerprints.len() as u64 {
         return None;
     }
-    let descriptor = Descriptor {
-        seed: number(&head[..8]),
-        segment_length,
-        segment_length_mask: segment_length - 1,
-        segment_count_length,
-    };
+    let descriptor =
+        Descriptor { seed: number(&head[..8]), segment_length, segment_length_mask: segment_length - 1, segment_count_length };
     Some(BinaryFuse16 { descriptor, fingerprints })
 }
 
@@ -247,7 +242,8 @@ mod tests {
     use crate::authn::password::breached::{Breached, hash};
 
     fn list(count: u32) -> Vec<u8> {
-        let mut hashes: Vec<_> = (0..count).map(|number| data_encoding::HEXUPPER.encode(&hash(&format!("password {number}")))).collect();
+        let mut hashes: Vec<_> =
+            (0..count).map(|number| data_encoding::HEXUPPER.encode(&hash(&format!("password {number}")))).collect();
         hashes.sort();
         hashes.iter().map(|hash| format!("{hash}:7\r\n")).collect::<String>().into_bytes()
     }

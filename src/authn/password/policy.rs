@@ -233,8 +233,13 @@ mod tests {
     #[tokio::test]
     async fn what_anybody_knows_of_person_and_server_makes_no_password() {
         for typed in [
-            "anna.lovelace@example.com", "ANNA.LOVELACE@EXAMPLE.COM 1", "Lovelace-lovelace", "lovelaceacme-widgets", "acme-widgets.example!",
-            "ostiaryostiary2026", "login.acme-widgets.example",
+            "anna.lovelace@example.com",
+            "ANNA.LOVELACE@EXAMPLE.COM 1",
+            "Lovelace-lovelace",
+            "lovelaceacme-widgets",
+            "acme-widgets.example!",
+            "ostiaryostiary2026",
+            "login.acme-widgets.example",
         ] {
             assert_eq!(refusal(PasswordConfig::default(), typed).await, "password_from_context", "{typed}");
         }
