@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::authorization::{AuditRead, Authorized};
 use super::error::ApiError;
 use super::openapi::Errors;
-use super::paging::{ApiQuery, List, Paging};
+use super::paging::{List, ListQuery, Paging};
 use super::time::{self, Time};
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
@@ -91,10 +91,6 @@ impl From<Entry> for AuditEntry {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    after: Option<String>,
     /// `user.login`
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -118,9 +114,8 @@ struct Filter {
 async fn list(
     _: Authorized<AuditRead>,
     State(state): State<AppState>,
-    ApiQuery(filter): ApiQuery<Filter>,
+    ListQuery { page, filter }: ListQuery<Filter>,
 ) -> Result<Json<List<AuditEntry>>, ApiError> {
-    let page = Paging::new(filter.limit, filter.after).page()?;
     let filter = AuditFilter {
         from: instant("from", filter.from.as_deref())?,
         until: instant("until", filter.until.as_deref())?,

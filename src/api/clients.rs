@@ -16,7 +16,7 @@ use super::authorization::{Authorized, ClientsRead, ClientsWrite};
 use super::body::ApiJson;
 use super::error::{ApiError, Detail};
 use super::openapi::Errors;
-use super::paging::{ApiQuery, List, Paging};
+use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::precondition::etag;
 use super::time::Time;
@@ -92,10 +92,6 @@ fn answer(client: Client, now: Timestamp) -> Response {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    after: Option<String>,
     /// Part of the name.
     name: Option<String>,
     #[param(value_type = Option<String>, example = "active")]
@@ -109,9 +105,8 @@ async fn list(
     _: Authorized<ClientsRead>,
     context: RequestContext,
     State(state): State<AppState>,
-    ApiQuery(filter): ApiQuery<Filter>,
+    ListQuery { page, filter }: ListQuery<Filter>,
 ) -> Result<Json<List<ClientView>>, ApiError> {
-    let page = Paging::new(filter.limit, filter.after).page()?;
     let filter = ClientFilter { name_contains: filter.name, status: filter.status };
     let mut conn = state.db.read().await?;
     let found = clients::list(&mut conn, &filter, &page).await?;

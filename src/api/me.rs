@@ -107,7 +107,7 @@ async fn list_sessions(
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Result<Response, ApiError> {
     let id = caller.0.person()?.id.clone();
-    listed(&state, &caller.0, Some(id), paging, context.now).await
+    listed(&state, &caller.0, Some(id), &paging.page()?, context.now).await
 }
 
 /// Log out everywhere else: all sessions but the one that this request was sent with.

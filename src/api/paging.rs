@@ -1,6 +1,7 @@
 //! Cursor paging: `?limit=&after=`, and a list that names the cursor of its next page.
 
 use axum::extract::{FromRequestParts, Query};
+use http::Uri;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,23 +13,45 @@ use crate::storage::page::{Listed, MAX_LIMIT, Page};
 /// Items on a page when nothing else is asked for.
 const DEFAULT_LIMIT: i64 = 50;
 
-/// The query of a list. A name that the list does not know is refused: a filter that is misspelt must not return everything.
+/// The query of a request. A name that the route does not know is refused: a filter that is misspelt must not return everything.
 #[derive(Debug)]
 pub struct ApiQuery<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = parts.uri.query().unwrap_or_default();
-        if !is_text(query) {
-            return Err(ApiError::invalid_parameter("query", "not_text"));
-        }
-        let Query(parsed) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| ApiError::invalid_parameter("query", "unknown_or_malformed"))?;
-        Ok(Self(parsed))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parse(text(parts)?).map(Self)
     }
+}
+
+/// The query of a list that has filters: the page that is asked for, and what is left for them.
+#[derive(Debug)]
+pub struct ListQuery<F> {
+    pub page: Page,
+    pub filter: F,
+}
+
+impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for ListQuery<F> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query = text(parts)?;
+        let is_paging = |pair: &&str| matches!(pair.split('=').next(), Some("limit" | "after"));
+        let (paging, filter): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_paging);
+        Ok(Self { page: parse::<Paging>(&paging.join("&"))?.page()?, filter: parse(&filter.join("&"))? })
+    }
+}
+
+fn text(parts: &Parts) -> Result<&str, ApiError> {
+    let query = parts.uri.query().unwrap_or_default();
+    if is_text(query) { Ok(query) } else { Err(ApiError::invalid_parameter("query", "not_text")) }
+}
+
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    let malformed = || ApiError::invalid_parameter("query", "unknown_or_malformed");
+    let uri = Uri::try_from(format!("/?{query}")).map_err(|_| malformed())?;
+    Query::try_from_uri(&uri).map(|Query(parsed)| parsed).map_err(|_| malformed())
 }
 
 /// UTF-8 without NUL once decoded. (The form decoder would silently replace bytes that are not.)
@@ -49,11 +72,6 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// Of a list with filters, whose query is one flat struct.
-    pub const fn new(limit: Option<String>, after: Option<String>) -> Self {
-        Self { limit, after }
-    }
-
     pub fn page(self) -> Result<Page, ApiError> {
         let limit = match self.limit {
             None => DEFAULT_LIMIT,

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::authorization::{Authorized, Caller, SessionsRead, SessionsWrite};
 use super::error::ApiError;
 use super::openapi::Errors;
-use super::paging::{ApiQuery, List, Paging};
+use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::time::Time;
 use crate::audit::Kind;
@@ -20,6 +20,7 @@ use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
 use crate::storage::audit::Event;
+use crate::storage::page::Page;
 use crate::storage::sessions::{Session, SessionFilter};
 use crate::storage::{self, sessions, users};
 use crate::web::context::RequestContext;
@@ -72,10 +73,6 @@ impl SessionView {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    after: Option<String>,
     #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
 }
@@ -87,9 +84,9 @@ async fn list(
     caller: Authorized<SessionsRead>,
     context: RequestContext,
     State(state): State<AppState>,
-    ApiQuery(filter): ApiQuery<Filter>,
+    ListQuery { page, filter }: ListQuery<Filter>,
 ) -> Result<Response, ApiError> {
-    listed(&state, &caller.0, filter.user_id, Paging::new(filter.limit, filter.after), context.now).await
+    listed(&state, &caller.0, filter.user_id, &page, context.now).await
 }
 
 /// Live sessions, of one person or of all.
@@ -97,13 +94,12 @@ pub(super) async fn listed(
     state: &AppState,
     caller: &Caller,
     user_id: Option<UserId>,
-    paging: Paging,
+    page: &Page,
     now: Timestamp,
 ) -> Result<Response, ApiError> {
-    let page = paging.page()?;
     let filter = SessionFilter { user_id, now, idle: Seconds(state.config.session.idle) };
     let mut conn = state.db.read().await?;
-    let found = sessions::list(&mut conn, &filter, &page).await?;
+    let found = sessions::list(&mut conn, &filter, page).await?;
     Ok(Json(List::of(found, |session| SessionView::new(session, caller.session()))).into_response())
 }
 

@@ -19,7 +19,7 @@ use super::authorization::{Authorized, UsersRead, UsersWrite};
 use super::body::ApiJson;
 use super::error::{ApiError, Detail};
 use super::openapi::Errors;
-use super::paging::{ApiQuery, List, Paging};
+use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::precondition::etag;
 use super::profile::{Editor, patched};
@@ -97,10 +97,6 @@ pub(super) fn answer(status: StatusCode, user: User, profile: Option<Profile>) -
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    #[param(ignore)]
-    limit: Option<String>,
-    #[param(ignore)]
-    after: Option<String>,
     /// Part of the sign-in name.
     name: Option<String>,
     #[param(value_type = Option<String>, example = "active")]
@@ -114,9 +110,8 @@ struct Filter {
 async fn list(
     _: Authorized<UsersRead>,
     State(state): State<AppState>,
-    ApiQuery(filter): ApiQuery<Filter>,
+    ListQuery { page, filter }: ListQuery<Filter>,
 ) -> Result<Response, ApiError> {
-    let page = Paging::new(filter.limit, filter.after).page()?;
     let filter = UserFilter { name_contains: filter.name, status: filter.status, role: filter.role };
     let mut conn = state.db.read().await?;
     let found = users::list(&mut conn, &filter, &page).await?;

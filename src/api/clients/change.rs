@@ -45,8 +45,7 @@ pub(super) async fn replace(
     precondition: IfMatch,
     ApiJson(members): ApiJson<Map<String, Value>>,
 ) -> Result<Response, ApiError> {
-    let before = load(&state, &id).await?;
-    precondition.check(before.version)?;
+    let before = seen(&state, &caller, &id, &precondition).await?;
     change(&state, &context, &caller, before, members).await
 }
 
@@ -63,8 +62,7 @@ pub(super) async fn update(
     precondition: IfMatch,
     MergePatch(patch): MergePatch,
 ) -> Result<Response, ApiError> {
-    let before = load(&state, &id).await?;
-    precondition.check(before.version)?;
+    let before = seen(&state, &caller, &id, &precondition).await?;
     let mut members = members_of(&before)?;
     merge(&mut members, Value::Object(patch));
     let Value::Object(members) = members else { return Err(ApiError::not_found()) };
@@ -81,9 +79,7 @@ pub(super) async fn delete(
     ApiPath(id): ApiPath<ClientId>,
     precondition: IfMatch,
 ) -> Result<StatusCode, ApiError> {
-    let client = load(&state, &id).await?;
-    precondition.check(client.version)?;
-    caller.0.reaches_client(&client.metadata)?;
+    let client = seen(&state, &caller, &id, &precondition).await?;
     let event = Event { client_id: Some(id.clone()), ..caller.event(Kind::ClientDeleted, &context) };
     let written = state
         .db
@@ -100,6 +96,19 @@ pub(super) async fn delete(
     if written { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::precondition_failed()) }
 }
 
+/// The client, if it is as the caller has seen it and within the caller's reach.
+async fn seen(
+    state: &AppState,
+    caller: &Authorized<ClientsWrite>,
+    id: &ClientId,
+    precondition: &IfMatch,
+) -> Result<Client, ApiError> {
+    let client = load(state, id).await?;
+    precondition.check(client.version)?;
+    caller.0.reaches_client(&client.metadata)?;
+    Ok(client)
+}
+
 /// Puts the members in the place of those of `before`.
 async fn change(
     state: &AppState,
@@ -108,7 +117,6 @@ async fn change(
     before: Client,
     members: Map<String, Value>,
 ) -> Result<Response, ApiError> {
-    caller.0.reaches_client(&before.metadata)?;
     let after = Client { updated_at: context.now, ..changed(&before, members, context)? };
     sound(&after.metadata, state)?;
     caller.0.reaches_client(&after.metadata)?;

@@ -44,7 +44,7 @@ pub(super) async fn sessions(
     ApiQuery(paging): ApiQuery<Paging>,
 ) -> Result<Response, ApiError> {
     load(&state, &id).await?;
-    listed(&state, &caller.0, Some(id), paging, context.now).await
+    listed(&state, &caller.0, Some(id), &paging.page()?, context.now).await
 }
 
 /// Log a person out everywhere.

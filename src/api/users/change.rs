@@ -79,9 +79,7 @@ pub(super) async fn update(
     precondition: IfMatch,
     MergePatch(patch): MergePatch,
 ) -> Result<Response, ApiError> {
-    let (before, old_profile) = load(&state, &id).await?;
-    precondition.check(before.version)?;
-    caller.0.reaches(&before.roles, &state.config.admin)?;
+    let (before, old_profile) = seen(&state, &caller, &id, &precondition).await?;
     let (after, profile) = apply(&before, old_profile.as_ref(), patch, &context)?;
     caller.0.reaches(&after.roles, &state.config.admin)?;
 
@@ -126,9 +124,7 @@ pub(super) async fn delete(
     ApiPath(id): ApiPath<UserId>,
     precondition: IfMatch,
 ) -> Result<StatusCode, ApiError> {
-    let (user, _) = load(&state, &id).await?;
-    precondition.check(user.version)?;
-    caller.0.reaches(&user.roles, &state.config.admin)?;
+    let (user, _) = seen(&state, &caller, &id, &precondition).await?;
     let lost = lost(&user, None, &state);
     let mut event = caller.event(Kind::UserDeleted, &context);
     event.user_id = Some(id.clone());
@@ -149,6 +145,19 @@ pub(super) async fn delete(
         .await?;
     written.check()?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The person, if they are as the caller has seen them and within the caller's reach.
+async fn seen(
+    state: &AppState,
+    caller: &Authorized<UsersWrite>,
+    id: &UserId,
+    precondition: &IfMatch,
+) -> Result<(User, Option<Profile>), ApiError> {
+    let (user, profile) = load(state, id).await?;
+    precondition.check(user.version)?;
+    caller.0.reaches(&user.roles, &state.config.admin)?;
+    Ok((user, profile))
 }
 
 /// The person and the profile as they are after the patch.
