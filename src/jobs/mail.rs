@@ -195,7 +195,8 @@ impl Postman {
         let why = failure.map_or_else(|| "no answer".to_owned(), |failure| failure.to_string());
         match failure.map_or(Consequence::ServerDown, crate::outbound::mail::Failure::consequence) {
             Consequence::ServerDown => {
-                let again = breaker.fails(now);
+                // The mail that found it out waits for its own pause too: it may be its recipient that the server chokes on.
+                let again = breaker.fails(now).max(now + pause(waiting.attempts));
                 tracing::warn!(id, why, attempts = waiting.attempts, "the mail server does not work; mail waits");
                 self.postpone(&claim, again, &why).await
             }

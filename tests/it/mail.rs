@@ -2,6 +2,8 @@
 
 mod letters;
 mod outbox;
+mod process;
+mod sending;
 
 use ostiary::config::Secret;
 use ostiary::outbound::mail::{Factor, Mail, Message};

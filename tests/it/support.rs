@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod database;
 pub mod flow;
+pub mod mailbox;
 pub mod postgres;
 pub mod server;
 pub mod setup;
