@@ -143,9 +143,9 @@ CREATE TABLE passkeys (
     id TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     name TEXT NOT NULL,
-    -- Public key, counter and flags, as JSON of the library.
+    -- Public key and flags, as JSON of the library. The counter in it is always 0.
     credential TEXT NOT NULL,
-    -- The newest signature counter.
+    -- The signature counter of its last use.
     counter BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     last_used_at BIGINT

@@ -16,7 +16,7 @@ pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
     AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig,
-    MailTls, MailTransport, PasswordConfig, ServerConfig, SessionConfig, TokenConfig,
+    MailTls, MailTransport, PasskeysConfig, PasswordConfig, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -90,6 +90,7 @@ config! {
     password: PasswordConfig,
     mail: MailConfig,
     authentication: AuthenticationConfig,
+    passkeys: PasskeysConfig,
     admin: AdminConfig,
     limits: LimitsConfig,
     rates: RatesConfig,

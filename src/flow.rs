@@ -5,6 +5,7 @@
 
 pub mod login;
 mod next;
+pub mod passkey;
 pub mod visitor;
 
 pub use next::{Next, next, refuse};

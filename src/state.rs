@@ -10,6 +10,8 @@ use url::Url;
 
 use crate::audit;
 use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
+use crate::authn::passkey::RelyingParty;
+use crate::authn::password::{HashingError, PasswordHasher};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::guard::Guard;
@@ -48,6 +50,8 @@ pub struct Shared {
     pub passwords: PasswordHasher,
     /// What new passwords must be.
     pub password_policy: Policy,
+    /// Takes passkeys, where there are any.
+    pub passkeys: Option<RelyingParty>,
     /// Takes mail.
     pub outbox: Outbox,
     /// Says who may do what how often.
@@ -115,6 +119,7 @@ impl AppState {
             flows: Sealer::new(&master.derive("seal/flows")),
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
+            passkeys: RelyingParty::new(&config.passkeys, &issuer),
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config)?,
             clients: ClientCache::new(&db),

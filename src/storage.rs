@@ -16,6 +16,7 @@ pub mod instance;
 pub mod migrations;
 pub mod outbox;
 pub mod page;
+pub mod passkeys;
 pub mod profiles;
 pub mod refresh_tokens;
 pub mod sessions;

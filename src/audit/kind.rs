@@ -36,6 +36,10 @@ kinds! {
     UserEnabled = "user.enabled", "A disabled person was enabled again.";
     UserDeleted = "user.deleted", "A person was deleted, with everything that was theirs.";
     UserPasswordChanged = "user.password_changed", "A password was set: sessions and grants ended.";
+    PasskeyAdded = "passkey.added", "A person set up a passkey, or failed to.";
+    PasskeyRenamed = "passkey.renamed", "A person gave a passkey another name.";
+    PasskeyRemoved = "passkey.removed", "A passkey was taken away, by its owner or by an administrator.";
+    PasskeySuspicious = "passkey.suspicious", "A passkey's counter did not rise: there may be a copy of it. The login went on.";
     SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
     SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
     SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";

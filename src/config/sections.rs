@@ -2,6 +2,7 @@
 
 mod mail;
 mod password;
+mod passkeys;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use crate::protocol::scope::Scope;
 
 pub use mail::{MailConfig, MailTls, MailTransport};
 pub use password::{CharacterKind, PasswordConfig};
+pub use passkeys::{PasskeysConfig, UserVerification};
 
 section! {
     /// Where the server listens and who it says it is.

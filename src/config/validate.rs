@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Config, MailConfig, MailTls, MailTransport};
+use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig};
 use crate::text::Text;
 
 /// A key whose value can't be used, and why. The value itself is not printed.
@@ -67,6 +67,7 @@ impl Config {
             "must be a language that the pages exist in: en or fr",
         )?;
         mail(&self.mail, &self.server.issuer)?;
+        passkeys(&self.passkeys, &self.server.issuer)?;
         self.limits()?;
         let url = &self.database.url;
         let known = url.is_empty() || ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
@@ -121,6 +122,38 @@ fn issuer(text: &str) -> Result<(), InvalidConfig> {
 
 fn is_loopback(host: Option<&str>) -> bool {
     matches!(host, Some("localhost" | "127.0.0.1" | "::1" | "[::1]"))
+}
+
+/// WebAuthn Level 3 §5.1.2: a relying party's id is the domain of the origin, or one above it.
+fn passkeys(passkeys: &PasskeysConfig, issuer: &str) -> Result<(), InvalidConfig> {
+    const ORIGINS: &str = "passkeys.origins";
+    let Some((issuer, rp_id)) = Url::parse(issuer).ok().and_then(|issuer| Some((issuer.clone(), passkeys.rp_id(&issuer)?)))
+    else {
+        return Ok(());
+    };
+    let is_above = |url: &Url| {
+        url.domain().is_some_and(|host| host.strip_suffix(&rp_id).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+    };
+    require(is_above(&issuer), "passkeys.rp_id", "must be the issuer's host or a domain above it")?;
+    let is_single_label = !rp_id.contains('.') && rp_id != "localhost";
+    require(!is_single_label || passkeys.rp_id.is_empty(), "passkeys.rp_id", "must not be a top-level domain")?;
+    for origin in &passkeys.origins {
+        if origin.starts_with("android:apk-key-hash:") {
+            continue;
+        }
+        let url = Url::parse(origin).map_err(|_| InvalidConfig { key: ORIGINS, problem: "must hold origins" })?;
+        let is_origin = url.origin().ascii_serialization() == *origin;
+        require(
+            is_origin && is_above(&url),
+            ORIGINS,
+            "must hold origins such as https://id.example.org, at or below passkeys.rp_id",
+        )?;
+        let is_secure = url.scheme() == "https" || is_loopback(url.host_str());
+        require(is_secure, ORIGINS, "must hold https origins")?;
+    }
+    let named = !passkeys.rp_name.trim().is_empty() && passkeys.rp_name.len() <= 64;
+    require(named && !passkeys.rp_name.contains(char::is_control), "passkeys.rp_name", "must be 1 to 64 bytes of text")?;
+    require((1..=100).contains(&passkeys.max_per_person), "passkeys.max_per_person", "must be between 1 and 100")
 }
 
 fn mail(mail: &MailConfig, issuer: &str) -> Result<(), InvalidConfig> {

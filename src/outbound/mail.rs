@@ -27,6 +27,7 @@ use crate::random;
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
 use crate::storage::outbox::{self, Waiting};
+use crate::storage::{email_addresses, profiles};
 
 /// One message to one address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,4 +85,16 @@ pub async fn enqueue(tx: &mut Tx, outbox: &Outbox, mail: &Mail, now: Timestamp) 
         expires_at: now + mail.message.lifetime(),
     };
     outbox::insert(tx, &waiting).await
+}
+
+/// Tells a person about something that has happened to what is theirs, at the address that they proved to read. Whoever has
+/// proved none is told nothing.
+pub async fn notify(tx: &mut Tx, outbox: &Outbox, user: &UserId, message: Message, now: Timestamp) -> Result<(), Error> {
+    if !outbox.is_on {
+        return Ok(());
+    }
+    let Some(found) = email_addresses::load(tx, user).await?.filter(|found| found.verified_at.is_some()) else { return Ok(()) };
+    let locale = profiles::load(tx, user).await?.and_then(|(profile, _)| profile.locale);
+    let mail = Mail { to: found.address, locale, user_id: Some(user.clone()), message };
+    enqueue(tx, outbox, &mail, now).await
 }
