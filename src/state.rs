@@ -9,9 +9,8 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::audit;
-use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::authn::passkey::RelyingParty;
-use crate::authn::password::{HashingError, PasswordHasher};
+use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::guard::Guard;

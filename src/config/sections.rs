@@ -1,8 +1,8 @@
 //! The sections, one declaration each.
 
 mod mail;
-mod password;
 mod passkeys;
+mod password;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,8 +16,8 @@ use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
 pub use mail::{MailConfig, MailTls, MailTransport};
-pub use password::{CharacterKind, PasswordConfig};
 pub use passkeys::{PasskeysConfig, UserVerification};
+pub use password::{CharacterKind, PasswordConfig};
 
 section! {
     /// Where the server listens and who it says it is.
