@@ -209,9 +209,11 @@ CREATE TABLE audit_log (
     count BIGINT NOT NULL,
     details TEXT NOT NULL,
     -- Filled by the sealer, in the order of sealing.
-    sequence BIGINT UNIQUE,
+    sequence BIGINT,
     seal BYTEA
 );
+-- Only what is sealed costs an entry.
+CREATE UNIQUE INDEX audit_log_by_sequence ON audit_log (sequence) WHERE sequence IS NOT NULL;
 CREATE INDEX audit_log_by_type ON audit_log (type, id);
 CREATE INDEX audit_log_by_user ON audit_log (user_id, id);
 CREATE INDEX audit_log_by_client ON audit_log (client_id, id);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::value::Json;
 use crate::protocol::id::{ClientId, UserId};
@@ -82,15 +82,11 @@ pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
 /// What is allowed at this moment; it stays so until this transaction ends. What rests on it is stored after this: taking
 /// it back then either comes first and is seen here, or comes later and ends what was given.
 pub async fn load_for_use(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<Option<Consent>, Error> {
-    // On PostgreSQL the update waits for whoever is taking it back.
-    tx.query(concat!(
-        "UPDATE consents SET updated_at = updated_at WHERE user_id = $1 AND client_id = $2 RETURNING ",
-        consent_columns!()
-    ))
-    .bind(user)
-    .bind(client)
-    .fetch_optional()
-    .await
+    tx.lock(locking!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 AND client_id = $2"))
+        .bind(user)
+        .bind(client)
+        .fetch_optional()
+        .await
 }
 
 /// Takes a consent back. The caller revokes the grants that rest on it, after this ([`load_for_use`]).

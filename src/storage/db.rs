@@ -19,7 +19,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Postgres, Transaction};
 
 pub use change::Change;
-pub use query::{Columns, Query, Record};
+pub(super) use query::locking;
+pub use query::{Columns, Locking, Query, Record};
 
 use self::change::Subscribers;
 use self::group_commit::{Turn, Writer};

@@ -1,6 +1,6 @@
 //! Browser sessions: stored as hashes of their cookie.
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::users::{User, UserStatus, user_columns};
@@ -126,9 +126,8 @@ pub async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result<bool, 
 /// Whether the session still lives; it stays so until this transaction ends. What a session opens is stored after this: its
 /// end then either comes first and is seen here, or comes later and takes back what was opened.
 pub async fn stands(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
-    // On PostgreSQL the update waits for whoever is ending it.
-    let updated = tx.query("UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1").bind(id).execute().await?;
-    Ok(updated == 1)
+    let found = tx.lock(locking!("SELECT id FROM sessions WHERE id = $1")).bind(id).fetch_optional::<(SessionId,)>().await?;
+    Ok(found.is_some())
 }
 
 /// Ends one session, and with it the authorization codes that were given out in it and not redeemed yet. `false`: it had

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::{Json, containing, words};
@@ -195,15 +195,14 @@ pub async fn set_password(tx: &mut Tx, id: &UserId, hash: &SecretString, now: Ti
 /// ends. What a password opens is stored after this: a new password, or disabling, then either comes first and is seen here,
 /// or comes later and ends what was opened.
 pub async fn stands(tx: &mut Tx, user: &User) -> Result<bool, Error> {
-    // On PostgreSQL the update waits for another one of the row, and looks at what that left.
-    let updated = tx
-        .query("UPDATE users SET updated_at = updated_at WHERE id = $1 AND status = $2 AND coalesce(password_hash, '') = $3")
+    let found = tx
+        .lock(locking!("SELECT id FROM users WHERE id = $1 AND status = $2 AND coalesce(password_hash, '') = $3"))
         .bind(&user.id)
         .bind(UserStatus::Active)
         .bind(user.password_hash.as_ref().map_or("", |hash| hash.expose_secret()))
-        .execute()
+        .fetch_optional::<(UserId,)>()
         .await?;
-    Ok(updated == 1)
+    Ok(found.is_some())
 }
 
 /// Replaces the hash by another one of the same password, unless the password was changed meanwhile.

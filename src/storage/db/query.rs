@@ -4,7 +4,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Postgres, Row};
 
 use super::sqlite::{self, Parameters};
-use super::{Conn, Link};
+use super::{Conn, Link, Tx};
 use crate::storage::error::Error;
 use crate::storage::value::{Column, Value};
 
@@ -18,6 +18,31 @@ pub struct Query<'c> {
 enum Statement<'c> {
     Sqlite { connection: &'c mut rusqlite::Connection, sql: &'static str, parameters: Parameters },
     Postgres(&'c mut PgConnection, sqlx::query::Query<'static, Postgres, PgArguments>),
+}
+
+/// A SELECT whose rows stay as they are until the transaction ends. Made by [`locking!`].
+#[derive(Clone, Copy, Debug)]
+pub struct Locking {
+    /// SQLite has one writer at a time, and that is the transaction.
+    pub sqlite: &'static str,
+    pub postgres: &'static str,
+}
+
+/// A [`Locking`] SELECT: its text, in one or more pieces.
+macro_rules! locking {
+    ($($piece:expr),+ $(,)?) => {
+        $crate::storage::db::Locking { sqlite: concat!($($piece),+), postgres: concat!($($piece),+, " FOR NO KEY UPDATE") }
+    };
+}
+pub(in crate::storage) use locking;
+
+impl Tx {
+    /// Reads rows that nobody changes or deletes before the transaction ends. Where somebody is doing that already it waits,
+    /// and reads what they left.
+    pub fn lock(&mut self, select: Locking) -> Query<'_> {
+        let is_sqlite = matches!(self.0, Link::Reader(_) | Link::Writer(_));
+        self.query(if is_sqlite { select.sqlite } else { select.postgres })
+    }
 }
 
 impl Conn {
