@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
-use crate::pages::{self, account, admin, consent, login, logout, setup, statics};
+use crate::pages::{self, account, admin, challenge, consent, login, logout, setup, statics};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::audience::Audiences;
@@ -29,6 +29,7 @@ pub fn router(state: AppState) -> Router {
         .route(path::JWKS, public(get(jwks::jwks)))
         // People
         .route("/login", get(login::get).post(login::post))
+        .route("/challenge/{action}", get(challenge::renew))
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/logout", get(logout::get).post(logout::post))
