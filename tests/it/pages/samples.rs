@@ -6,8 +6,8 @@ use askama::Template;
 use ostiary::authn::password::NewPasswordProblem;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, Challenge, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FieldProblem, Form, FormPost, Frame, Login,
-    LoginProblem, LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SignedOut,
+    Account, Admin, Challenge, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FieldProblem, Form, FormPost, Frame,
+    Login, LoginProblem, LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SignedOut,
 };
 use ostiary::protocol::time::Timestamp;
 
