@@ -6,7 +6,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
-use crate::pages::{self, account, admin, challenge, consent, login, logout, setup, statics};
+use crate::pages::{self, account, admin, consent, factor, login, logout, reauthenticate, security, setup, statics, totp};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::audience::Audiences;
@@ -29,8 +29,8 @@ pub fn router(state: AppState) -> Router {
         .route(path::JWKS, public(get(jwks::jwks)))
         // People
         .route("/login", get(login::get).post(login::post))
-        .route("/challenge/{action}", get(challenge::renew))
         .route("/login/select", get(login::get_select).post(login::post_select))
+        .route("/login/factor", get(factor::get).post(factor::post))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/setup", get(setup::get).post(setup::post))
@@ -38,6 +38,11 @@ pub fn router(state: AppState) -> Router {
         .route("/account", get(account::get))
         .route("/account/sessions", post(account::post_sessions))
         .route("/account/apps", post(account::post_apps))
+        .route("/account/reauthenticate", get(reauthenticate::get).post(reauthenticate::post))
+        .route("/account/security", get(security::get))
+        .route("/account/security/totp", get(totp::get).post(totp::post))
+        .route("/account/security/totp/remove", post(security::post_remove_totp))
+        .route("/account/security/recovery-codes", post(security::post_recovery_codes))
         .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))
         // Management

@@ -5,7 +5,6 @@ pub mod discovery;
 pub mod health;
 pub mod introspect;
 pub mod jwks;
-mod limit;
 mod refusal;
 pub mod revoke;
 pub mod token;

@@ -2,17 +2,20 @@
 
 pub mod account;
 pub mod admin;
-pub mod challenge;
 pub mod consent;
 pub mod device;
 pub mod error;
+pub mod factor;
 pub mod flow;
 pub mod form;
 pub mod login;
 pub mod logout;
+pub mod reauthenticate;
+pub mod security;
 pub mod setup;
 pub mod site;
 pub mod statics;
+pub mod totp;
 pub mod view;
 
 pub use crate::text;

@@ -11,29 +11,27 @@ use url::Url;
 use crate::audit;
 use crate::authn::passkey::RelyingParty;
 use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
+use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::guard::limit::Action;
-use crate::guard::{self, Guard, Subject, Verdict};
+use crate::guard::Guard;
+use crate::guard::network::UnusableList;
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
 use crate::keys::seal::Sealer;
 use crate::outbound::mail::Outbox;
+use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
-use crate::protocol::authorize::ACRS;
 use crate::protocol::client::Client;
-use crate::protocol::id::ClientId;
 use crate::protocol::metadata::{self, Capabilities};
 use crate::protocol::scope::{InvalidScope, Scope};
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
-use crate::web::context::RequestContext;
 use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
-use crate::web::error::Problem;
 
 /// The application's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,6 +47,8 @@ pub struct Shared {
     pub tokens: TokenHasher,
     /// Seals logins under way.
     pub flows: Sealer,
+    /// Seals the secrets of authenticator apps.
+    pub totp_secrets: Sealer,
     pub passwords: PasswordHasher,
     /// What new passwords must be.
     pub password_policy: Policy,
@@ -94,7 +94,7 @@ pub enum StateError {
     #[error("configuration: {0}")]
     Passwords(#[from] HashingError),
     #[error("configuration: {0}")]
-    Guard(#[from] guard::Unusable),
+    Networks(#[from] UnusableList),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
 }
@@ -120,10 +120,11 @@ impl AppState {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
+            totp_secrets: Sealer::new(&master.derive("seal/totp")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer),
             outbox: Outbox::new(&master, &config.mail),
-            guard: Guard::new(&config, &master, &db, &clock)?,
+            guard: Guard::new(&config)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
@@ -139,6 +140,11 @@ impl AppState {
             keys,
             refusals,
         })))
+    }
+
+    /// What checks second factors that are typed.
+    pub fn codes(&self) -> Codes<'_> {
+        Codes { db: &self.db, secrets: &self.totp_secrets, hasher: &self.passwords }
     }
 
     /// A path on this server, with the issuer's own path in front.
@@ -159,7 +165,6 @@ impl AppState {
     /// From now on the server is not ready.
     pub fn shut_down(&self) {
         self.shutting_down.store(true, Ordering::SeqCst);
-        self.guard.close();
     }
 
     pub fn is_shutting_down(&self) -> bool {
@@ -174,20 +179,6 @@ impl ClientRegistry for AppState {
 
     fn token_hasher(&self) -> &TokenHasher {
         &self.tokens
-    }
-
-    fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem> {
-        let subject = Subject::new(context.address).client(id.as_str());
-        match self.guard.look(Action::FailClientAuthentication, &subject, context.now) {
-            Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
-            _ => Ok(()),
-        }
-    }
-
-    async fn failed(&self, id: &ClientId, context: &RequestContext) {
-        let subject = Subject::new(context.address).client(id.as_str());
-        // The next one learns of it.
-        let _ = self.guard.admit(Action::FailClientAuthentication, &subject, context.now).await;
     }
 }
 
@@ -205,7 +196,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
     let capabilities = Capabilities {
         algorithms: &keys.algorithms(),
         scopes: scopes.iter().collect(),
-        acr_values: &ACRS.map(|(acr, _)| acr),
+        acr_values: &Acr::ALL.map(Acr::as_str),
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         service_documentation: None,
     };

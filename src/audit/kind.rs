@@ -28,6 +28,8 @@ macro_rules! kinds {
 kinds! {
     // People
     UserLogin = "user.login", "Somebody proved who they are, or failed to.";
+    SecondFactor = "user.second_factor", "A wrong code of an authenticator app, or a wrong recovery code, or too many of them.";
+    UserReauthenticated = "user.reauthenticated", "Somebody who is logged in proved once more, or more strongly, who they are; or failed to.";
     UserLogout = "user.logout", "Somebody ended their browser session.";
     UserCreated = "user.created", "A person was registered.";
     UserUpdated = "user.updated", "A person's sign-in name or profile was changed.";
@@ -40,10 +42,10 @@ kinds! {
     PasskeyRenamed = "passkey.renamed", "A person gave a passkey another name.";
     PasskeyRemoved = "passkey.removed", "A passkey was taken away, by its owner or by an administrator.";
     PasskeySuspicious = "passkey.suspicious", "A passkey's counter did not rise: there may be a copy of it. The login went on.";
-    UserPasswordLocked = "user.password_locked", "So many logins failed that the password opens nothing on devices that are not known.";
-    AddressBlocked = "address.blocked", "An address failed at so many accounts that nobody logs in from there for a while.";
-    LockoutReleased = "lockout.released", "An administrator let a locked account or a blocked address in again.";
-    LockoutKept = "lockout.kept", "An administrator looked at a locked account or a blocked address, and left it so.";
+    FactorAdded = "factor.added", "A person set up a second factor: their other sessions ended.";
+    FactorRemoved = "factor.removed", "A person removed a second factor.";
+    FactorsReset = "factors.reset", "An administrator took a person's second factors away: sessions ended.";
+    RecoveryCodesCreated = "recovery_codes.created", "A person was given new recovery codes; the older ones count no longer.";
     SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
     SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
     SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";

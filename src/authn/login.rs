@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::password::{HashingError, Password, PasswordHasher, Verdict};
+use super::second_factor::Proof;
 use super::session;
 use crate::protocol::id::SessionId;
 use crate::storage::audit::{self, Event};
@@ -62,22 +63,38 @@ pub struct Completion<'a> {
     pub former: Option<&'a SessionId>,
     /// See [`Attempt::Accepted`].
     pub rehashed: Option<&'a SecretString>,
+    /// The factor that completes the login, if it is spent by that.
+    pub proof: Option<&'a Proof>,
     pub event: &'a Event,
 }
 
-/// Begins the session, in the caller's transaction. `false`: the password was changed, or the person disabled, since it was
-/// checked; nothing is written.
-pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<bool, Error> {
-    let Completion { user, session, former, rehashed, event } = *completion;
+/// What became of a login that was complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Begun,
+    /// The password was changed, or the person disabled, since it was checked; nothing is written.
+    ChangedMeanwhile,
+    /// The proof was used before; nothing is written.
+    Spent,
+}
+
+/// Begins the session, in the caller's transaction.
+pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcome, Error> {
+    let Completion { user, session, former, rehashed, proof, event } = *completion;
     if !users::stands(tx, user).await? {
-        return Ok(false);
+        return Ok(Outcome::ChangedMeanwhile);
+    }
+    if let Some(proof) = proof
+        && !proof.spend(tx, &user.id, event.at).await?
+    {
+        return Ok(Outcome::Spent);
     }
     session::replace(tx, former, session).await?;
     if let (Some(old), Some(new)) = (&user.password_hash, rehashed) {
         users::rehash(tx, &user.id, old, new).await?;
     }
     audit::insert(tx, event).await?;
-    Ok(true)
+    Ok(Outcome::Begun)
 }
 
 #[cfg(test)]

@@ -84,6 +84,15 @@ pub async fn replace(tx: &mut Tx, old: Option<&SessionId>, new: &Session) -> Res
     sessions::insert(tx, new).await
 }
 
+/// Stores a session that takes the place of `old` ([`renew`]). `false`: that has ended meanwhile, and nothing is written.
+pub async fn take_over(tx: &mut Tx, old: &SessionId, new: &Session) -> Result<bool, Error> {
+    let lived = sessions::end(tx, old).await?;
+    if lived {
+        sessions::insert(tx, new).await?;
+    }
+    Ok(lived)
+}
+
 /// Finds the live session of a cookie, with its person: not idle for too long, not past its end, the person active. Notes
 /// that it was used, at most once a minute.
 pub async fn resume(

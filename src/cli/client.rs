@@ -8,6 +8,7 @@ use super::start::Installation;
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::{
     AccessTokenFormat, Algorithm, ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus,
@@ -90,9 +91,16 @@ pub struct Create {
     /// Its access tokens are opaque, for introspection alone.
     #[arg(long)]
     opaque: bool,
+    /// The least 'acr' of its logins: 2 for two factors or a passkey that verified its user, phr for a passkey.
+    #[arg(long, value_name = "ACR", value_parser = required_acr)]
+    required_acr: Option<Acr>,
     /// It sends its secret in the body of the request (client_secret_post), not in the header.
     #[arg(long, conflicts_with_all = ["public", "native"])]
     secret_in_body: bool,
+}
+
+fn required_acr(text: &str) -> Result<Acr, String> {
+    Acr::parse(text).ok_or_else(|| format!("not one of {}", Acr::ALL.map(Acr::as_str).join(", ")))
 }
 
 impl Create {
@@ -131,6 +139,7 @@ impl Create {
             rotate_refresh_tokens: false,
             require_auth_time: false,
             default_max_age: None,
+            required_acr: self.required_acr,
             allowed_origins: self.allowed_origins,
             post_logout_redirect_uris: Vec::new(),
             client_uri: None,

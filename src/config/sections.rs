@@ -123,6 +123,13 @@ section! {
     }
 }
 
+impl AuthenticationConfig {
+    /// What the roles of a person ask for.
+    pub fn required_of(&self, roles: &[String]) -> impl Iterator<Item = Acr> {
+        roles.iter().filter_map(|role| self.required_acr_by_role.get(role)).copied()
+    }
+}
+
 section! {
     /// Administration.
     AdminConfig {

@@ -9,10 +9,9 @@ use form_urlencoded::Serializer;
 use http::StatusCode;
 
 use crate::audit::{self, Kind};
-use crate::flow::admission::{Admitted, Authorize};
 use crate::flow::visitor::Visitor;
-use crate::flow::{self, Flow, Next};
-use crate::pages::flow::{Place, answer, take_up, to_page};
+use crate::flow::{self, Flow};
+use crate::pages::flow::{answer, lead, take_up};
 use crate::protocol::authorization_request::{self, AuthorizationRequest};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -35,7 +34,6 @@ const ID_TOKEN_HINT_INVALID: OAuthError =
 pub async fn get(
     State(state): State<AppState>,
     context: RequestContext,
-    _: Admitted<Authorize>,
     visitor: Visitor,
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
@@ -63,11 +61,7 @@ pub async fn get(
 
 /// `POST /authorize`, from another site's page as a rule: the session's cookie, which is SameSite=Lax, stays at home then. So
 /// the browser is sent to fetch the same request from here (behaviours: A45).
-pub async fn post(
-    State(state): State<AppState>,
-    _: Admitted<Authorize>,
-    PageForm(params): PageForm,
-) -> Result<Response, PageError> {
+pub async fn post(State(state): State<AppState>, PageForm(params): PageForm) -> Result<Response, PageError> {
     let query = Serializer::new(String::new()).extend_pairs(params.iter()).finish();
     let location = format!("{}?{query}", state.path("/authorize"));
     if location.len() > MAX_LOCATION {
@@ -81,7 +75,6 @@ pub async fn post(
 pub async fn resume(
     State(state): State<AppState>,
     context: RequestContext,
-    _: Admitted<Authorize>,
     visitor: Visitor,
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
@@ -96,12 +89,8 @@ async fn go_on(
     flow: &Flow,
     client: &std::sync::Arc<Client>,
 ) -> Result<Response, Problem> {
-    match flow::next(state, context, flow, client, visitor.session(), None).await? {
-        Next::LogIn(_) => to_page(state, visitor, flow, Place::Login),
-        Next::SelectAccount => to_page(state, visitor, flow, Place::SelectAccount),
-        Next::AskConsent(_) => to_page(state, visitor, flow, Place::Consent),
-        Next::Answer(response) => answer(state, visitor, response),
-    }
+    let next = flow::next(state, context, flow, client, visitor.login.as_ref(), None).await?;
+    lead(state, visitor, flow, next)
 }
 
 /// Who asks, and where the answer goes.

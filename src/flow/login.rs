@@ -5,17 +5,25 @@
 
 use secrecy::SecretString;
 
+use super::visitor::Login;
 use crate::audit::{self, Kind};
-use crate::authn::login::{Completion, complete};
+use crate::authn::login::{Completion, Outcome, complete};
+use crate::authn::password::HashingError;
 use crate::authn::pending::Pending;
+use crate::authn::second_factor::{Failure, Proof, Typed};
 use crate::authn::session::{self, Begun};
-use crate::config::AuthenticationConfig;
+use crate::guard::Subject;
+use crate::guard::limit::Action;
+use crate::outbound::mail::{self, Message};
 use crate::protocol::authentication::{Acr, Enrolled, Factors, Method, Missing, Offer, missing};
-use crate::protocol::id::{ClientId, SessionId};
+use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
-use crate::storage::factors;
-use crate::storage::users::User;
+use crate::storage::db::Tx;
+use crate::storage::error::Error;
+use crate::storage::sessions::Session;
+use crate::storage::users::{self, User};
+use crate::storage::{factors, recovery_codes};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -37,8 +45,19 @@ pub enum Step {
     Done(Box<Begun>),
     /// One of these factors must be proved too. Nothing is stored; the caller seals `pending` for its holder.
     Next { pending: Box<Pending>, offer: Offer },
-    /// The password was changed, or the person disabled, while the factor was checked: no login. Recorded already.
+    /// The code was used before, by somebody who was faster: no login. Like a wrong one for whoever sent it.
+    Spent,
+    /// The password was changed, or the person disabled or logged out, while the factor was checked: nothing happened.
     Ended,
+}
+
+/// What a typed code was found to be.
+#[derive(Debug)]
+pub enum Checked {
+    Right(Proof),
+    Wrong,
+    /// So many were tried that this one was not looked at.
+    TooMany,
 }
 
 /// What a first factor showed.
@@ -62,36 +81,114 @@ impl Entrance<'_> {
         let FirstFactor { user, method, rehashed, carried } = proved;
         let now = self.context.now;
         let factors = carried.and(method, now);
-        let enrolled = factors::enrolled(&mut self.state.db.read().await?, &user.id).await?;
-        match missing(&factors, enrolled, &required(&user, enrolled, &self.state.config.authentication)) {
+        match Standing::of(self.state, &user).await?.missing(&factors) {
             Missing::Proof(offer) => {
                 let user = self.renewed(user, rehashed).await?;
                 Ok(Step::Next { pending: Box::new(Pending::new(&user, factors, now)), offer })
             }
             // Whoever has nothing to prove it with goes in, and is led to set it up where it is needed.
-            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, factors, rehashed.as_ref()).await,
+            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, factors, rehashed.as_ref(), None).await,
         }
     }
 
-    async fn begin(self, user: &User, factors: Factors, rehashed: Option<&SecretString>) -> Result<Step, Problem> {
+    /// Checks what was typed as a second factor. It is counted before it is looked at: for `login`, which names the login or the
+    /// session that it is for, for the account, and for the sender. The password is not locked by that.
+    pub async fn check(self, user: &UserId, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {
+        let Self { state, context, .. } = self;
+        let refused = |reason| {
+            let (user_id, client_id) = (Some(user.clone()), self.client_id.cloned());
+            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::SecondFactor, context, reason) });
+        };
+        let Some(typed) = Typed::parse(typed) else {
+            refused("code_malformed");
+            return Ok(Checked::Wrong);
+        };
+        let action = if typed.method() == Method::Totp { Action::Code } else { Action::RecoveryCode };
+        let subject = Subject::new(context.address).account(user.as_str()).session(login);
+        if !state.guard.admit(action, &subject, context.now).await.is_allowed() {
+            refused("too_many_codes");
+            return Ok(Checked::TooMany);
+        }
+        match state.codes().check(user, &typed, offer, context.now).await {
+            Ok(Some(proof)) => Ok(Checked::Right(proof)),
+            Ok(None) => {
+                refused("wrong_code");
+                Ok(Checked::Wrong)
+            }
+            Err(Failure::Storage(error)) => Err(error.into()),
+            Err(Failure::Hashing(HashingError::Overloaded)) => Err(Problem::overloaded()),
+            Err(error) => Err(Problem::internal(error)),
+        }
+    }
+
+    /// After a right second factor. It is spent by the login.
+    pub async fn second(self, user: &User, pending: &Pending, proof: &Proof) -> Result<Step, Problem> {
+        self.begin(user, pending.factors.clone().and(proof.method, self.context.now), None, Some(proof)).await
+    }
+
+    async fn begin(
+        self,
+        user: &User,
+        factors: Factors,
+        rehashed: Option<&SecretString>,
+        proof: Option<&Proof>,
+    ) -> Result<Step, Problem> {
         let Self { state, context, former, client_id } = self;
         let (user_agent, address) = (context.user_agent(), context.address.to_string());
         let device = session::Device { user_agent: &user_agent, address: &address };
         let begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
-        let event = Event {
-            actor: Actor::User(user.id.clone()),
-            user_id: Some(user.id.clone()),
-            client_id: client_id.cloned(),
-            details: serde_json::Map::from_iter([("amr".to_owned(), begun.session.factors.amr().into())]),
-            ..audit::event(Kind::UserLogin, context)
+        let event = Event { client_id: client_id.cloned(), ..proved(user, Kind::UserLogin, &begun.session, context) };
+        let completion = Completion { user, session: &begun.session, former, rehashed, proof, event: &event };
+        let outcome = state
+            .db
+            .write(async |tx| {
+                let outcome = complete(tx, &completion).await?;
+                if let (Outcome::Begun, Some(proof)) = (outcome, proof) {
+                    tell_of(tx, state, &user.id, proof, context).await?;
+                }
+                Ok(outcome)
+            })
+            .await?;
+        let reason = match outcome {
+            Outcome::Begun => return Ok(Step::Done(Box::new(begun))),
+            Outcome::ChangedMeanwhile => "changed_meanwhile",
+            Outcome::Spent => "code_replayed",
         };
-        let completion = Completion { user, session: &begun.session, former, rehashed, event: &event };
-        if state.db.write(async |tx| complete(tx, &completion).await).await? {
-            return Ok(Step::Done(Box::new(begun)));
-        }
         let (user_id, client_id) = (event.user_id, event.client_id);
-        state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::UserLogin, context, "changed_meanwhile") });
-        Ok(Step::Ended)
+        state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::UserLogin, context, reason) });
+        Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
+    }
+
+    /// Somebody who is logged in proved a factor, to be asked for no more or to reach more. The session goes on under a new
+    /// secret and a new `sid`.
+    pub async fn prove(self, login: &Login, proof: &Proof) -> Result<Step, Problem> {
+        let Self { state, context, client_id, .. } = self;
+        let begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
+        let event = proved(&login.user, Kind::UserReauthenticated, &begun.session, context);
+        let event = Event { client_id: client_id.cloned(), ..event };
+        let user = &login.user;
+        let outcome = state
+            .db
+            .write(async |tx| {
+                if !users::stands(tx, user).await? {
+                    return Ok(Outcome::ChangedMeanwhile);
+                }
+                if !proof.spend(tx, &user.id, context.now).await? {
+                    return Ok(Outcome::Spent);
+                }
+                if !session::take_over(tx, &login.session.id, &begun.session).await? {
+                    return Ok(Outcome::ChangedMeanwhile);
+                }
+                tell_of(tx, state, &user.id, proof, context).await?;
+                crate::storage::audit::insert(tx, &event).await?;
+                Ok(Outcome::Begun)
+            })
+            .await?;
+        Ok(match outcome {
+            Outcome::Begun => Step::Done(Box::new(begun)),
+            Outcome::ChangedMeanwhile => Step::Ended,
+            Outcome::Spent => Step::Spent,
+        })
     }
 
     /// A hash with old parameters is replaced before the next factor is asked for: the password is not at hand later.
@@ -106,8 +203,44 @@ impl Entrance<'_> {
     }
 }
 
-/// What a login of this person has to reach, whoever asks: by their roles, and by what they set up themselves.
-pub fn required(user: &User, enrolled: Enrolled, policy: &AuthenticationConfig) -> Vec<Acr> {
-    let of_roles = user.roles.iter().filter_map(|role| policy.required_acr_by_role.get(role)).copied();
-    of_roles.chain(enrolled.own_requirement()).collect()
+/// The event of a proof that counted.
+fn proved(user: &User, kind: Kind, session: &Session, context: &RequestContext) -> Event {
+    Event {
+        actor: Actor::User(user.id.clone()),
+        user_id: Some(user.id.clone()),
+        details: serde_json::Map::from_iter([("amr".to_owned(), session.factors.amr().into())]),
+        ..audit::event(kind, context)
+    }
+}
+
+/// A recovery code is used when something was lost, or by somebody who found it: its owner is told.
+async fn tell_of(tx: &mut Tx, state: &AppState, user: &UserId, proof: &Proof, context: &RequestContext) -> Result<(), Error> {
+    if proof.method != Method::RecoveryCode {
+        return Ok(());
+    }
+    let left = u32::try_from(recovery_codes::left(tx, user).await?).unwrap_or_default();
+    mail::notify(tx, &state.outbox, user, Message::RecoveryCodeUsed { left }, context.now).await
+}
+
+/// What a person could prove, and what every login of theirs has to reach, whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    pub enrolled: Enrolled,
+    /// By their roles, and by what they set up themselves.
+    pub required: Vec<Acr>,
+}
+
+impl Standing {
+    pub async fn of(state: &AppState, user: &User) -> Result<Self, Problem> {
+        let enrolled = factors::enrolled(&mut state.db.read().await?, &user.id).await?;
+        Ok(Self {
+            enrolled,
+            required: state.config.authentication.required_of(&user.roles).chain(enrolled.own_requirement()).collect(),
+        })
+    }
+
+    /// What a login with these factors lacks.
+    pub fn missing(&self, factors: &Factors) -> Missing {
+        missing(factors, self.enrolled, &self.required)
+    }
 }

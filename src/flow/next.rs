@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::Flow;
+use super::login::Standing;
+use super::visitor::Login;
 use crate::audit::{self, Kind};
 use crate::keys::hash::TokenKind;
+use crate::protocol::authentication::{Acr, Offer};
 use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
 use crate::protocol::claims_request::ClaimsRequest;
@@ -27,6 +30,10 @@ use crate::web::error::Problem;
 #[derive(Debug)]
 pub enum Next {
     LogIn(LoginReason),
+    /// One of these second factors is missing.
+    ProveFactor(Offer),
+    /// A factor that reaches this has to be set up.
+    EnrolFactor(Acr),
     SelectAccount,
     AskConsent(ConsentedScope),
     /// The flow is over: a code or an error for the client.
@@ -40,12 +47,17 @@ pub async fn next(
     context: &RequestContext,
     flow: &Flow,
     client: &Arc<Client>,
-    session: Option<&Session>,
+    login: Option<&Login>,
     consented_now: Option<ConsentedScope>,
 ) -> Result<Next, Problem> {
+    let session = login.map(|login| &login.session);
     let remembered = match session {
         Some(session) if !client.metadata.first_party && consented_now.is_none() => remembered(state, session, client).await?,
         _ => None,
+    };
+    let standing = match login {
+        Some(login) => Standing::of(state, &login.user).await?,
+        None => Standing::default(),
     };
     let situation = Situation {
         now: context.now,
@@ -53,34 +65,37 @@ pub async fn next(
         session: session.map(|session| SessionFacts {
             user_id: &session.user_id,
             auth_time: session.auth_time,
-            acr: session.factors.acr().as_str(),
+            factors: &session.factors,
+            enrolled: standing.enrolled,
+            required: &standing.required,
         }),
         account_selected: session.is_some() && session.map(|session| &session.id) == flow.selected_session.as_ref(),
         remembered: remembered.as_ref(),
         consented_now: consented_now.as_ref(),
         client,
-        available_acrs: &authorize::ACRS.map(|(acr, _)| acr),
     };
     match (authorize::decide(&flow.request, &situation), session) {
-        (Decision::Issue { scope, claims }, Some(session)) => {
+        (Decision::Issue { scope, claims, acr }, Some(session)) => {
             let basis = match (consented_now, remembered) {
                 (Some(given), _) => Basis::Given(given),
                 (None, Some(_)) => Basis::Remembered,
                 (None, None) => Basis::FirstParty,
             };
-            match issue(state, context, flow, session, (scope, claims), basis).await? {
+            match issue(state, context, flow, session, (scope, claims, acr), basis).await? {
                 Issued::Code(code) => {
                     let issuer = &state.config.server.issuer;
                     Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, issuer)))
                 }
                 // It was taken away while this was being decided: decide again without it.
                 Issued::SessionEnded => Box::pin(next(state, context, flow, client, None, None)).await,
-                Issued::ConsentGone => Box::pin(next(state, context, flow, client, Some(session), None)).await,
+                Issued::ConsentGone => Box::pin(next(state, context, flow, client, login, None)).await,
             }
         }
         (Decision::Refuse(error), _) => Ok(Next::Answer(refuse(state, context, flow, session, &error))),
         (Decision::AskConsent(asked), Some(_)) => Ok(Next::AskConsent(asked)),
         (Decision::SelectAccount, Some(_)) => Ok(Next::SelectAccount),
+        (Decision::ProveFactor(offer), Some(_)) => Ok(Next::ProveFactor(offer)),
+        (Decision::EnrolFactor(acr), Some(_)) => Ok(Next::EnrolFactor(acr)),
         (Decision::LogIn { reason }, _) => Ok(Next::LogIn(reason)),
         (_, None) => Ok(Next::LogIn(LoginReason::NoSession)),
     }
@@ -130,7 +145,7 @@ async fn issue(
     context: &RequestContext,
     flow: &Flow,
     session: &Session,
-    (scope, claims): (Scope, ClaimsRequest),
+    (scope, claims, acr): (Scope, ClaimsRequest, Acr),
     basis: Basis,
 ) -> Result<Issued, Problem> {
     let code = random::secret();
@@ -148,7 +163,7 @@ async fn issue(
         code_challenge: request.code_challenge.clone(),
         auth_time: session.auth_time,
         amr: session.factors.amr(),
-        acr: session.factors.acr().to_string(),
+        acr: acr.to_string(),
         created_at: context.now,
         expires_at: context.now + Seconds(state.config.tokens.authorization_code),
         consumed_at: None,

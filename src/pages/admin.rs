@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::flow::frame;
+use super::reauthenticate::{Target, step_up};
 use super::{site, view};
 use crate::flow::visitor::Visitor;
 use crate::protocol::scope::Scope;
@@ -33,6 +34,9 @@ pub async fn get(State(state): State<AppState>, context: RequestContext, visitor
         "role_missing",
         "The page is for administrators",
     ))?;
+    if let Some(elsewhere) = step_up(&state, login, Target::Admin).await? {
+        return Ok(elsewhere);
+    }
     let idle = Seconds(state.config.session.idle);
     let mut conn = state.db.read().await?;
     let mut count = view::Counts::default();

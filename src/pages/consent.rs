@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::flow::{Place, answer, flow_page, frame, take_up, to_page};
+use super::flow::{Place, answer, flow_page, frame, lead, take_up, to_page};
 use super::form::{self, Purpose};
 use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
 use crate::audit::{self, Kind};
@@ -34,11 +34,9 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
     let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
-    let asked = match flow::next(&state, &context, &flow, &client, Some(&login.session), None).await? {
+    let asked = match flow::next(&state, &context, &flow, &client, Some(login), None).await? {
         Next::AskConsent(asked) => asked,
-        Next::LogIn(_) => return Ok(to_page(&state, &visitor, &flow, Place::Login)?),
-        Next::SelectAccount => return Ok(to_page(&state, &visitor, &flow, Place::SelectAccount)?),
-        Next::Answer(response) => return Ok(answer(&state, &visitor, response)?),
+        other => return Ok(lead(&state, &visitor, &flow, other)?),
     };
     let nonce = Nonce::random();
     let frame = frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce);
@@ -87,12 +85,8 @@ pub async fn post(
             return Ok(answer(&state, &visitor, response)?);
         }
     }
-    match flow::next(&state, &context, &flow, &client, Some(&login.session), Some(given)).await? {
-        Next::Answer(response) => Ok(answer(&state, &visitor, response)?),
-        Next::LogIn(_) => Ok(to_page(&state, &visitor, &flow, Place::Login)?),
-        Next::SelectAccount => Ok(to_page(&state, &visitor, &flow, Place::SelectAccount)?),
-        Next::AskConsent(_) => Ok(to_page(&state, &visitor, &flow, Place::Consent)?),
-    }
+    let next = flow::next(&state, &context, &flow, &client, Some(login), Some(given)).await?;
+    Ok(lead(&state, &visitor, &flow, next)?)
 }
 
 /// What of all that was asked for is still ticked. A value that was not asked for gains nothing.

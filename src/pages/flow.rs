@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
 use crate::flow::visitor::Visitor;
-use crate::flow::{Flow, Unusable};
+use crate::flow::{Flow, Next, Unusable};
+use crate::protocol::authentication::Acr;
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, Delivery};
@@ -30,6 +31,10 @@ pub enum Place {
     /// The login page for somebody else than whoever is logged in.
     OtherLogin,
     SelectAccount,
+    /// The second factor of whoever is logged in.
+    Factor,
+    /// Where a factor is set up that reaches this.
+    Enrol(Acr),
     Consent,
     /// Back to the authorization endpoint.
     Resume,
@@ -40,6 +45,9 @@ impl Place {
         match self {
             Self::Login | Self::OtherLogin => "/login",
             Self::SelectAccount => "/login/select",
+            Self::Factor => "/login/factor",
+            Self::Enrol(Acr::PhishingResistant) => "/account/security/passkeys",
+            Self::Enrol(_) => "/account/security/totp",
             Self::Consent => "/consent",
             Self::Resume => "/authorize/resume",
         }
@@ -70,6 +78,19 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
         response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
     }
     Ok(response)
+}
+
+/// Sends the browser where the flow goes next.
+pub fn lead(state: &AppState, visitor: &Visitor, flow: &Flow, next: Next) -> Result<Response, Problem> {
+    let place = match next {
+        Next::Answer(response) => return answer(state, visitor, response),
+        Next::LogIn(_) => Place::Login,
+        Next::ProveFactor(_) => Place::Factor,
+        Next::EnrolFactor(acr) => Place::Enrol(acr),
+        Next::SelectAccount => Place::SelectAccount,
+        Next::AskConsent(_) => Place::Consent,
+    };
+    to_page(state, visitor, flow, place)
 }
 
 /// A sealed flow has to fit into a URL of 8 KiB, beside the sealed login that it may wait for.

@@ -10,10 +10,14 @@ use super::text::Text;
 
 mod account;
 mod client;
+mod factor;
 mod fields;
 
 pub use account::{Account, Admin, ConnectedApp, Counts, Moment, SessionRow};
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
+pub use factor::{
+    AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, QrCode, Reauthenticate, RecoveryCodes, Security,
+};
 pub use fields::{FieldProblem, Form};
 
 /// Names of the form fields and the values of the buttons.
@@ -23,11 +27,14 @@ pub mod field {
     pub const FLOW: &str = "flow";
     /// The sealed login between two factors.
     pub const LOGIN: &str = "login";
+    /// Of an authenticator app, or a recovery code.
+    pub const CODE: &str = "code";
+    /// The sealed secret of an authenticator app that is being set up.
+    pub const ENROLMENT: &str = "enrolment";
+    /// Where it goes on after a re-authentication.
+    pub const TO: &str = "to";
     pub const USERNAME: &str = "username";
     pub const PASSWORD: &str = "password";
-    /// A proof of work: what was given out, and the number that solves it.
-    pub const CHALLENGE: &str = "challenge";
-    pub const SOLUTION: &str = "solution";
     pub const PASSWORD_AGAIN: &str = "password_again";
     /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`], which
     /// is the name of a parameter of the login page too.
@@ -78,8 +85,8 @@ pub enum LoginProblem {
     Stale,
     /// Too many logins at once.
     Overloaded,
-    /// A proof of work was missing: nothing was looked at.
-    Challenge,
+    /// So many wrong codes came after the password that the login begins again.
+    TooManyCodes,
 }
 
 impl LoginProblem {
@@ -88,19 +95,9 @@ impl LoginProblem {
             Self::Refused => "login-refused",
             Self::Stale => "form-stale",
             Self::Overloaded => "login-overloaded",
-            Self::Challenge => "login-challenge",
+            Self::TooManyCodes => "login-too-many-codes",
         }
     }
-}
-
-/// A proof of work in a form: `templates/proof_of_work.html`, to be included where the form has a `challenge`.
-#[derive(Clone, Debug)]
-pub struct Challenge {
-    pub text: String,
-    /// Where the script gets a new one.
-    pub renew: String,
-    /// Seconds that who has no script waits instead.
-    pub wait: i64,
 }
 
 /// Sign-in name and password.
@@ -115,8 +112,6 @@ pub struct Login {
     /// What the field is filled with: what was typed before, or `login_hint`.
     pub sign_in_name: String,
     pub problem: Option<LoginProblem>,
-    /// The proof of work that is asked for.
-    pub challenge: Option<Challenge>,
     pub action: String,
     pub csrf: String,
     pub flow: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::authentication::{Acr, Enrolled, Factors, Missing, Offer, missing};
 use super::authorization_request::AuthorizationRequest;
 use super::claims_request::ClaimsRequest;
 use super::client::Client;
@@ -9,15 +10,6 @@ use super::error::{ErrorCode, OAuthError};
 use super::id::UserId;
 use super::scope::Scope;
 use super::time::{Seconds, Timestamp};
-
-/// `acr` of a login with a password alone: level 1 of ISO/IEC 29115, whose level 0 OpenID Connect Core §2 speaks of.
-pub const ACR_PASSWORD: &str = "1";
-
-/// `amr` of a password (RFC 8176 §2).
-pub const AMR_PASSWORD: &str = "pwd";
-
-/// Every `acr` that this server can reach (`acr_values_supported`), weakest first, and what it means.
-pub const ACRS: [(&str, &str); 1] = [(ACR_PASSWORD, "A password")];
 
 /// How far two nodes' clocks may be apart before a login counts as one of the future.
 const CLOCK_SKEW: Seconds = Seconds(60);
@@ -40,7 +32,7 @@ const INTERACTION_REQUIRED: OAuthError = OAuthError::new(
     "The person must confirm each request of this kind of client",
 );
 const STEP_UP_REQUIRED: OAuthError =
-    OAuthError::new(ErrorCode::InteractionRequired, "step_up_required", "The login is not of the required acr");
+    OAuthError::new(ErrorCode::InteractionRequired, "step_up_required", "The person must prove another factor");
 const UNMET_AUTHENTICATION_REQUIREMENTS: OAuthError = OAuthError::new(
     ErrorCode::UnmetAuthenticationRequirements,
     "acr_unreachable",
@@ -65,8 +57,6 @@ pub struct Situation<'a> {
     /// What the person agreed to on the consent page of this very flow.
     pub consented_now: Option<&'a ConsentedScope>,
     pub client: &'a Client,
-    /// See [`ACRS`].
-    pub available_acrs: &'a [&'a str],
 }
 
 /// What the decision needs to know of a session.
@@ -74,7 +64,11 @@ pub struct Situation<'a> {
 pub struct SessionFacts<'a> {
     pub user_id: &'a UserId,
     pub auth_time: Timestamp,
-    pub acr: &'a str,
+    pub factors: &'a Factors,
+    /// What its person could prove beyond that.
+    pub enrolled: Enrolled,
+    /// What every login of its person has to reach: by their roles, and by what they set up.
+    pub required: &'a [Acr],
 }
 
 /// Scope values and names of single claims that a person agreed to.
@@ -90,6 +84,10 @@ pub enum Decision {
     LogIn {
         reason: LoginReason,
     },
+    /// One of these second factors is missing, and nothing else.
+    ProveFactor(Offer),
+    /// The person has no factor that reaches this, and must set one up.
+    EnrolFactor(Acr),
     SelectAccount,
     /// Ask for all of this.
     AskConsent(ConsentedScope),
@@ -97,6 +95,7 @@ pub enum Decision {
     Issue {
         scope: Scope,
         claims: ClaimsRequest,
+        acr: Acr,
     },
     Refuse(OAuthError),
 }
@@ -109,27 +108,22 @@ pub enum LoginReason {
     MaxAge,
     /// Somebody else than the hinted person is logged in.
     OtherUser,
-    /// The session's `acr` is too weak.
-    StepUp,
 }
 
 /// Decides. Called again after each step that the person took: it never leads in a circle, because a login that began
-/// after the request did is not asked for twice.
+/// after the request did is not asked for twice, and a factor that was proved is not missing.
 pub fn decide(request: &AuthorizationRequest, situation: &Situation<'_>) -> Decision {
     match decide_login(request, situation) {
-        Ok(()) => decide_consent(request, situation),
+        Ok(acr) => decide_consent(request, situation, acr),
         Err(decision) => decision,
     }
 }
 
-fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Result<(), Decision> {
+/// The `acr` to tell, of a login that is all that it has to be.
+fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Result<Acr, Decision> {
     let log_in = |reason, error| Err(if request.prompt.none { Decision::Refuse(error) } else { Decision::LogIn { reason } });
 
-    let essential = request.claims.essential_acrs();
-    let reachable = |acr: &&str| situation.available_acrs.contains(acr);
-    if essential.as_ref().is_some_and(|acrs| !acrs.iter().any(reachable)) {
-        return Err(Decision::Refuse(UNMET_AUTHENTICATION_REQUIREMENTS));
-    }
+    let essential = essential(request).map_err(Decision::Refuse)?;
     let subject = hinted_subject(request).map_err(Decision::Refuse)?;
     let Some(session) = situation.session else {
         return log_in(LoginReason::NoSession, LOGIN_REQUIRED);
@@ -147,29 +141,48 @@ fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Re
     if !is_fresh && request.max_age.is_some_and(expired) {
         return log_in(LoginReason::MaxAge, REAUTHENTICATION_REQUIRED);
     }
-    if let Some(acrs) = essential
-        && !acrs.contains(&session.acr)
-    {
-        let unmet = Err(Decision::Refuse(UNMET_AUTHENTICATION_REQUIREMENTS));
-        return if is_fresh { unmet } else { log_in(LoginReason::StepUp, STEP_UP_REQUIRED) };
-    }
-    // A voluntary acr is worth one login, and no refusal (OpenID Connect Core §3.1.2.1 acr_values, §5.5.1.1).
-    let voluntary = request.claims.voluntary_acrs();
-    let mut voluntary = request.acr_values.iter().map(String::as_str).chain(voluntary).peekable();
-    let wished = voluntary.peek().is_some();
-    let (mut met, mut possible) = (false, false);
-    for acr in voluntary {
-        met |= acr == session.acr;
-        possible |= reachable(&acr);
-    }
-    if wished && !met && possible && !is_fresh && !request.prompt.none {
-        return Err(Decision::LogIn { reason: LoginReason::StepUp });
+    let step_up = match missing_factor(request, situation.client, &session, &essential) {
+        Missing::Nothing => None,
+        Missing::Proof(offer) => Some(Decision::ProveFactor(offer)),
+        Missing::Enrolment(acr) => Some(Decision::EnrolFactor(acr)),
+    };
+    if let Some(step_up) = step_up {
+        return Err(if request.prompt.none { Decision::Refuse(STEP_UP_REQUIRED) } else { step_up });
     }
     // Whoever typed a name on the login page has chosen.
     if request.prompt.select_account && !situation.account_selected && !is_fresh {
         return Err(Decision::SelectAccount);
     }
-    Ok(())
+    let voluntary = request.claims.voluntary_acrs();
+    let asked = essential.iter().map(|acr| acr.as_str()).chain(request.acr_values.iter().map(String::as_str)).chain(voluntary);
+    Ok(session.factors.acr_for(asked))
+}
+
+/// The `acr` values one of which must be reached, in the client's order; none if it insists on none. Those that this server
+/// doesn't know are left out.
+fn essential(request: &AuthorizationRequest) -> Result<Vec<Acr>, OAuthError> {
+    let Some(values) = request.claims.essential_acrs() else { return Ok(Vec::new()) };
+    let known: Vec<Acr> = values.into_iter().filter_map(Acr::parse).collect();
+    if known.is_empty() { Err(UNMET_AUTHENTICATION_REQUIREMENTS) } else { Ok(known) }
+}
+
+/// What the session lacks of what its person's roles, the client's registration and the request ask for.
+fn missing_factor(request: &AuthorizationRequest, client: &Client, session: &SessionFacts<'_>, essential: &[Acr]) -> Missing {
+    let mut required = session.required.to_vec();
+    required.extend(client.metadata.required_acr);
+    // Of several values that would do, the first that the person can prove; else the first that they could set up.
+    let provable = |acr: &Acr| session.enrolled.offer(*acr).is_some();
+    if !essential.iter().any(|acr| session.factors.satisfies(*acr)) {
+        required.extend(essential.iter().copied().find(provable).or(essential.first().copied()));
+    }
+    // A wish is worth one proof of what the person has: no enrolment, and no refusal (OpenID Connect Core §3.1.2.1 acr_values,
+    // §5.5.1.1).
+    let wishes = request.acr_values.iter().map(String::as_str).chain(request.claims.voluntary_acrs());
+    let wishes: Vec<Acr> = wishes.filter_map(Acr::parse).collect();
+    if !request.prompt.none && !wishes.iter().any(|acr| session.factors.satisfies(*acr)) {
+        required.extend(wishes.into_iter().find(provable));
+    }
+    missing(session.factors, session.enrolled, &required)
 }
 
 /// The person that `id_token_hint` or the `sub` claim's value names.
@@ -180,7 +193,7 @@ fn hinted_subject(request: &AuthorizationRequest) -> Result<Option<&str>, OAuthE
     }
 }
 
-fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>) -> Decision {
+fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>, acr: Acr) -> Decision {
     let asked = ConsentedScope { scope: request.scope.clone(), claims: request.claims.beyond(&request.scope) };
     if let Some(given) = situation.consented_now {
         // The login itself is not a choice of the page; it stays even if nothing else does.
@@ -189,9 +202,9 @@ fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>) -> 
             return Decision::Refuse(ACCESS_DENIED);
         }
         let claims = request.claims.limited_to(&scope, &given.claims);
-        return Decision::Issue { scope, claims };
+        return Decision::Issue { scope, claims, acr };
     }
-    let everything = || Decision::Issue { scope: request.scope.clone(), claims: request.claims.clone() };
+    let everything = || Decision::Issue { scope: request.scope.clone(), claims: request.claims.clone(), acr };
     let ask = |error| if request.prompt.none { Decision::Refuse(error) } else { Decision::AskConsent(asked.clone()) };
 
     if request.prompt.consent {

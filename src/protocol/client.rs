@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::authentication::Acr;
 use super::id::ClientId;
 use super::scope::Scope;
 use super::time::Timestamp;
@@ -86,6 +87,9 @@ pub struct ClientMetadata {
     /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<i64>,
+    /// The least `acr` of every login that the client is told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_acr: Option<Acr>,
     /// Origins whose scripts may call the token, revocation and userinfo endpoints (CORS).
     #[serde(default)]
     pub allowed_origins: Vec<String>,

@@ -7,6 +7,6 @@ mod keys;
 mod limits;
 mod matrix;
 mod me;
-pub mod persona;
+mod persona;
 mod sessions;
 mod users;

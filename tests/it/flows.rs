@@ -3,6 +3,8 @@
 mod account;
 mod authorize;
 mod client;
+mod enrolment;
+mod factors;
 mod fuzz;
 mod interaction;
 mod login;
@@ -11,6 +13,7 @@ mod refresh;
 mod resource;
 mod secrets;
 mod setup;
+mod step_up;
 mod token;
 
 use crate::support::browser::Answer;

@@ -8,7 +8,6 @@ mod browser;
 mod cli;
 mod clients;
 mod flows;
-mod guard;
 mod http;
 mod image;
 mod keys;

@@ -59,14 +59,17 @@ fn ids_are_unique_and_references_lead_somewhere() {
 #[test]
 fn every_field_has_a_label_and_says_how_to_fill_it() {
     every_page(|name, page| {
-        for input in all(page, "input:not([type=hidden])") {
+        // A hidden name tells password managers whose password is asked for.
+        for input in all(page, "input:not([type=hidden]):not([hidden])") {
             let id = input.value().attr("id").unwrap();
             let labelled = all(page, "label[for]").iter().any(|label| label.value().attr("for") == Some(id))
                 || input.ancestors().filter_map(ElementRef::wrap).any(|parent| parent.value().name() == "label");
             assert!(labelled, "{name}: {id}");
             if input.value().attr("type") != Some("checkbox") {
                 let how = input.value().attr("autocomplete");
-                assert!(matches!(how, Some("username" | "current-password" | "new-password")), "{name}: {id}");
+                let fine = matches!(how, Some("username" | "current-password" | "new-password" | "one-time-code"));
+                // Nobody but their owner keeps recovery codes.
+                assert!(fine || (id == "recovery-code" && how == Some("off")), "{name}: {id}");
             }
         }
     });

@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod database;
+pub mod factors;
 pub mod flow;
 pub mod mailbox;
 pub mod postgres;

@@ -7,6 +7,7 @@ use super::limits::scopes_of;
 use crate::api::error::ApiError;
 use crate::authn::session;
 use crate::grants::access_token;
+use crate::protocol::authentication::Acr;
 use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::protocol::scope::{self, Scope};
 use crate::state::AppState;
@@ -72,7 +73,7 @@ impl Caller {
             let mut conn = state.db.read().await?;
             users::by_id(&mut conn, &user_id).await?.ok_or(ApiError::invalid_token("user_unknown"))?
         };
-        let holds = granted.intersection(&Self::of_person(state, &user));
+        let holds = granted.intersection(&Self::of_person(state, &user, |acr| acr.is_met_by(&token.claims.amr)));
         Ok(Self { identity: Identity::Person { user: Box::new(user), session: None, client: Some(client) }, holds })
     }
 
@@ -83,12 +84,15 @@ impl Caller {
         let secret = SecretString::from(secret);
         let found = session::resume(&state.db, &state.tokens, &secret, context.now, &state.config.session).await?;
         let (session, user) = found.ok_or_else(ApiError::unauthenticated)?;
-        let holds = Self::of_person(state, &user);
+        let holds = Self::of_person(state, &user, |acr| session.factors.satisfies(acr));
         Ok(Self { identity: Identity::Person { user: Box::new(user), session: Some(session.id), client: None }, holds })
     }
 
-    /// All that a person may ever do here: what their roles give, and their own account.
-    fn of_person(state: &AppState, user: &User) -> Scope {
+    /// All that a person may do here: their own account, and what their roles give to a login as strong as these roles ask for.
+    fn of_person(state: &AppState, user: &User, reaches: impl Fn(Acr) -> bool) -> Scope {
+        if !state.config.authentication.required_of(&user.roles).all(reaches) {
+            return scope::account();
+        }
         scopes_of(&user.roles, &state.config.admin).union(&scope::account())
     }
 

@@ -86,14 +86,14 @@ pub struct Moment(pub Timestamp);
 
 impl Moment {
     /// `2026-11-22 03:18 UTC`: the same in every language, and what a page without JavaScript shows.
-    fn readable(self) -> String {
+    pub(super) fn readable(self) -> String {
         let machine = self.machine_readable();
         let (day, rest) = machine.split_once('T').unwrap_or((&machine, ""));
         format!("{day} {} UTC", rest.get(..5).unwrap_or_default())
     }
 
     /// For the `datetime` attribute (RFC 3339).
-    fn machine_readable(self) -> String {
+    pub(super) fn machine_readable(self) -> String {
         time::OffsetDateTime::from_unix_timestamp(self.0.as_seconds())
             .ok()
             .and_then(|time| time.format(&time::format_description::well_known::Rfc3339).ok())

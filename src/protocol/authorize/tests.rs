@@ -1,12 +1,14 @@
 //! The rows of an authorization decision, one case each.
 
 use super::*;
+use crate::protocol::authentication::Method;
 use crate::protocol::authorization_request::{self, ServerPolicy};
 use crate::protocol::client::testing::client;
 use crate::protocol::client::{ApplicationType, ClientAuthMethod, ClientMetadata};
 use crate::protocol::params::Params;
 
 mod consent;
+mod factors;
 mod login;
 mod properties;
 
@@ -24,7 +26,9 @@ struct Case {
     account_selected: bool,
     remembered: Option<ConsentedScope>,
     consented_now: Option<ConsentedScope>,
-    available_acrs: Vec<&'static str>,
+    factors: Vec<Method>,
+    enrolled: Enrolled,
+    required: Vec<Acr>,
 }
 
 fn user(name: &str) -> UserId {
@@ -46,7 +50,9 @@ fn case(pairs: &[(&'static str, &'static str)]) -> Case {
         account_selected: false,
         remembered: Some(consented("openid email", &[])),
         consented_now: None,
-        available_acrs: vec![ACR_PASSWORD],
+        factors: vec![Method::Password],
+        enrolled: Enrolled { password: true, ..Enrolled::default() },
+        required: Vec::new(),
     }
 }
 
@@ -78,7 +84,15 @@ impl Case {
         let redirect_uri = authorization_request::redirect_uri(&params, &self.client).unwrap();
         let mut request = AuthorizationRequest::parse(&params, &self.client, &redirect_uri, &policy).unwrap();
         request.id_token_hint_sub.clone_from(&self.hint);
-        let session = self.user.as_ref().map(|user_id| SessionFacts { user_id, auth_time: self.auth_time, acr: ACR_PASSWORD });
+        let factors = self.factors.iter().fold(Factors::default(), |factors, method| factors.and(*method, self.auth_time));
+        let required: Vec<Acr> = self.required.iter().copied().chain(self.enrolled.own_requirement()).collect();
+        let session = self.user.as_ref().map(|user_id| SessionFacts {
+            user_id,
+            auth_time: self.auth_time,
+            factors: &factors,
+            enrolled: self.enrolled,
+            required: &required,
+        });
         decide(
             &request,
             &Situation {
@@ -89,7 +103,6 @@ impl Case {
                 remembered: self.remembered.as_ref(),
                 consented_now: self.consented_now.as_ref(),
                 client: &self.client,
-                available_acrs: &self.available_acrs,
             },
         )
     }

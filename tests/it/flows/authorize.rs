@@ -275,7 +275,7 @@ async fn the_claims_parameter_reaches_the_id_token_and_userinfo() {
 }
 
 #[tokio::test]
-async fn every_acr_of_the_metadata_can_be_met_without_a_second_login() {
+async fn every_acr_of_the_metadata_is_met_in_silence_or_led_to() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
     let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
@@ -288,8 +288,13 @@ async fn every_acr_of_the_metadata_can_be_met_without_a_second_login() {
         let essential = serde_json::json!({"id_token": {"acr": {"essential": true, "value": acr}}}).to_string();
         for url in [url.clone().with("acr_values", acr.as_str().unwrap()), url.clone().with("claims", &essential)] {
             let answer = browser.visit(&url.path()).await;
+            let essential_and_not_there = url.path().contains("essential") && *acr != "1";
+            if essential_and_not_there {
+                assert!(answer.url.starts_with("/account/security/"), "{acr}: {answer:#?}");
+                continue;
+            }
             let tokens = redeem(&server, &client, &answer.redirect_params()["code"]).await.json();
-            assert_eq!(claims(&text(&tokens, "id_token"))["acr"], *acr);
+            assert_eq!(claims(&text(&tokens, "id_token"))["acr"], "1", "what was done, whatever was wished");
         }
     }
 }

@@ -6,9 +6,11 @@ use askama::Template;
 use ostiary::authn::password::NewPasswordProblem;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, Challenge, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Error, FieldProblem, Form, FormPost, Frame,
-    Login, LoginProblem, LogoutConfirm, Moment, ScopeRow, SelectAccount, SessionRow, Setup, SignedOut,
+    Account, Admin, AuthenticatorRow, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Enrolment, EnrolmentProblem, Error,
+    Factor, FactorProblem, FieldProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment, QrCode,
+    Reauthenticate, RecoveryCodes, ScopeRow, Security, SelectAccount, SessionRow, Setup, SignedOut,
 };
+use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
 
 pub const NONCE: &str = "n0nce";
@@ -32,7 +34,6 @@ pub fn under(base: &str) -> Vec<(String, String)> {
         client: Some(client("Photo Printer")),
         again: false,
         sign_in_name: String::new(),
-        challenge: None,
         problem: None,
         action: action("/login"),
         csrf: "c".to_owned(),
@@ -41,9 +42,6 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     add("login", &login);
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
     add("login-refused", &refused);
-    let challenge = Challenge { text: "1.login.20.1800000000.n.m".to_owned(), renew: "/challenge/login".to_owned(), wait: 30 };
-    let challenged = Login { problem: Some(LoginProblem::Challenge), challenge: Some(challenge), ..refused.clone() };
-    add("login-challenge", &challenged);
     add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
     add("login-again", &Login { client: Some(with_logo()), sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
     add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });
@@ -106,6 +104,8 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     ];
     add("setup-problems", &Setup { form: Form { problems, ..form.clone() }, sign_in_name: "a b".to_owned(), ..setup });
 
+    add_factors(&frame, base, &mut add);
+
     let logout =
         LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
     add("logout", &logout);
@@ -118,6 +118,67 @@ pub fn under(base: &str) -> Vec<(String, String)> {
         &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
     );
     pages
+}
+
+/// The pages about second factors.
+fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRender)) {
+    let action = |path: &str| format!("{base}{path}");
+    let offer = Offer { totp: true, recovery_code: true, passkey: false };
+    let factor = Factor {
+        frame: frame.clone(),
+        client: Some(client("Photo Printer")),
+        offer,
+        problem: None,
+        action: action("/login/factor"),
+        csrf: "c".to_owned(),
+        flow: Some("f".to_owned()),
+        login: Some("l".to_owned()),
+    };
+    add("factor", &factor);
+    add("factor-wrong", &Factor { problem: Some(FactorProblem::Wrong), client: None, flow: None, ..factor.clone() });
+    add("factor-recovery", &Factor { offer: Offer { totp: false, ..offer }, ..factor });
+    let again = Reauthenticate {
+        frame: frame.clone(),
+        sign_in_name: HOSTILE.to_owned(),
+        password: true,
+        offer: Offer { recovery_code: false, ..offer },
+        problem: None,
+        action: action("/account/reauthenticate"),
+        csrf: "c".to_owned(),
+        to: "security",
+        flow: Some("f".to_owned()),
+    };
+    add("reauthenticate", &again);
+    add("reauthenticate-problem", &Reauthenticate { problem: Some(FactorProblem::Wrong), ..again.clone() });
+    add("reauthenticate-code", &Reauthenticate { password: false, offer, ..again });
+    let uri = "otpauth://totp/id.example.org:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.org";
+    let enrolment = Enrolment {
+        frame: frame.clone(),
+        qr: QrCode::of(uri).unwrap(),
+        secret: "GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ".to_owned(),
+        uri: uri.to_owned(),
+        problem: None,
+        action: action("/account/security/totp"),
+        csrf: "c".to_owned(),
+        enrolment: "e".to_owned(),
+        flow: None,
+    };
+    add("enrolment", &enrolment);
+    add("enrolment-wrong", &Enrolment { problem: Some(EnrolmentProblem::Wrong), flow: Some("f".to_owned()), ..enrolment });
+    let codes = (0..10).map(|number| format!("{number}A1B-2C3D-4E5F-6G7H")).collect();
+    add("recovery-codes", &RecoveryCodes { frame: frame.clone(), codes, continue_to: action("/account/security") });
+    let at = Moment(Timestamp::from_seconds(1_795_317_500));
+    let security = Security {
+        frame: frame.clone(),
+        is_administrator: true,
+        totp: Some(AuthenticatorRow { added_at: at, last_used_at: Some(at), removable: true }),
+        recovery_codes: Some(7),
+        csrf: "c".to_owned(),
+    };
+    let required = AuthenticatorRow { added_at: at, last_used_at: None, removable: false };
+    add("security", &security);
+    add("security-required", &Security { totp: Some(required), recovery_codes: Some(0), ..security.clone() });
+    add("security-bare", &Security { totp: None, recovery_codes: None, is_administrator: false, ..security });
 }
 
 trait DynRender {

@@ -1,12 +1,10 @@
 //! A browser without a window: it keeps cookies, follows redirects within the server, and fills in forms.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ostiary::web::context::Peer;
 use scraper::{Html, Selector};
 
 use super::server::TestServer;
@@ -44,12 +42,35 @@ impl Answer {
         form_urlencoded::parse(source.as_bytes()).into_owned().collect()
     }
 
-    /// The form whose id or button is meant, with all its fields as a browser would send them.
+    /// The first form, with all its fields as a browser would send them.
     #[track_caller]
     pub fn form(&self) -> Form {
+        self.form_at("main form, form")
+    }
+
+    /// The form with this id.
+    #[track_caller]
+    pub fn form_of(&self, id: &str) -> Form {
+        self.form_at(&format!("form#{id}"))
+    }
+
+    /// The form with the button of this id.
+    #[track_caller]
+    pub fn form_with_button(&self, id: &str) -> Form {
+        self.form_at(&format!("form:has(button#{id})"))
+    }
+
+    /// The text of the elements that the selector finds.
+    pub fn texts(&self, selector: &str) -> Vec<String> {
         let document = Html::parse_document(&self.body);
-        let form = document.select(&Selector::parse("main form, form").unwrap()).next();
-        let form = form.unwrap_or_else(|| panic!("no form in {self:#?}"));
+        document.select(&Selector::parse(selector).unwrap()).map(|element| element.text().collect()).collect()
+    }
+
+    #[track_caller]
+    fn form_at(&self, selector: &str) -> Form {
+        let document = Html::parse_document(&self.body);
+        let form = document.select(&Selector::parse(selector).unwrap()).next();
+        let form = form.unwrap_or_else(|| panic!("no {selector} in {self:#?}"));
         let mut fields = Vec::new();
         for input in form.select(&Selector::parse("input[name]").unwrap()) {
             let kind = input.attr("type").unwrap_or("text");
@@ -102,20 +123,11 @@ impl Form {
 pub struct Browser {
     server: TestServer,
     pub cookies: BTreeMap<String, String>,
-    /// Where it is.
-    pub address: Option<IpAddr>,
 }
 
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
-        Self { server: server.clone(), cookies: BTreeMap::new(), address: None }
-    }
-
-    /// From this address on.
-    #[must_use]
-    pub fn at(mut self, address: &str) -> Self {
-        self.address = Some(address.parse().expect("an address"));
-        self
+        Self { server: server.clone(), cookies: BTreeMap::new() }
     }
 
     /// One request, no redirect followed.
@@ -167,9 +179,6 @@ impl Browser {
         if !self.cookies.is_empty() && !request.headers().contains_key(header::COOKIE) {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
-        }
-        if let Some(address) = self.address {
-            request.extensions_mut().insert(Peer(SocketAddr::new(address, 4711)));
         }
         let answer = self.server.send(request).await;
         for cookie in answer.headers.get_all(header::SET_COOKIE) {

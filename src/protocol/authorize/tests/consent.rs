@@ -40,7 +40,7 @@ fn what_was_agreed_to_now_is_issued_and_no_more() {
     let claims = ("claims", r#"{"userinfo":{"phone_number":null,"email":null,"name":null}}"#);
     let partly = Case { consented_now: Some(consented("openid phone", &["name"])), ..case(&[claims, ("prompt", "consent")]) };
     match partly.decide() {
-        Decision::Issue { scope, claims } => {
+        Decision::Issue { scope, claims, .. } => {
             assert_eq!(scope.to_string(), "openid");
             assert_eq!(claims.userinfo.keys().collect::<Vec<_>>(), ["name"]);
         }

@@ -77,34 +77,3 @@ fn the_value_of_the_sub_claim_counts_like_a_hint() {
     assert_eq!(case(&[("claims", r#"{"id_token":{"sub":{"value":"alice"}}}"#)]).issued(), "email openid");
     assert_eq!(case(&[("claims", r#"{"id_token":{"sub":{"value":1}},"userinfo":{}}"#)]).login_reason(), LoginReason::OtherUser);
 }
-
-#[test]
-fn an_essential_acr_that_cannot_be_reached_is_refused_at_once() {
-    let essential = ("claims", r#"{"id_token":{"acr":{"essential":true,"values":["phr","phrh"]}}}"#);
-    assert_eq!(case(&[essential]).refusal(), ErrorCode::UnmetAuthenticationRequirements);
-    assert_eq!(Case { user: None, ..case(&[essential]) }.refusal(), ErrorCode::UnmetAuthenticationRequirements);
-    let met = ("claims", r#"{"id_token":{"acr":{"essential":true,"values":["phr","1"]}}}"#);
-    assert_eq!(case(&[met]).issued(), "email openid");
-}
-
-#[test]
-fn an_essential_acr_that_can_be_reached_is_one_more_login() {
-    let essential = ("claims", r#"{"id_token":{"acr":{"essential":true,"value":"2"}}}"#);
-    let reachable = |pairs: &[_]| Case { available_acrs: vec!["1", "2"], ..case(pairs) };
-    assert_eq!(reachable(&[essential]).login_reason(), LoginReason::StepUp);
-    assert_eq!(reachable(&[essential, ("prompt", "none")]).refusal(), ErrorCode::InteractionRequired);
-    assert_eq!(reachable(&[essential]).logged_in_now().refusal(), ErrorCode::UnmetAuthenticationRequirements);
-}
-
-#[test]
-fn a_voluntary_acr_never_refuses() {
-    for wish in [("acr_values", "2 3"), ("claims", r#"{"id_token":{"acr":{"values":["2"]}}}"#)] {
-        assert_eq!(case(&[wish]).issued(), "email openid");
-        let reachable = |pairs: &[_]| Case { available_acrs: vec!["1", "2"], ..case(pairs) };
-        assert_eq!(reachable(&[wish]).login_reason(), LoginReason::StepUp);
-        assert_eq!(reachable(&[wish]).logged_in_now().issued(), "email openid");
-        assert_eq!(reachable(&[wish, ("prompt", "none")]).issued(), "email openid");
-    }
-    let any = Case { available_acrs: vec!["1", "2"], ..case(&[("acr_values", "2 1")]) };
-    assert_eq!(any.issued(), "email openid");
-}

@@ -1,0 +1,261 @@
+//! Is it still you? What is sensitive is done only by somebody who proved a factor within the last minutes.
+//!
+//! A page that needs it asks [`fresh`], which either knows who it is or sends the browser here; from here it comes back to one
+//! of the [`Target`]s, which are a fixed list: no URL is taken from anybody.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, header};
+use secrecy::ExposeSecret;
+
+use super::flow::{Place, frame};
+use super::form::{self, Purpose};
+use super::site;
+use super::view::{self, FactorProblem, field};
+use crate::audit::{self, Kind};
+use crate::authn::login::{Attempt, attempt};
+use crate::authn::password::{HashingError, Password};
+use crate::authn::second_factor::Proof;
+use crate::flow::login::{Checked, Entrance, Standing, Step};
+use crate::flow::visitor::{Login, Visitor};
+use crate::guard::Subject;
+use crate::guard::limit::Action;
+use crate::protocol::authentication::{Method, Missing, Offer};
+use crate::protocol::params::Params;
+use crate::protocol::time::Seconds;
+use crate::state::AppState;
+use crate::storage::audit::Event;
+use crate::web::context::RequestContext;
+use crate::web::cookie::Cookie;
+use crate::web::error::{PageError, Problem};
+use crate::web::headers::{Csp, Nonce};
+use crate::web::params::{PageForm, PageQuery};
+use crate::web::redirect::see_other;
+
+const PURPOSE: Purpose = Purpose::of_session("reauthenticate");
+
+/// How long a proof is fresh.
+pub const FRESH: Seconds = Seconds::minutes(5);
+
+macro_rules! targets {
+    ($($variant:ident = $name:literal, $path:literal;)*) => {
+        /// Where the browser goes back to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Target {
+            $($variant,)*
+        }
+
+        impl Target {
+            const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The value of the field `to`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            const fn path(self) -> &'static str {
+                match self { $(Self::$variant => $path,)* }
+            }
+        }
+    };
+}
+
+targets! {
+    Security = "security", "/account/security";
+    Totp = "totp", "/account/security/totp";
+    Admin = "admin", "/admin";
+}
+
+impl Target {
+    /// The account's security page for whatever else somebody wrote there.
+    fn parse(name: Option<&str>) -> Self {
+        Self::ALL.iter().copied().find(|target| Some(target.name()) == name).unwrap_or(Self::Security)
+    }
+
+    /// With the sealed flow that the page came with.
+    fn location(self, state: &AppState, params: &Params) -> String {
+        let flow = params.get(field::FLOW).filter(|flow| is_base64url(flow));
+        let flow = flow.map(|flow| format!("?{}={flow}", field::FLOW)).unwrap_or_default();
+        format!("{}{flow}", state.path(self.path()))
+    }
+}
+
+fn is_base64url(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// Whether somebody may do something sensitive.
+#[derive(Debug)]
+pub enum Freshness<'a> {
+    /// Logged in with all that their login has to reach, and proved a factor within [`FRESH`].
+    Fresh(&'a Login),
+    /// The answer that leads there, and from there to the target.
+    Elsewhere(Box<Response>),
+}
+
+/// Asks for a login that is fresh. `params` may hold a flow to come back to.
+pub async fn fresh<'a>(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &'a Visitor,
+    target: Target,
+    params: &Params,
+) -> Result<Freshness<'a>, Problem> {
+    let Some(login) = &visitor.login else { return Ok(Freshness::Elsewhere(Box::new(see_other(&state.path("/login"))?))) };
+    let proved = login.session.factors.latest();
+    let is_fresh = proved.is_some_and(|at| context.now <= at + FRESH);
+    if is_fresh && !matches!(lacks(state, login).await?, Missing::Proof(_)) {
+        return Ok(Freshness::Fresh(login));
+    }
+    let flow = params.get(field::FLOW).filter(|flow| is_base64url(flow));
+    let flow = flow.map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
+    let location = format!("{}?{}={}{flow}", state.path("/account/reauthenticate"), field::TO, target.name());
+    Ok(Freshness::Elsewhere(Box::new(see_other(&location)?)))
+}
+
+/// The answer that leads whoever is logged in with less than their roles ask for to what is missing; `None`: nothing is.
+pub async fn step_up(state: &AppState, login: &Login, target: Target) -> Result<Option<Response>, Problem> {
+    let location = match lacks(state, login).await? {
+        Missing::Nothing => return Ok(None),
+        Missing::Proof(_) => format!("{}?{}={}", state.path("/account/reauthenticate"), field::TO, target.name()),
+        Missing::Enrolment(acr) => state.path(Place::Enrol(acr).path()),
+    };
+    see_other(&location).map(Some)
+}
+
+/// What the session lacks of what every login of its person has to reach: it may be older than their second factor.
+async fn lacks(state: &AppState, login: &Login) -> Result<Missing, Problem> {
+    Ok(Standing::of(state, &login.user).await?.missing(&login.session.factors))
+}
+
+/// What somebody may prove here.
+#[derive(Clone, Copy)]
+struct Choices {
+    password: bool,
+    second: Option<Offer>,
+}
+
+async fn choices(state: &AppState, login: &Login) -> Result<Choices, Problem> {
+    let standing = Standing::of(state, &login.user).await?;
+    Ok(match standing.missing(&login.session.factors) {
+        // The missing one, and no other.
+        Missing::Proof(offer) => Choices { password: false, second: Some(offer) },
+        Missing::Enrolment(_) | Missing::Nothing => {
+            let enrolled = standing.enrolled;
+            let second = Offer { totp: enrolled.totp, recovery_code: false, passkey: enrolled.passkeys };
+            Choices { password: enrolled.password, second: (second.totp || second.passkey).then_some(second) }
+        }
+    })
+}
+
+/// `GET /account/reauthenticate`.
+pub async fn get(State(state): State<AppState>, visitor: Visitor, PageQuery(params): PageQuery) -> Result<Response, PageError> {
+    let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
+    let choices = choices(&state, login).await?;
+    Ok(page(&state, &visitor, login, &params, choices, None)?)
+}
+
+/// `POST /account/reauthenticate`.
+pub async fn post(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
+    let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
+    form::check(&state, &context, &visitor, PURPOSE, &params)?;
+    let choices = choices(&state, login).await?;
+    let entrance = Entrance { state: &state, context: &context, former: Some(&login.session.id), client_id: None };
+    let checked = match (params.get(field::PASSWORD), params.get(field::CODE), choices.second) {
+        (Some(typed), _, _) if choices.password => password(&state, &context, login, typed).await?,
+        (_, Some(typed), Some(offer)) => entrance.check(&login.user.id, login.session.id.as_str(), typed, offer).await?,
+        _ => Checked::Wrong,
+    };
+    let problem = match checked {
+        Checked::Right(proof) => match entrance.prove(login, &proof).await? {
+            Step::Done(begun) => {
+                let mut response = see_other(&Target::parse(params.get(field::TO)).location(&state, &params))?;
+                let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+                return Ok(response);
+            }
+            Step::Spent => FactorProblem::Wrong,
+            Step::Next { .. } | Step::Ended => return Ok(see_other(&state.path("/login"))?),
+        },
+        Checked::Wrong => FactorProblem::Wrong,
+        Checked::TooMany => FactorProblem::TooMany,
+    };
+    Ok(page(&state, &visitor, login, &params, choices, Some(problem))?)
+}
+
+/// Counted before it is hashed, like a login.
+async fn password(state: &AppState, context: &RequestContext, login: &Login, typed: &str) -> Result<Checked, Problem> {
+    let refused = |reason| {
+        let user_id = Some(login.user.id.clone());
+        state.refusals.refused(Event { user_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
+    };
+    let Ok(password) = Password::parse(typed) else {
+        refused("password_malformed");
+        return Ok(Checked::Wrong);
+    };
+    let subject = Subject::new(context.address).account(login.user.id.as_str());
+    if !state.guard.admit(Action::Reauthenticate, &subject, context.now).await.is_allowed() {
+        refused("too_many_passwords");
+        return Ok(Checked::TooMany);
+    }
+    match attempt(&state.passwords, Some(&login.user), &password).await {
+        Ok(Attempt::Accepted { .. }) => Ok(Checked::Right(Proof::spent(Method::Password))),
+        Ok(Attempt::Refused { reason }) => {
+            refused(reason);
+            Ok(Checked::Wrong)
+        }
+        Err(HashingError::Overloaded) => Err(Problem::overloaded()),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+fn page(
+    state: &AppState,
+    visitor: &Visitor,
+    login: &Login,
+    params: &Params,
+    choices: Choices,
+    problem: Option<FactorProblem>,
+) -> Result<Response, Problem> {
+    let nonce = Nonce::random();
+    let view = view::Reauthenticate {
+        frame: frame(state, visitor, None, &nonce),
+        sign_in_name: login.user.sign_in_name.as_str().to_owned(),
+        password: choices.password,
+        offer: choices.second.unwrap_or(Offer { totp: false, recovery_code: false, passkey: false }),
+        problem,
+        action: state.path("/account/reauthenticate"),
+        csrf: form::token(state, visitor, PURPOSE),
+        to: Target::parse(params.get(field::TO)).name(),
+        flow: params.get(field::FLOW).map(str::to_owned),
+    };
+    let mut response = site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?;
+    *response.status_mut() = match problem {
+        None => StatusCode::OK,
+        Some(FactorProblem::Wrong) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(FactorProblem::TooMany) => StatusCode::TOO_MANY_REQUESTS,
+    };
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_places_of_the_list_are_returned_to() {
+        for target in Target::ALL {
+            assert_eq!(Target::parse(Some(target.name())), *target);
+            assert!(target.path().starts_with('/') && !target.path().starts_with("//"));
+        }
+        for elsewhere in ["//evil", "/\\evil", "https:evil", "javascript:alert(1)", "/account/security/totp", "", "TOTP"] {
+            assert_eq!(Target::parse(Some(elsewhere)), Target::Security, "{elsewhere}");
+        }
+        assert_eq!(Target::parse(None), Target::Security);
+    }
+}
