@@ -27,7 +27,11 @@ CREATE INDEX users_by_deletion ON users (deletion_due_at);
 -- of the canonical name, so that names nobody has are counted like those that somebody has.
 CREATE TABLE login_failures (
     key BYTEA NOT NULL PRIMARY KEY,
+    -- account, device (a known one at an account), address
+    kind TEXT NOT NULL,
     user_id TEXT,
+    -- Of a blocked address: for people to read.
+    address TEXT,
     -- Without a success between them.
     consecutive BIGINT NOT NULL,
     first_at BIGINT NOT NULL,
@@ -36,7 +40,6 @@ CREATE TABLE login_failures (
     locked_at BIGINT,
     -- When the lock ends by itself; NULL: not before a reset, a passkey, or an administrator's word.
     locked_until BIGINT,
-    reason TEXT,
     -- What an administrator decided about it: NULL, released, kept.
     review TEXT,
     reviewed_by TEXT,

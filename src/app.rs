@@ -6,7 +6,9 @@ use axum::routing::{MethodRouter, any, get, post};
 use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
-use crate::pages::{self, account, admin, consent, factor, login, logout, reauthenticate, security, setup, statics, totp};
+use crate::pages::{
+    self, account, admin, challenge, consent, factor, login, logout, reauthenticate, security, setup, statics, totp,
+};
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::audience::Audiences;
@@ -29,6 +31,7 @@ pub fn router(state: AppState) -> Router {
         .route(path::JWKS, public(get(jwks::jwks)))
         // People
         .route("/login", get(login::get).post(login::post))
+        .route("/challenge/{action}", get(challenge::renew))
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/login/factor", get(factor::get).post(factor::post))
         .route("/consent", get(consent::get).post(consent::post))

@@ -5,6 +5,7 @@ pub mod discovery;
 pub mod health;
 pub mod introspect;
 pub mod jwks;
+mod limit;
 mod refusal;
 pub mod revoke;
 pub mod token;

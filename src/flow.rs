@@ -3,9 +3,11 @@
 //! Nothing is stored for an anonymous visitor: the request travels through the browser as an AEAD box whose associated
 //! data is the browser's own random cookie. A box that is changed, too old, or opened in another browser is refused.
 
+pub mod admission;
 pub mod login;
 mod next;
 pub mod passkey;
+pub mod password;
 pub mod visitor;
 
 pub use next::{Next, next, refuse};

@@ -4,19 +4,47 @@
 //! [memory](table). Nothing here tells a caller about somebody else's account: an answer of 429 comes from what the caller's
 //! own address, client or session did.
 
+mod buckets;
+mod delay;
+pub mod device;
+mod failures;
 pub mod gcra;
 pub mod limit;
+mod lockout;
+pub mod login;
 pub mod network;
+pub mod proof_of_work;
+pub mod shared;
+mod surge;
 pub mod table;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+
+use self::buckets::Bucket;
+use self::delay::WaitingRoom;
+use self::device::{Device, Devices};
+use self::failures::Failures;
 use self::gcra::Decision;
 use self::limit::{Action, Excess, Key, LIMITS, Limit};
-use self::network::{Class, Networks, Sender, Site, UnusableList};
+use self::login::LoginRates;
+use self::network::{Class, Networks, ProxyWatch, Sender, Site, UnusableList};
+use self::proof_of_work::ProofOfWork;
+use self::shared::{Shared, UnusableRedis};
+use self::surge::Surge;
 use self::table::Table;
+use crate::clock::Clock;
 use crate::config::{Config, Rate};
+use crate::keys::master::MasterKey;
+use crate::outbound::mail::Outbox;
+use crate::protocol::id::UserId;
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::db::Db;
+use crate::storage::error::Error;
+use crate::storage::mail_counts::Quota;
+use crate::storage::spent;
 
 /// The answer to whoever is about to do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,32 +146,116 @@ pub struct Standing {
     pub decision: Decision,
 }
 
+/// The configuration of the guard can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error(transparent)]
+    List(#[from] UnusableList),
+    #[error(transparent)]
+    Redis(#[from] UnusableRedis),
+}
+
 /// The guard of this node.
 #[derive(Debug)]
 pub struct Guard {
     enabled: bool,
+    clock: Clock,
     /// Of each row of the table, in its order.
     rates: Vec<Rate>,
+    login: LoginRates,
+    mailbox: Quota,
     networks: Networks,
+    proxy: ProxyWatch,
     table: Table,
-}
-
-/// The name of one bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Bucket<'a> {
-    row: &'static str,
-    network: [u8; 16],
-    text: &'a str,
+    shared: Option<Shared>,
+    /// How many nodes share the rates when they can't count together.
+    nodes: u32,
+    /// Names what is counted in the database.
+    keys: hmac::Key,
+    failures: Arc<Failures>,
+    waiting_room: WaitingRoom,
+    surge: Surge,
+    devices: Devices,
+    proof_of_work: ProofOfWork,
 }
 
 impl Guard {
-    pub fn new(config: &Config) -> Result<Self, UnusableList> {
+    pub fn new(config: &Config, master: &MasterKey, db: &Db, clock: &Clock) -> Result<Self, Unusable> {
+        let (limits, rates) = (&config.limits, &config.rates);
+        let outbox = Outbox::new(master, &config.mail);
         Ok(Self {
-            enabled: config.limits.enabled,
-            rates: LIMITS.iter().map(|limit| (limit.rate)(&config.rates)).collect(),
-            networks: Networks::new(&config.limits)?,
-            table: Table::new(config.limits.max_buckets),
+            enabled: limits.enabled,
+            clock: clock.clone(),
+            rates: LIMITS.iter().map(|limit| (limit.rate)(rates)).collect(),
+            login: LoginRates::new(config),
+            mailbox: lockout::quota(rates.mailbox_hourly, rates.mailbox_daily),
+            networks: Networks::new(limits)?,
+            proxy: ProxyWatch::new(config),
+            table: Table::new(limits.max_buckets),
+            shared: Shared::new(&config.redis, &master.derive("guard/buckets"))?,
+            nodes: config.redis.expected_nodes,
+            keys: hmac::Key::new(HMAC_SHA256, master.derive("guard/keys").as_slice()),
+            failures: Arc::new(Failures::new(db.clone(), clock.clone(), outbox, limits.lock_after)),
+            waiting_room: WaitingRoom::new(limits.max_delayed, clock.clone()),
+            surge: Surge::default(),
+            devices: Devices::new(&master.derive("seal/device"), Seconds::days(limits.device_days.into())),
+            proof_of_work: ProofOfWork::new(&master.derive("guard/proof-of-work"), limits.proof_of_work_bits),
         })
+    }
+
+    /// Connects to Redis, where one is configured, so that the first requests are counted with those of the other nodes.
+    pub async fn connect(&self) {
+        if let Some(shared) = &self.shared {
+            shared.connect().await;
+        }
+    }
+
+    /// Sends away whoever waits: the server is on its way out.
+    pub fn close(&self) {
+        self.waiting_room.close();
+    }
+
+    /// Writes down what failed up to now.
+    pub async fn write_failures(&self) -> Result<(), Error> {
+        self.failures.write().await
+    }
+
+    /// The browser of a device cookie.
+    pub fn device(&self, cookie: &str) -> Option<Device> {
+        self.devices.open(cookie)
+    }
+
+    /// The device cookie for a browser in which this person logged in just now, and how long it lives.
+    pub fn remember(&self, device: Option<Device>, user_id: &UserId, now: Timestamp) -> (String, Seconds) {
+        (self.devices.remember(device, user_id, now), self.devices.lifetime())
+    }
+
+    /// A proof of work to ask for.
+    pub fn challenge(&self, action: Action, address: IpAddr, now: Timestamp) -> String {
+        self.proof_of_work.challenge(action, Sender::of(address), now)
+    }
+
+    /// Whether a proof of work will be asked for, so that the page can begin with it at once.
+    pub fn expects_proof(&self, action: Action, address: IpAddr, now: Timestamp) -> bool {
+        let subject = Subject::new(address).mail_domain("");
+        self.enabled && (self.look(action, &subject, now) != Verdict::Allowed || self.surge.is_on(now))
+    }
+
+    /// Takes a proof of work: `true` once. Without a solution the challenge has to have been waited for, which few may do
+    /// from one address.
+    pub async fn redeem(
+        &self,
+        action: Action,
+        address: IpAddr,
+        (challenge, solution): (&str, &str),
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let sender = Sender::of(address);
+        let Some(done) = self.proof_of_work.check(action, sender, challenge, solution, now) else { return Ok(false) };
+        if done.waited && !self.take_one(Bucket::of("waits", b"").at(sender.bytes()), self.login.waits, now).await.is_allowed() {
+            return Ok(false);
+        }
+        self.failures.db().write(async |tx| spent::spend(tx, &done.hash, done.expires_at, now).await).await
     }
 
     /// Counts what somebody is about to do, and says whether they may. Ask before the work that is to be limited.
@@ -196,27 +308,22 @@ impl Guard {
         standing
     }
 
-    #[expect(clippy::unused_async, reason = "nodes that count together ask each other")]
-    async fn take_one(&self, bucket: Bucket<'_>, rate: Rate, now: Timestamp) -> Decision {
-        self.table.take(self.table.key(bucket), rate, now.as_micros())
-    }
-
     /// The buckets of a row: one, or for an IPv6 address its own and its site's.
     fn buckets<'a>(&self, limit: &Limit, rate: Rate, subject: &Subject<'a>) -> [Option<(Bucket<'a>, Rate)>; 2] {
-        let text = subject.part(limit.key);
+        let bucket = Bucket::of(limit.name, subject.part(limit.key).as_bytes());
         if !matches!(limit.key, Key::Address | Key::ClientAndAddress) {
-            return [Some((Bucket { row: limit.name, network: [0; 16], text }, rate)), None];
+            return [Some((bucket, rate)), None];
         }
+        self.proxy.note(subject.address);
         let rate = self.networks.class(subject.address).adapt(rate);
         let sender = Sender::of(subject.address);
-        let own = Bucket { row: limit.name, network: sender.bytes(), text };
         // The last byte of a /64 is 0: no sender is its site.
         let site = sender.site().map(|site| {
             let mut network = site.bytes();
             network[15] = 48;
-            (Bucket { network, ..own }, Site::adapt(rate))
+            (bucket.at(network), Site::adapt(rate))
         });
-        [Some((own, rate)), site]
+        [Some((bucket.at(sender.bytes()), rate)), site]
     }
 
     fn judge(&self, limit: &Limit, decision: Decision, subject: &Subject<'_>) -> Verdict {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod admin;
+pub mod challenge;
 pub mod consent;
 pub mod device;
 pub mod error;

@@ -14,8 +14,8 @@ use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList 
 use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::guard::Guard;
-use crate::guard::network::UnusableList;
+use crate::guard::limit::Action;
+use crate::guard::{self, Guard, Subject, Verdict};
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
@@ -24,14 +24,17 @@ use crate::outbound::mail::Outbox;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::Client;
+use crate::protocol::id::ClientId;
 use crate::protocol::metadata::{self, Capabilities};
 use crate::protocol::scope::{InvalidScope, Scope};
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
+use crate::web::context::RequestContext;
 use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
+use crate::web::error::Problem;
 
 /// The application's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ pub enum StateError {
     #[error("configuration: {0}")]
     Passwords(#[from] HashingError),
     #[error("configuration: {0}")]
-    Networks(#[from] UnusableList),
+    Guard(#[from] guard::Unusable),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
 }
@@ -124,7 +127,7 @@ impl AppState {
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer),
             outbox: Outbox::new(&master, &config.mail),
-            guard: Guard::new(&config)?,
+            guard: Guard::new(&config, &master, &db, &clock)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
@@ -165,6 +168,7 @@ impl AppState {
     /// From now on the server is not ready.
     pub fn shut_down(&self) {
         self.shutting_down.store(true, Ordering::SeqCst);
+        self.guard.close();
     }
 
     pub fn is_shutting_down(&self) -> bool {
@@ -179,6 +183,20 @@ impl ClientRegistry for AppState {
 
     fn token_hasher(&self) -> &TokenHasher {
         &self.tokens
+    }
+
+    fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem> {
+        let subject = Subject::new(context.address).client(id.as_str());
+        match self.guard.look(Action::FailClientAuthentication, &subject, context.now) {
+            Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn failed(&self, id: &ClientId, context: &RequestContext) {
+        let subject = Subject::new(context.address).client(id.as_str());
+        // The next one learns of it.
+        let _ = self.guard.admit(Action::FailClientAuthentication, &subject, context.now).await;
     }
 }
 

@@ -13,6 +13,8 @@ pub mod error;
 pub mod factors;
 pub mod grants;
 pub mod instance;
+pub mod login_failures;
+pub mod mail_counts;
 pub mod migrations;
 pub mod outbox;
 pub mod page;

@@ -35,3 +35,42 @@ for (const time of document.querySelectorAll("time[datetime]")) {
     time.textContent = moment.toLocaleString(region, { dateStyle: "medium", timeStyle: "short" });
   }
 }
+
+// A proof of work that a form asks for. It is done while the form is filled in; one that is a minute old is done anew, for
+// the server takes none that is older.
+for (const field of document.querySelectorAll("input[name=solution][data-worker]")) {
+  const form = field.form;
+  const challenge = form.elements.namedItem("challenge");
+  const status = form.querySelector("[data-working]");
+  const policy = window.trustedTypes?.createPolicy("ostiary", { createScriptURL: (url) => url });
+  const workerURL = policy ? policy.createScriptURL(field.dataset.worker) : field.dataset.worker;
+  let begun = 0;
+  const solve = () => {
+    begun = performance.now();
+    status.textContent = status.dataset.working;
+    return new Promise((resolve, reject) => {
+      const worker = new Worker(workerURL);
+      worker.onmessage = (event) => {
+        field.value = event.data;
+        status.textContent = status.dataset.done;
+        worker.terminate();
+        resolve();
+      };
+      worker.onerror = reject;
+      worker.postMessage(challenge.value);
+    });
+  };
+  let solved = solve();
+  form.addEventListener("submit", async (event) => {
+    if (field.value !== "" && performance.now() - begun < 45_000) return;
+    event.preventDefault();
+    if (performance.now() - begun >= 45_000) {
+      field.value = "";
+      const answer = await fetch(field.dataset.renew, { cache: "no-store" });
+      challenge.value = (await answer.json()).challenge;
+      solved = solve();
+    }
+    await solved;
+    form.submit();
+  });
+}

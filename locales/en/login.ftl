@@ -12,6 +12,10 @@ login-password = Password
 login-submit = Log in
 login-refused = The sign-in name or the password is wrong.
 login-too-many-codes = Too many wrong codes. Please log in again.
+login-challenge = There were many attempts to log in. Please enter your password once more: your browser first does a little work, which keeps machines from guessing.
+proof-working = Your browser is doing a little work that keeps machines from guessing…
+proof-done = Ready.
+proof-wait = Without JavaScript, please wait { $count } seconds before you go on.
 login-overloaded = Too many people are logging in just now. Please try again in a moment.
 
 select-title = Choose an account

@@ -12,6 +12,10 @@ login-password = Mot de passe
 login-submit = Se connecter
 login-refused = L’identifiant ou le mot de passe est incorrect.
 login-too-many-codes = Trop de codes incorrects. Veuillez vous reconnecter.
+login-challenge = Il y a eu de nombreuses tentatives de connexion. Veuillez saisir à nouveau votre mot de passe : votre navigateur effectue d’abord un petit travail, qui empêche les machines de deviner.
+proof-working = Votre navigateur effectue un petit travail qui empêche les machines de deviner…
+proof-done = Prêt.
+proof-wait = Sans JavaScript, veuillez attendre { $count } secondes avant de continuer.
 login-overloaded = Trop de personnes se connectent en ce moment. Veuillez réessayer dans un instant.
 
 select-title = Choisir un compte

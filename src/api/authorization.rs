@@ -4,11 +4,12 @@
 //! database about each, so that one that was revoked, or whose client or person was disabled, is refused at once.
 
 mod caller;
+mod limit;
 pub mod limits;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 use std::marker::PhantomData;
@@ -28,11 +29,19 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let standing = match limit::admit(&state, &context, request.headers()).await {
+        Ok(standing) => standing,
+        Err((error, standing)) => {
+            state.refusals.refused(audit::refused(audit::Kind::ApiRefused, &context, error.reason()));
+            return Ok(limit::with_fields(error.into_response(), standing, &context));
+        }
+    };
     let caller = match Caller::of(&state, &context, request.headers(), request.uri().query()).await {
         Ok(caller) => caller,
         Err(error) => {
             if error.status().is_client_error() {
                 state.refusals.refused(audit::refused(audit::Kind::ApiRefused, &context, error.reason()));
+                limit::failed(&state, &context).await;
             }
             return Err(error);
         }
@@ -47,7 +56,7 @@ pub async fn authenticate(
         let refusal = audit::refused(audit::Kind::ApiRefused, &context, error.reason());
         state.refusals.refused(Event { actor, client_id, user_id, ..refusal });
     }
-    Ok(response)
+    Ok(limit::with_fields(response, standing, &context))
 }
 
 /// A scope value that a route needs.

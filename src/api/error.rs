@@ -5,11 +5,12 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::authn::password::HashingError;
+use crate::protocol::time::Seconds;
 use crate::storage;
 use crate::web::context::RequestContext;
 use crate::web::error::{ErrorRenderer, Problem};
@@ -146,6 +147,14 @@ impl ApiError {
         .challenge(challenge)
     }
 
+    /// RFC 6585 §4.
+    pub fn too_many(retry_after: Seconds) -> Self {
+        let mut error =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests; Retry-After says when to go on.");
+        error.0.problem.retry_after = Problem::too_many(retry_after).retry_after;
+        error
+    }
+
     pub fn insufficient_scope(scope: &'static str) -> Self {
         let challenge = format!("Bearer realm=\"ostiary\", error=\"insufficient_scope\", scope=\"{scope}\"");
         Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "This needs a scope that you do not hold.").challenge(challenge)
@@ -227,8 +236,10 @@ fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -
     let body = ErrorEnvelope::new(&problem, details, trace_id);
     let mut response = (problem.status, Json(body)).into_response();
     let (parts, _) = bare.into_parts();
-    if let Some(allow) = parts.headers.get(header::ALLOW) {
-        response.headers_mut().insert(header::ALLOW, allow.clone());
+    for field in [header::ALLOW.as_str(), "ratelimit", "ratelimit-policy"] {
+        if let Some(value) = parts.headers.get(field) {
+            response.headers_mut().insert(HeaderName::from_static(field), value.clone());
+        }
     }
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -46,6 +46,10 @@ kinds! {
     FactorRemoved = "factor.removed", "A person removed a second factor.";
     FactorsReset = "factors.reset", "An administrator took a person's second factors away: sessions ended.";
     RecoveryCodesCreated = "recovery_codes.created", "A person was given new recovery codes; the older ones count no longer.";
+    UserPasswordLocked = "user.password_locked", "So many logins failed that the password opens nothing on devices that are not known.";
+    AddressBlocked = "address.blocked", "An address failed at so many accounts that nobody logs in from there for a while.";
+    LockoutReleased = "lockout.released", "An administrator let a locked account or a blocked address in again.";
+    LockoutKept = "lockout.kept", "An administrator looked at a locked account or a blocked address, and left it so.";
     SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
     SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
     SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";

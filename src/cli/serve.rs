@@ -82,6 +82,7 @@ impl Server {
         let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
+        state.guard.connect().await;
         Ok(Self { state, listener, refusals, postman })
     }
 
@@ -138,6 +139,9 @@ impl Server {
             tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
         }
 
+        if let Err(error) = state.guard.write_failures().await {
+            tracing::error!(%error, "the last failed logins were not written down");
+        }
         // What was refused up to now is written, before the database closes.
         drop(served);
         if let Err(error) = refusals.await {

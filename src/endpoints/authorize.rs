@@ -9,6 +9,7 @@ use form_urlencoded::Serializer;
 use http::StatusCode;
 
 use crate::audit::{self, Kind};
+use crate::flow::admission::{Admitted, Authorize};
 use crate::flow::visitor::Visitor;
 use crate::flow::{self, Flow};
 use crate::pages::flow::{answer, lead, take_up};
@@ -34,6 +35,7 @@ const ID_TOKEN_HINT_INVALID: OAuthError =
 pub async fn get(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Authorize>,
     visitor: Visitor,
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
@@ -61,7 +63,11 @@ pub async fn get(
 
 /// `POST /authorize`, from another site's page as a rule: the session's cookie, which is SameSite=Lax, stays at home then. So
 /// the browser is sent to fetch the same request from here (behaviours: A45).
-pub async fn post(State(state): State<AppState>, PageForm(params): PageForm) -> Result<Response, PageError> {
+pub async fn post(
+    State(state): State<AppState>,
+    _: Admitted<Authorize>,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
     let query = Serializer::new(String::new()).extend_pairs(params.iter()).finish();
     let location = format!("{}?{query}", state.path("/authorize"));
     if location.len() > MAX_LOCATION {
@@ -75,6 +81,7 @@ pub async fn post(State(state): State<AppState>, PageForm(params): PageForm) -> 
 pub async fn resume(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Authorize>,
     visitor: Visitor,
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 
-use super::refusal;
+use super::{limit, refusal};
 use crate::audit::Kind;
 use crate::grants::{access_token, refresh_token};
 use crate::protocol::client::Client;
@@ -40,6 +40,9 @@ pub async fn introspect(
         Ok(client) => client,
         Err(refused) => return refusal::unauthenticated(&state, &context, &params, refused),
     };
+    if let Err(limited) = limit::introspection(&state, &context, &client).await {
+        return refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
+    }
     match answer(&state, &context, &client, &params).await {
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,

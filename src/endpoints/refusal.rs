@@ -1,6 +1,7 @@
 //! Records the refusals of the endpoints that clients call directly, and renders them.
 
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 
 use crate::audit::{self, Kind};
 use crate::protocol::client::Client;
@@ -22,13 +23,13 @@ pub fn unauthenticated(state: &AppState, context: &RequestContext, params: &Para
 }
 
 /// A client is refused. One that proved who it is has its refusal on record before it is answered; a public client, who
-/// may be anybody, goes through the queue.
+/// may be anybody, goes through the queue; and so does whoever asks too often.
 pub async fn of_client(state: &AppState, context: &RequestContext, client: &Client, kind: Kind, problem: Problem) -> Response {
     if problem.status.is_server_error() {
         return Error(problem).into_response();
     }
     let event = Event { client_id: Some(client.id.clone()), ..audit::refused(kind, context, problem.reason) };
-    if client.is_public() {
+    if client.is_public() || problem.status == StatusCode::TOO_MANY_REQUESTS {
         state.refusals.refused(event);
         return Error(problem).into_response();
     }

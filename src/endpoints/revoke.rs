@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 
-use super::refusal;
+use super::{limit, refusal};
 use crate::audit::{self, Kind};
 use crate::grants::{access_token, refresh_token};
 use crate::protocol::client::Client;
@@ -37,6 +37,10 @@ pub async fn revoke(
         Ok(client) => client,
         Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
     };
+    if let Err(limited) = limit::tokens(&state, &context, &client).await {
+        let refused = refusal::of_client(&state, &context, &client, Kind::TokenRevoked, limited).await;
+        return cross_origin.allow(refused, Some(&client));
+    }
     let response = match take_back(&state, &context, &client, &params).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRevoked, problem).await,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 
-use super::refusal;
+use super::{limit, refusal};
 use crate::audit::Kind;
 use crate::grants::{self, Failure, TokenRequest};
 use crate::state::AppState;
@@ -27,6 +27,10 @@ pub async fn token(
         Ok(client) => client,
         Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
     };
+    if let Err(limited) = limit::tokens(&state, &context, &client).await {
+        let refused = refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
+        return cross_origin.allow(refused, Some(&client));
+    }
     let request = TokenRequest { state: &state, context: &context, client: &client, params: &params };
     let response = match grants::redeem(request).await {
         Ok(tokens) => ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response(),

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ipnet::IpNet;
 
-use crate::config::{LimitsConfig, Rate};
+use crate::config::{Config, LimitsConfig, Rate};
 
 /// How much more the /48 of an IPv6 address may do than one /64 of it.
 const SITE_TIMES: u32 = 16;
@@ -170,6 +171,46 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Notices that everybody seems to be in one's own network: a reverse proxy that is not in `server.trusted_proxies` makes all
+/// its clients one sender, who then is limited like one.
+#[derive(Debug)]
+pub struct ProxyWatch {
+    /// Private addresses so far; `u32::MAX` once there is nothing to watch for.
+    private: AtomicU32,
+}
+
+/// So many in a row are no coincidence.
+const SUSPICIOUS: u32 = 200;
+
+impl ProxyWatch {
+    /// A server whose issuer is on this machine has no other clients.
+    pub fn new(config: &Config) -> Self {
+        let local =
+            ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|own| config.server.issuer.starts_with(own));
+        Self { private: AtomicU32::new(if local { u32::MAX } else { 0 }) }
+    }
+
+    /// Takes note of a sender's address; `true` when it is time to warn, which is once.
+    pub fn note(&self, address: IpAddr) -> bool {
+        if self.private.load(Ordering::Relaxed) == u32::MAX {
+            return false;
+        }
+        if !is_private(address) {
+            self.private.store(u32::MAX, Ordering::Relaxed);
+            return false;
+        }
+        let warn = self.private.fetch_add(1, Ordering::Relaxed) + 1 == SUSPICIOUS;
+        if warn {
+            self.private.store(u32::MAX, Ordering::Relaxed);
+            tracing::warn!(
+                "everybody seems to come from a private address: if there is a reverse proxy, name its network in \
+                 server.trusted_proxies, or all its clients are limited as one"
+            );
+        }
+        warn
+    }
+}
+
 /// RFC 6598.
 const fn is_shared(octets: [u8; 4]) -> bool {
     octets[0] == 100 && octets[1] & 0xc0 == 64
@@ -236,6 +277,23 @@ mod tests {
         assert!(matches!(Networks::new(&config), Err(UnusableList::Malformed(2))));
         fs::remove_file(&file).unwrap();
         assert!(matches!(Networks::new(&config), Err(UnusableList::Unreadable(_))));
+    }
+
+    #[test]
+    fn a_proxy_that_nobody_trusts_is_noticed_once() {
+        let watch = |issuer: &str| {
+            let mut config = Config::default();
+            config.server.issuer = issuer.to_owned();
+            ProxyWatch::new(&config)
+        };
+        let public = watch("https://id.example");
+        assert_eq!((0..1_000).filter(|_| public.note(address("10.0.0.1"))).count(), 1);
+        let mixed = watch("https://id.example");
+        assert!((0..100).all(|_| !mixed.note(address("10.0.0.1"))));
+        assert!(!mixed.note(address("192.0.2.1")));
+        assert!((0..1_000).all(|_| !mixed.note(address("10.0.0.1"))), "some come from elsewhere");
+        let local = watch("http://localhost:8080");
+        assert!((0..1_000).all(|_| !local.note(address("127.0.0.1"))));
     }
 
     #[test]

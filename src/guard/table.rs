@@ -82,6 +82,13 @@ impl Table {
         level
     }
 
+    /// Notes that the bucket will not be full before `full_at`, whoever found out.
+    pub fn note(&self, key: u64, rate: Rate, full_at: i64, now: i64) {
+        let mut set = self.set(key);
+        let place = place_of(&mut set, key, rate, now);
+        set[place].full_at = set[place].full_at.max(full_at);
+    }
+
     /// How much has been taken.
     pub fn level(&self, key: u64, rate: Rate, now: i64) -> u32 {
         let found = self.set(key).iter().find(|bucket| bucket.key == key).map_or(now, |bucket| bucket.full_at);

@@ -1,18 +1,37 @@
 //! The rows of the table, one requirement each (behaviours section 3).
 
 use super::*;
+use crate::storage::db::DatabaseTarget;
 
 const NOON: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const ADDRESS: &str = "192.0.2.1";
 
-fn guard() -> Guard {
-    guard_with(|_| {})
+/// A guard, with a database that goes with it.
+struct House {
+    guard: Guard,
+    _folder: tempfile::TempDir,
 }
 
-fn guard_with(change: impl FnOnce(&mut Config)) -> Guard {
+impl std::ops::Deref for House {
+    type Target = Guard;
+
+    fn deref(&self) -> &Guard {
+        &self.guard
+    }
+}
+
+async fn guard() -> House {
+    guard_with(|_| {}).await
+}
+
+async fn guard_with(change: impl FnOnce(&mut Config)) -> House {
     let mut config = Config::default();
     change(&mut config);
-    Guard::new(&config).unwrap()
+    let folder = tempfile::tempdir().unwrap();
+    let target = DatabaseTarget::Sqlite(folder.path().join("test.db"));
+    let db = Db::open(&target, &config.database).await.unwrap();
+    let guard = Guard::new(&config, &MasterKey::random(), &db, &Clock::fixed(NOON)).unwrap();
+    House { guard, _folder: folder }
 }
 
 fn subject(address: &str) -> Subject<'static> {
@@ -38,7 +57,7 @@ async fn exhaust(guard: &Guard, action: Action, subject: &Subject<'_>, now: Time
 
 /// An action that refuses after `burst`, and lets one more in after `seconds`.
 async fn refuses_after(action: Action, burst: u32, seconds: i64) {
-    let (guard, subject) = (guard(), subject(ADDRESS));
+    let (guard, subject) = (guard().await, subject(ADDRESS));
     let (count, verdict) = at_once(&guard, action, &subject, NOON).await;
     assert_eq!((count, verdict), (burst, Verdict::Refused { retry_after: Seconds(seconds) }), "{action:?}");
     assert!(!guard.admit(action, &subject, NOON + Seconds(seconds - 1)).await.is_allowed() || seconds == 1);
@@ -48,7 +67,7 @@ async fn refuses_after(action: Action, burst: u32, seconds: i64) {
 #[tokio::test]
 async fn authorize_allows_60_at_once_and_5_a_second_to_an_address() {
     refuses_after(Action::Authorize, 60, 1).await;
-    let guard = guard();
+    let guard = guard().await;
     exhaust(&guard, Action::Authorize, &subject(ADDRESS), NOON).await;
     assert_eq!(at_once(&guard, Action::Authorize, &subject(ADDRESS), NOON + Seconds(2)).await.0, 10);
     assert_eq!(at_once(&guard, Action::Authorize, &subject("192.0.2.2"), NOON).await.0, 60);
@@ -57,7 +76,7 @@ async fn authorize_allows_60_at_once_and_5_a_second_to_an_address() {
 #[tokio::test]
 async fn a_public_client_gets_60_at_once_and_10_a_second_from_each_address() {
     refuses_after(Action::TokenPublic, 60, 1).await;
-    let guard = guard();
+    let guard = guard().await;
     exhaust(&guard, Action::TokenPublic, &subject(ADDRESS), NOON).await;
     assert!(guard.admit(Action::TokenPublic, &subject(ADDRESS).client("other"), NOON).await.is_allowed());
     assert!(guard.admit(Action::TokenPublic, &subject("192.0.2.2"), NOON).await.is_allowed());
@@ -67,7 +86,7 @@ async fn a_public_client_gets_60_at_once_and_10_a_second_from_each_address() {
 #[tokio::test]
 async fn a_client_that_authenticates_gets_2000_at_once_and_1000_a_second_wherever_it_is() {
     refuses_after(Action::Token, 2_000, 1).await;
-    let guard = guard();
+    let guard = guard().await;
     exhaust(&guard, Action::Token, &subject(ADDRESS), NOON).await;
     assert!(!guard.admit(Action::Token, &subject("192.0.2.2"), NOON).await.is_allowed());
     assert_eq!(at_once(&guard, Action::Token, &subject(ADDRESS), NOON + Seconds(1)).await.0, 1_000);
@@ -81,7 +100,7 @@ async fn introspection_allows_5000_a_second_to_a_client() {
 #[tokio::test]
 async fn a_client_may_fail_to_authenticate_10_times_a_minute_from_an_address() {
     refuses_after(Action::FailClientAuthentication, 10, 6).await;
-    let guard = guard();
+    let guard = guard().await;
     let here = subject(ADDRESS);
     exhaust(&guard, Action::FailClientAuthentication, &here, NOON).await;
     assert!(!guard.look(Action::FailClientAuthentication, &here, NOON).is_allowed());
@@ -94,7 +113,7 @@ async fn a_client_may_fail_to_authenticate_10_times_a_minute_from_an_address() {
 #[tokio::test]
 async fn the_management_api_allows_50_at_once_and_10_a_second_to_a_token() {
     refuses_after(Action::Api, 50, 1).await;
-    let guard = guard();
+    let guard = guard().await;
     exhaust(&guard, Action::Api, &subject(ADDRESS), NOON).await;
     assert!(guard.admit(Action::Api, &subject(ADDRESS).token("other"), NOON).await.is_allowed());
     let (_, standing) = guard.standing(Action::Api, &subject(ADDRESS), NOON + Seconds(1)).await;
@@ -106,7 +125,7 @@ async fn the_management_api_allows_50_at_once_and_10_a_second_to_a_token() {
 #[tokio::test]
 async fn a_code_is_tried_5_times_in_a_login_10_in_an_hour_and_20_in_a_day() {
     refuses_after(Action::Code, 5, 720).await;
-    let guard = guard();
+    let guard = guard().await;
     let sessions: Vec<String> = (0..100).map(|number| number.to_string()).collect();
     let addresses: Vec<String> = (0..100).map(|number| format!("198.51.100.{number}")).collect();
     let tries = async |from: usize, now| {
@@ -139,7 +158,7 @@ async fn mails_are_asked_for_5_times_an_hour_from_an_address() {
 
 #[tokio::test]
 async fn a_login_meets_a_challenge_after_10_attempts_and_is_refused_after_40() {
-    let (guard, subject) = (guard(), subject(ADDRESS));
+    let (guard, subject) = (guard().await, subject(ADDRESS));
     assert_eq!(at_once(&guard, Action::Login, &subject, NOON).await, (10, Verdict::Challenge));
     for _ in 11..40 {
         assert_eq!(guard.admit(Action::Login, &subject, NOON).await, Verdict::Challenge);
@@ -150,7 +169,7 @@ async fn a_login_meets_a_challenge_after_10_attempts_and_is_refused_after_40() {
 
 #[tokio::test]
 async fn a_registration_meets_a_challenge_after_3_and_is_refused_after_12() {
-    let guard = guard();
+    let guard = guard().await;
     assert_eq!(at_once(&guard, Action::Register, &subject(ADDRESS), NOON).await, (3, Verdict::Challenge));
     for _ in 4..12 {
         assert_eq!(guard.admit(Action::Register, &subject(ADDRESS), NOON).await, Verdict::Challenge);
@@ -163,7 +182,7 @@ async fn a_registration_meets_a_challenge_after_3_and_is_refused_after_12() {
 
 #[tokio::test]
 async fn an_ipv6_network_counts_as_one_and_its_site_as_sixteen() {
-    let guard = guard();
+    let guard = guard().await;
     let mut let_in = 0;
     for number in 0..100 {
         let address = format!("2001:db8:1:{number:x}::1");
@@ -183,7 +202,8 @@ async fn shared_networks_may_do_more_and_datacentres_less_with_a_proof_of_work_f
     let guard = guard_with(|config| {
         config.limits.shared_networks = vec!["198.51.100.0/24".parse().unwrap()];
         config.limits.datacentre_networks = vec!["203.0.113.0/24".parse().unwrap()];
-    });
+    })
+    .await;
     assert_eq!(at_once(&guard, Action::Authorize, &subject("198.51.100.7"), NOON).await.0, 300);
     assert_eq!(at_once(&guard, Action::Authorize, &subject("203.0.113.7"), NOON).await.0, 15);
     assert_eq!(at_once(&guard, Action::Login, &subject("198.51.100.7"), NOON).await, (50, Verdict::Challenge));
@@ -199,13 +219,13 @@ async fn shared_networks_may_do_more_and_datacentres_less_with_a_proof_of_work_f
 #[tokio::test]
 async fn private_addresses_are_limited_like_others() {
     for address in ["127.0.0.1", "::1", "10.0.0.1"] {
-        assert_eq!(at_once(&guard(), Action::Authorize, &subject(address), NOON).await.0, 60, "{address}");
+        assert_eq!(at_once(&*guard().await, Action::Authorize, &subject(address), NOON).await.0, 60, "{address}");
     }
 }
 
 #[tokio::test]
 async fn limits_can_be_turned_off() {
-    let guard = guard_with(|config| config.limits.enabled = false);
+    let guard = guard_with(|config| config.limits.enabled = false).await;
     for _ in 0..10_000 {
         assert!(guard.admit(Action::Code, &subject(ADDRESS), NOON).await.is_allowed());
     }

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::storage::{access_tokens, authorization_codes, grants, refresh_tokens, sessions, spent};
+use crate::storage::{access_tokens, authorization_codes, grants, login_failures, mail_counts, refresh_tokens, sessions, spent};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -44,6 +44,10 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
+    let devices = Seconds::days(config.limits.device_days.into());
+    while db.write(async |tx| login_failures::delete_expired(tx, now, devices, BATCH).await).await? > 0 {}
+    let counted = now - Seconds::days(31);
+    while db.write(async |tx| mail_counts::delete_expired(tx, counted, BATCH).await).await? > 0 {}
     while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }

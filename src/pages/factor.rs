@@ -9,9 +9,9 @@ use secrecy::ExposeSecret;
 
 use super::flow::{Place, flow_page, frame, lead, to_page};
 use super::form::{self, Purpose};
-use super::login::{enter, flow_of, show};
+use super::login::{begin_again, enter, flow_of};
 use super::site;
-use super::view::{self, ClientView, FactorProblem, LoginProblem, field};
+use super::view::{self, ClientView, FactorProblem, field};
 use crate::authn::pending::Pending;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
 use crate::flow::visitor::{Login, Visitor};
@@ -165,7 +165,7 @@ fn too_many(
     (offer, pending): (Offer, Option<String>),
 ) -> Result<Response, Problem> {
     let mut response = match pending {
-        Some(name) => show(state, visitor, params, flow, name, Some(LoginProblem::TooManyCodes))?,
+        Some(name) => begin_again(state, visitor, params, flow, name)?,
         None => page(state, &visitor, params, flow, offer, Some(FactorProblem::TooMany))?,
     };
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;

@@ -8,25 +8,27 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use super::challenge;
 use super::flow::{Place, flow_page, frame, take_up, to_page};
 use super::form::{self, Purpose};
 use super::site;
-use super::view::{self, ClientView, LoginProblem, field};
+use super::view::{self, Challenge, ClientView, LoginProblem, field};
 use crate::audit::{self, Kind};
-use crate::authn::login::{Attempt, attempt};
-use crate::authn::password::{HashingError, Password};
 use crate::authn::session::Begun;
 use crate::flow::Flow;
+use crate::flow::admission::{Admitted, Login as LoginForm};
 use crate::flow::login::{Entrance, FirstFactor, Step};
+use crate::flow::password::{self, Checked, Typed};
 use crate::flow::visitor::Visitor;
+use crate::guard::limit::Action;
 use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::Event;
-use crate::storage::users::{self, User};
+use crate::storage::users::User;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
@@ -53,61 +55,57 @@ pub async fn get(
         Some((flow, _)) => prefilled(&visitor, flow),
         None => String::new(),
     };
-    Ok(show(&state, visitor, &params, flow.as_ref(), name, None)?)
+    let problem = None;
+    let challenge = state.guard.expects_proof(Action::Login, context.address, context.now);
+    let challenge = challenge.then(|| challenge::of_form(&state, &context, Action::Login));
+    Ok(show(&state, visitor, &params, flow.as_ref(), Shown { sign_in_name: name, problem, challenge })?)
 }
 
 /// `POST /login`.
 pub async fn post(
     State(state): State<AppState>,
     context: RequestContext,
+    Admitted { needs_proof, .. }: Admitted<LoginForm>,
     visitor: Visitor,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let flow = flow_of(&state, &context, &visitor, &params).await?;
-    let typed = params.get(field::USERNAME).unwrap_or_default();
-    match prove(&state, &context, &params).await? {
-        Proof::Good { user, rehashed } => {
+    let device = state.cookies.read(&visitor.headers, Cookie::Device).and_then(|cookie| state.guard.device(cookie));
+    let typed = Typed {
+        name: params.get(field::USERNAME).unwrap_or_default(),
+        password: params.get(field::PASSWORD).unwrap_or_default(),
+        device: device.as_ref(),
+        needs_proof,
+        proof: challenge::answered(&params),
+    };
+    let (problem, reason, user) = match password::check(&state, &context, &typed).await? {
+        Checked::Right { user, rehashed } => {
             let flow = flow.as_ref().map(|(flow, _)| flow);
             let carried = carried(&context, &visitor, flow, &user);
             let first = FirstFactor { user: *user, method: Method::Password, rehashed, carried };
-            proved(&state, &context, &visitor, &params, flow, first).await
+            return proved(&state, &context, &visitor, &params, flow, first).await;
         }
-        Proof::Bad { reason, user, problem } => {
-            let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
-            record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
-            let mut response = show(&state, visitor, &params, flow.as_ref(), typed.to_owned(), Some(problem))?;
-            *response.status_mut() = match problem {
-                LoginProblem::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            Ok(response)
+        Checked::Wrong { reason, user } => (LoginProblem::Refused, reason, user),
+        Checked::Challenge => (LoginProblem::Challenge, "proof_of_work_missing", None),
+        Checked::Overloaded => (LoginProblem::Overloaded, "overloaded", None),
+        Checked::TooMany { retry_after } => {
+            let problem = Problem::too_many(retry_after);
+            record_refusal(&state, &context, Kind::UserLogin, None, None, problem.reason);
+            return Err(problem.into());
         }
-    }
-}
-
-enum Proof {
-    Good { user: Box<User>, rehashed: Option<SecretString> },
-    Bad { reason: &'static str, user: Option<Box<User>>, problem: LoginProblem },
-}
-
-async fn prove(state: &AppState, context: &RequestContext, params: &Params) -> Result<Proof, Problem> {
-    let bad = |reason, problem| Ok(Proof::Bad { reason, user: None, problem });
-    let Ok(password) = Password::parse(params.get(field::PASSWORD).unwrap_or_default()) else {
-        return bad("password_malformed", LoginProblem::Refused);
     };
-    let typed = params.get(field::USERNAME).unwrap_or_default();
-    let user = users::find_by_login_name(&mut state.db.read().await?, typed).await?;
-    tracing::trace!(trace_id = %context.trace_id, "a password is checked");
-    match attempt(&state.passwords, user.as_ref(), &password).await {
-        Ok(Attempt::Accepted { rehashed }) => match user {
-            Some(user) => Ok(Proof::Good { user: Box::new(user), rehashed }),
-            None => bad("unknown_user", LoginProblem::Refused),
-        },
-        Ok(Attempt::Refused { reason }) => Ok(Proof::Bad { reason, user: user.map(Box::new), problem: LoginProblem::Refused }),
-        Err(HashingError::Overloaded) => bad("overloaded", LoginProblem::Overloaded),
-        Err(error) => Err(Problem::internal(error)),
-    }
+    let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
+    record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
+    let challenge = problem == LoginProblem::Challenge || state.guard.expects_proof(Action::Login, context.address, context.now);
+    let challenge = challenge.then(|| challenge::of_form(&state, &context, Action::Login));
+    let shown = Shown { sign_in_name: typed.name.to_owned(), problem: Some(problem), challenge };
+    let mut response = show(&state, visitor, &params, flow.as_ref(), shown)?;
+    *response.status_mut() = match problem {
+        LoginProblem::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    Ok(response)
 }
 
 /// Goes on after a right first factor, of whatever kind: to the next one, or in.
@@ -141,6 +139,7 @@ pub fn enter(state: &AppState, visitor: &Visitor, flow: Option<&Flow>, begun: &B
     };
     let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
     response.headers_mut().append(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, challenge::remember(state, &visitor.headers, &begun.session));
     Ok(response)
 }
 
@@ -211,15 +210,33 @@ fn prefilled(visitor: &Visitor, flow: &Flow) -> String {
     flow.request.login_hint.clone().or_else(current).unwrap_or_default()
 }
 
-/// The page, with what is wrong.
-pub fn show(
+/// The page for somebody whose login ended with too many wrong codes.
+pub fn begin_again(
+    state: &AppState,
+    visitor: Visitor,
+    params: &Params,
+    flow: Option<&(Flow, Arc<Client>)>,
+    sign_in_name: String,
+) -> Result<Response, Problem> {
+    let shown = Shown { sign_in_name, problem: Some(LoginProblem::TooManyCodes), challenge: None };
+    show(state, visitor, params, flow, shown)
+}
+
+/// What differs from one showing of the form to the next.
+struct Shown {
+    sign_in_name: String,
+    problem: Option<LoginProblem>,
+    challenge: Option<Challenge>,
+}
+
+fn show(
     state: &AppState,
     mut visitor: Visitor,
     params: &Params,
     flow: Option<&(Flow, Arc<Client>)>,
-    sign_in_name: String,
-    problem: Option<LoginProblem>,
+    shown: Shown,
 ) -> Result<Response, Problem> {
+    let Shown { sign_in_name, problem, challenge } = shown;
     let new_browser = visitor.browser.is_none().then(crate::random::secret);
     if let Some(secret) = &new_browser {
         visitor.browser = Some(secret.clone().into());
@@ -232,6 +249,7 @@ pub fn show(
         again: visitor.login.as_ref().is_some_and(|login| login.user.sign_in_name.as_str() == sign_in_name),
         sign_in_name,
         problem,
+        challenge,
         action: state.path(Place::Login.path()),
         csrf: form::token(state, &visitor, PURPOSE),
         flow: flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned()),

@@ -35,6 +35,9 @@ pub mod field {
     pub const TO: &str = "to";
     pub const USERNAME: &str = "username";
     pub const PASSWORD: &str = "password";
+    /// A proof of work: what was given out, and the number that solves it.
+    pub const CHALLENGE: &str = "challenge";
+    pub const SOLUTION: &str = "solution";
     pub const PASSWORD_AGAIN: &str = "password_again";
     /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`], which
     /// is the name of a parameter of the login page too.
@@ -87,6 +90,8 @@ pub enum LoginProblem {
     Overloaded,
     /// So many wrong codes came after the password that the login begins again.
     TooManyCodes,
+    /// A proof of work was missing: nothing was looked at.
+    Challenge,
 }
 
 impl LoginProblem {
@@ -96,8 +101,19 @@ impl LoginProblem {
             Self::Stale => "form-stale",
             Self::Overloaded => "login-overloaded",
             Self::TooManyCodes => "login-too-many-codes",
+            Self::Challenge => "login-challenge",
         }
     }
+}
+
+/// A proof of work in a form: `templates/proof_of_work.html`, to be included where the form has a `challenge`.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    pub text: String,
+    /// Where the script gets a new one.
+    pub renew: String,
+    /// Seconds that who has no script waits instead.
+    pub wait: i64,
 }
 
 /// Sign-in name and password.
@@ -112,6 +128,8 @@ pub struct Login {
     /// What the field is filled with: what was typed before, or `login_hint`.
     pub sign_in_name: String,
     pub problem: Option<LoginProblem>,
+    /// The proof of work that is asked for.
+    pub challenge: Option<Challenge>,
     pub action: String,
     pub csrf: String,
     pub flow: Option<String>,

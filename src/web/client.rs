@@ -16,6 +16,7 @@ use crate::keys::hash::{TokenHasher, TokenKind};
 use crate::protocol::client::Client;
 use crate::protocol::client_auth::{DISABLED_CLIENT, MISSING, PresentedCredentials, UNKNOWN_CLIENT, WRONG_SECRET};
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::id::ClientId;
 use crate::protocol::params::Params;
 use crate::protocol::time::Timestamp;
 use crate::storage::client_cache::ClientCache;
@@ -24,6 +25,12 @@ use crate::storage::client_cache::ClientCache;
 pub trait ClientRegistry {
     fn clients(&self) -> &ClientCache;
     fn token_hasher(&self) -> &TokenHasher;
+
+    /// Whether somebody who says to be this client may be checked: not after too many failures from the same address.
+    fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem>;
+
+    /// Somebody failed to prove to be this client.
+    fn failed(&self, id: &ClientId, context: &RequestContext) -> impl Future<Output = ()> + Send;
 }
 
 /// A client that has proved who it is; or, if it is a public one, has said so.
@@ -55,8 +62,12 @@ pub async fn authenticate(
     };
     let presented = PresentedCredentials::parse(&fields, params).map_err(challenged)?;
     let id = presented.client_id().ok_or(MISSING).map_err(challenged)?;
+    registry.may_try(id, context)?;
     let client = registry.clients().load(id).await?;
-    check(&presented, client.as_deref(), registry.token_hasher(), context.now).map_err(challenged)?;
+    if let Err(error) = check(&presented, client.as_deref(), registry.token_hasher(), context.now) {
+        registry.failed(id, context).await;
+        return Err(challenged(error));
+    }
     client.map(AuthenticatedClient).ok_or_else(|| challenged(UNKNOWN_CLIENT))
 }
 
@@ -97,7 +108,6 @@ mod tests {
     use super::*;
     use crate::keys::master::MasterKey;
     use crate::protocol::client::{ClientMetadata, ClientSecret, ClientStatus};
-    use crate::protocol::id::ClientId;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 

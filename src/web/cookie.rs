@@ -17,6 +17,8 @@ pub enum Cookie {
     Session,
     /// A random value that a browser gets before anybody is logged in: logins under way and their forms are bound to it.
     Browser,
+    /// Sealed: whose browser it is known to be, so that strangers' failures don't keep its people out.
+    Device,
 }
 
 impl Cookie {
@@ -25,6 +27,7 @@ impl Cookie {
         match self {
             Self::Session => ("__Host-sid", "ostiary-sid"),
             Self::Browser => ("__Host-browser", "ostiary-browser"),
+            Self::Device => ("__Host-device", "ostiary-device"),
         }
     }
 }

@@ -15,6 +15,7 @@ use http::{Request, StatusCode};
 use super::context::TraceId;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::scope::Scope;
+use crate::protocol::time::Seconds;
 use crate::storage;
 
 /// What went wrong.
@@ -79,6 +80,14 @@ impl Problem {
 
     pub const fn method_not_allowed() -> Self {
         Self::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "The method is not allowed here")
+    }
+
+    /// More than is allowed; `retry_after` says when it is again. RFC 6749 has no word for it but this.
+    pub fn too_many(retry_after: Seconds) -> Self {
+        let code = ErrorCode::TemporarilyUnavailable.as_str();
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, "rate_limited", "Too many requests, try again later");
+        problem.retry_after = Some(u32::try_from(retry_after.0.max(1)).unwrap_or(u32::MAX));
+        problem
     }
 
     /// A form that another site sent, or that was not made for this browser.

@@ -86,7 +86,7 @@ fn page(nonce: Option<&Nonce>, form_action: Option<&str>) -> HeaderValue {
         None => text.push_str("script-src 'none'; "),
     }
     text.push_str(
-        "style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; object-src 'none'; \
+        "style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; object-src 'none'; \
          frame-ancestors 'none'; form-action 'self'",
     );
     if let Some(source) = form_action.and_then(source) {

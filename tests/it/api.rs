@@ -7,6 +7,6 @@ mod keys;
 mod limits;
 mod matrix;
 mod me;
-mod persona;
+pub mod persona;
 mod sessions;
 mod users;

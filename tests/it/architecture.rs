@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[(
     "state",
     "web",
-    "the state carries how cookies are written and forms are signed, and these two files of web know no state",
+    "the state carries how cookies are written and forms are signed, and limits clients; these files of web know no state",
 )];
 
 /// What `protocol` may not know: it decides, and others act.

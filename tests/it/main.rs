@@ -8,6 +8,7 @@ mod browser;
 mod cli;
 mod clients;
 mod flows;
+mod guard;
 mod http;
 mod image;
 mod keys;

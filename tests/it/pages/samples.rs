@@ -6,9 +6,9 @@ use askama::Template;
 use ostiary::authn::password::NewPasswordProblem;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, AuthenticatorRow, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Enrolment, EnrolmentProblem, Error,
-    Factor, FactorProblem, FieldProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment, QrCode,
-    Reauthenticate, RecoveryCodes, ScopeRow, Security, SelectAccount, SessionRow, Setup, SignedOut,
+    Account, Admin, AuthenticatorRow, Challenge, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Enrolment,
+    EnrolmentProblem, Error, Factor, FactorProblem, FieldProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm,
+    Moment, QrCode, Reauthenticate, RecoveryCodes, ScopeRow, Security, SelectAccount, SessionRow, Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -34,6 +34,7 @@ pub fn under(base: &str) -> Vec<(String, String)> {
         client: Some(client("Photo Printer")),
         again: false,
         sign_in_name: String::new(),
+        challenge: None,
         problem: None,
         action: action("/login"),
         csrf: "c".to_owned(),
@@ -42,6 +43,9 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     add("login", &login);
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
     add("login-refused", &refused);
+    let challenge = Challenge { text: "1.login.20.1800000000.n.m".to_owned(), renew: "/challenge/login".to_owned(), wait: 30 };
+    let challenged = Login { problem: Some(LoginProblem::Challenge), challenge: Some(challenge), ..refused.clone() };
+    add("login-challenge", &challenged);
     add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
     add("login-again", &Login { client: Some(with_logo()), sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
     add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });

@@ -1,10 +1,12 @@
 //! A browser without a window: it keeps cookies, follows redirects within the server, and fills in forms.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use ostiary::web::context::Peer;
 use scraper::{Html, Selector};
 
 use super::server::TestServer;
@@ -123,11 +125,20 @@ impl Form {
 pub struct Browser {
     server: TestServer,
     pub cookies: BTreeMap<String, String>,
+    /// Where it is.
+    pub address: Option<IpAddr>,
 }
 
 impl Browser {
     pub fn new(server: &TestServer) -> Self {
-        Self { server: server.clone(), cookies: BTreeMap::new() }
+        Self { server: server.clone(), cookies: BTreeMap::new(), address: None }
+    }
+
+    /// From this address on.
+    #[must_use]
+    pub fn at(mut self, address: &str) -> Self {
+        self.address = Some(address.parse().expect("an address"));
+        self
     }
 
     /// One request, no redirect followed.
@@ -179,6 +190,9 @@ impl Browser {
         if !self.cookies.is_empty() && !request.headers().contains_key(header::COOKIE) {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers_mut().insert(header::COOKIE, cookies.join("; ").parse().unwrap());
+        }
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(Peer(SocketAddr::new(address, 4711)));
         }
         let answer = self.server.send(request).await;
         for cookie in answer.headers.get_all(header::SET_COOKIE) {

@@ -76,6 +76,23 @@ impl TestServer {
         Self { shell: app::shell(&state), state, clock, _database: Arc::new(database) }
     }
 
+    /// The same installation, started anew: what was in memory is gone.
+    pub async fn restarted(&self) -> Self {
+        self.state.guard.write_failures().await.expect("written");
+        let (refusals, worker) = audit::queue();
+        tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
+        let parts = Parts {
+            config: self.state.config.clone(),
+            clock: self.clock.clone(),
+            db: self.state.db.clone(),
+            master: MasterKey::from_bytes([7; 32]),
+            keys: self.state.keys.clone(),
+            refusals,
+        };
+        let state = AppState::new(parts).expect("a state");
+        Self { shell: app::shell(&state), state, clock: self.clock.clone(), _database: self._database.clone() }
+    }
+
     pub fn issuer(&self) -> &str {
         &self.state.config.server.issuer
     }

@@ -1,0 +1,62 @@
+//! The cheap limit that comes before everything else of a request: by the sender's address alone.
+
+use std::marker::PhantomData;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use crate::audit::{self, Kind};
+use crate::guard::limit::Action;
+use crate::guard::{Subject, Verdict};
+use crate::state::AppState;
+use crate::web::context::RequestContext;
+use crate::web::error::{PageError, Problem};
+
+/// What a page is limited as.
+pub trait Limited {
+    const ACTION: Action;
+    /// What a refusal is recorded as.
+    const KIND: Kind;
+}
+
+/// The form of the login page.
+#[derive(Debug)]
+pub struct Login;
+
+impl Limited for Login {
+    const ACTION: Action = Action::Login;
+    const KIND: Kind = Kind::UserLogin;
+}
+
+/// The authorization endpoint.
+#[derive(Debug)]
+pub struct Authorize;
+
+impl Limited for Authorize {
+    const ACTION: Action = Action::Authorize;
+    const KIND: Kind = Kind::AuthorizationRefused;
+}
+
+/// The sender may go on; with a proof of work, if it says so. An extractor: put it before those that read the body or the
+/// database. Who may not is answered 429, with a page.
+#[derive(Debug)]
+pub struct Admitted<L> {
+    pub needs_proof: bool,
+    limited: PhantomData<L>,
+}
+
+impl<L: Limited> FromRequestParts<AppState> for Admitted<L> {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, PageError> {
+        let context = RequestContext::from_request_parts(parts, state).await.map_err(|error| PageError(error.0))?;
+        match state.guard.admit(L::ACTION, &Subject::new(context.address), context.now).await {
+            Verdict::Refused { retry_after } => {
+                let problem = Problem::too_many(retry_after);
+                state.refusals.refused(audit::refused(L::KIND, &context, problem.reason));
+                Err(problem.into())
+            }
+            verdict => Ok(Self { needs_proof: verdict == Verdict::Challenge, limited: PhantomData }),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A sign-in name and a password, of a page's form or of REST alike: counted by the guard, then hashed, then judged.
+//!
+//! What is not right looks the same from outside and takes the same time, whatever was wrong, a lock included.
+
+use secrecy::SecretString;
+
+use crate::authn::login::{Attempt, attempt};
+use crate::authn::password::{HashingError, Password};
+use crate::guard::device::Device;
+use crate::guard::limit::Action;
+use crate::guard::login::{Attempt as Counted, Entry};
+use crate::protocol::sign_in_name::SignInName;
+use crate::protocol::time::Seconds;
+use crate::state::AppState;
+use crate::storage::users::{self, User};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// What somebody typed, and what else came with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'a> {
+    pub name: &'a str,
+    pub password: &'a str,
+    /// Of the browser's cookie.
+    pub device: Option<&'a Device>,
+    /// The sender's address has to prove work: [`crate::guard::Verdict::Challenge`] of [`Action::Login`].
+    pub needs_proof: bool,
+    /// A challenge and its solution.
+    pub proof: Option<(&'a str, &'a str)>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Checked {
+    Right {
+        user: Box<User>,
+        /// See [`Attempt::Accepted`].
+        rehashed: Option<SecretString>,
+    },
+    Wrong {
+        /// For the audit log.
+        reason: &'static str,
+        user: Option<Box<User>>,
+    },
+    /// Nothing was looked at: a proof of work is needed.
+    Challenge,
+    /// Nothing was looked at: too many attempts from this address.
+    TooMany { retry_after: Seconds },
+    /// Nothing was looked at: too much to do.
+    Overloaded,
+}
+
+/// Checks a password.
+pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>) -> Result<Checked, Problem> {
+    let wrong = |reason, user: Option<User>| Ok(Checked::Wrong { reason, user: user.map(Box::new) });
+    let Ok(password) = Password::parse(typed.password) else { return wrong("password_malformed", None) };
+    let proved = match typed.proof {
+        Some(proof) => state.guard.redeem(Action::Login, context.address, proof, context.now).await?,
+        None => false,
+    };
+    let user = users::find_by_login_name(&mut state.db.read().await?, typed.name).await?;
+    let name = SignInName::parse(typed.name);
+    let counted = Counted {
+        address: context.address,
+        name: name.as_ref().map_or(typed.name, SignInName::canonical),
+        user: user.as_ref(),
+        device: typed.device,
+        challenged: typed.needs_proof,
+        proved,
+        now: context.now,
+    };
+    let ticket = match state.guard.login(&counted).await? {
+        Entry::Open(ticket) => ticket,
+        Entry::Challenge => return Ok(Checked::Challenge),
+        Entry::Refused { retry_after } => return Ok(Checked::TooMany { retry_after }),
+        Entry::Overloaded => return Ok(Checked::Overloaded),
+    };
+    tracing::trace!(trace_id = %context.trace_id, "a password is checked");
+    // Where it opens nothing it is compared with nothing: not even a renewal of the hash tells that it was right.
+    let judged = user.as_ref().filter(|_| ticket.opens());
+    match attempt(&state.passwords, judged, &password).await {
+        Ok(Attempt::Accepted { rehashed }) => {
+            state.guard.succeeded(&ticket).await?;
+            match user {
+                Some(user) => Ok(Checked::Right { user: Box::new(user), rehashed }),
+                None => wrong("unknown_user", None),
+            }
+        }
+        Ok(Attempt::Refused { reason }) => {
+            state.guard.failed(&ticket).await?;
+            let reason = if ticket.opens() || user.is_none() { reason } else { "password_locked" };
+            wrong(reason, user)
+        }
+        Err(HashingError::Overloaded) => Ok(Checked::Overloaded),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}

@@ -1,0 +1,74 @@
+//! What the guard keeps in the database, and by what names: keys of accounts, devices and addresses; blocks of addresses.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::hmac;
+
+use super::Guard;
+use super::network::Sender;
+use crate::audit::{self, Kind, Origin};
+use crate::protocol::id::UserId;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::error::Error;
+use crate::storage::login_failures;
+use crate::storage::mail_counts::Quota;
+use crate::telemetry::TraceId;
+
+impl Guard {
+    /// The name under which failures at an account are counted: that of the person, whichever of their names was typed, or
+    /// that of the name where nobody has it.
+    pub fn account_key(&self, user_id: Option<&UserId>, name: &str) -> [u8; 32] {
+        match user_id {
+            Some(id) => self.key(&["user", id.as_str()]),
+            None => self.key(&["name", name]),
+        }
+    }
+
+    pub(super) fn address_key(&self, address: IpAddr) -> [u8; 32] {
+        self.key(&["address", &Sender::of(address).name()])
+    }
+
+    /// The name under which mails to a mailbox are counted; `canonical` is the address in its canonical form.
+    pub fn mailbox_key(&self, canonical: &str) -> [u8; 32] {
+        self.key(&["mailbox", canonical])
+    }
+
+    /// What a mailbox may get of one kind of mail: for [`storage::mail_counts::take`].
+    pub fn mailbox_quota(&self) -> Option<Quota> {
+        self.enabled.then_some(self.mailbox)
+    }
+
+    pub(super) fn key(&self, parts: &[&str]) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hmac::sign(&self.keys, parts.join("\0").as_bytes()).as_ref());
+        hash
+    }
+
+    /// Keeps an address out for a day.
+    pub(super) async fn block(&self, sender: Sender, now: Timestamp) -> Result<(), Error> {
+        let (name, until) = (sender.name(), now + self.login.block);
+        let key = self.key(&["address", &name]);
+        let origin = Origin { at: now, address: Some(name.clone()), trace_id: TraceId::random().to_string() };
+        let event = Event { actor: Actor::System, ..audit::event(Kind::AddressBlocked, origin) };
+        self.failures
+            .db()
+            .write(async |tx| {
+                if login_failures::block(tx, &key, &name, now, until).await? {
+                    storage::audit::insert(tx, &event).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+/// Of the rates of the configuration.
+pub(super) fn quota(hourly: crate::config::Rate, daily: crate::config::Rate) -> Quota {
+    let window = |rate: crate::config::Rate| {
+        let micros = rate.interval().saturating_mul(rate.burst().into());
+        (i64::from(rate.burst()), Seconds(i64::try_from(micros / 1_000_000).unwrap_or(i64::MAX)))
+    };
+    Quota { windows: [window(hourly), window(daily)] }
+}

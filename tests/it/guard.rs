@@ -1,0 +1,6 @@
+//! Abuse protection: behaviours section 3, and 1.11 S2, S3, S5.
+
+mod attack;
+mod endpoints;
+mod login;
+mod proof_of_work;
