@@ -14,7 +14,7 @@ use ostiary::storage::outbox;
 
 use super::{CODE, every_message, mail_to};
 use crate::program::Program;
-use crate::support::mailbox::Mailbox;
+use crate::support::mailbox::{Mailbox, Reserved};
 
 fn serve(program: &Program) -> Child {
     let log = File::options().create(true).append(true).open(program.folder().join("log")).expect("a file");
@@ -35,9 +35,8 @@ async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Python and PyPI packages: scripts/test"]
 async fn a_mail_outlives_a_server_that_was_killed_while_it_sent_it() {
-    // Takes connections, and says nothing.
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let mail_port = silent.local_addr().expect("an address").port();
+    let reserved = Reserved::new();
+    let (silent, mail_port) = (reserved.silent(), reserved.port());
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let program = Program::new();
     let configuration = format!(
@@ -65,7 +64,7 @@ async fn a_mail_outlives_a_server_that_was_killed_while_it_sent_it() {
     child.wait().expect("ended");
     drop(silent);
 
-    let mailbox = Mailbox::start_with(&["--port", &mail_port.to_string()]);
+    let mailbox = Mailbox::start_at(&reserved);
     let mut child = serve(&program);
     let received = mailbox.next_to("ada.lovelace@example.org");
     assert_eq!(Mailbox::code_in(&received), CODE);

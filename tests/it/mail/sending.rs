@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{CODE, every_message, mail_to};
 use crate::support::database::TestDatabase;
-use crate::support::mailbox::Mailbox;
+use crate::support::mailbox::{Mailbox, Reserved};
 use crate::support::server::TestServer;
 
 async fn start(config: &MailConfig) -> (TestServer, Postman) {
@@ -174,10 +174,8 @@ async fn a_mail_that_the_server_wants_later_is_sent_later_and_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Python and PyPI packages: scripts/test"]
 async fn a_dead_server_costs_one_attempt_a_while_and_no_mail() {
-    let mailbox = Mailbox::start();
-    let (config, port) = (mailbox.config(), mailbox.port().to_string());
-    drop(mailbox);
-    let (server, postman) = start(&config).await;
+    let reserved = Reserved::new();
+    let (server, postman) = start(&config_for(&reserved)).await;
     let addresses: Vec<_> = (0..20).map(|number| format!("reader{number}@example.org")).collect();
     put_to(&server, &addresses.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let mut attempts = Vec::new();
@@ -192,7 +190,7 @@ async fn a_dead_server_costs_one_attempt_a_while_and_no_mail() {
     assert_eq!(attempts, [5, 10, 20]);
     assert_eq!(left(&server).await, 20);
 
-    let mailbox = Mailbox::start_with(&["--port", &port]);
+    let mailbox = Mailbox::start_at(&reserved);
     postman.round().await.unwrap();
     server.clock.advance(60);
     postman.round().await.unwrap();
@@ -236,9 +234,8 @@ async fn a_mail_whose_fate_is_unknown_is_sent_again_and_can_be_recognised() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_code_that_came_too_late_is_given_up_and_a_notice_is_not() {
-    // Nothing listens there.
-    let config = MailConfig { port: 9, tls: MailTls::None, ..mailbox_config() };
-    let (server, postman) = start(&config).await;
+    let reserved = Reserved::new();
+    let (server, postman) = start(&config_for(&reserved)).await;
     put(&server, &mail_to("ada@example.org", every_message().remove(0))).await;
     put_to(&server, &["ada@example.org"]).await;
     postman.round().await.unwrap();
@@ -254,8 +251,11 @@ async fn a_code_that_came_too_late_is_given_up_and_a_notice_is_not() {
     assert_eq!((left(&server).await, events(&server).await.len()), (0, 2));
 }
 
-fn mailbox_config() -> MailConfig {
+/// For a mail server that is not there.
+fn config_for(reserved: &Reserved) -> MailConfig {
     MailConfig {
+        port: reserved.port(),
+        tls: MailTls::None,
         transport: ostiary::config::MailTransport::Smtp,
         from: "no-reply@id.example".to_owned(),
         host: "127.0.0.1".to_owned(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ostiary::config::{MailConfig, MailTls, MailTransport};
 use serde::Deserialize;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// How long a test waits for a mail.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,6 +23,32 @@ pub struct Mailbox {
     authority: PathBuf,
     received: Arc<(Mutex<Vec<ReceivedMail>>, Condvar)>,
     _folder: tempfile::TempDir,
+}
+
+/// A port where nobody listens, kept from everybody but those who name it.
+pub struct Reserved(TcpSocket);
+
+impl Reserved {
+    pub fn new() -> Self {
+        Self(bound(0))
+    }
+
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().expect("an address").port()
+    }
+
+    /// Takes connections there until it is dropped, and says nothing.
+    pub fn silent(&self) -> TcpListener {
+        bound(self.port()).listen(16).expect("listening")
+    }
+}
+
+/// Two sockets may have one port as long as one of them listens at most (SO_REUSEADDR).
+fn bound(port: u16) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    socket.bind(([127, 0, 0, 1], port).into()).expect("a free port");
+    socket
 }
 
 /// A mail that was taken.
@@ -88,8 +115,9 @@ impl Mailbox {
         Self { child, port, tls, authority, received, _folder: folder }
     }
 
-    pub const fn port(&self) -> u16 {
-        self.port
+    /// Where a test has told a server before that there would be one.
+    pub fn start_at(reserved: &Reserved) -> Self {
+        Self::start_with(&["--port", &reserved.port().to_string()])
     }
 
     /// What a server that sends through it is configured with.
