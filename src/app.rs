@@ -7,7 +7,7 @@ use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{
-    self, account, admin, challenge, consent, factor, login, logout, reauthenticate, security, setup, statics, totp,
+    self, account, admin, challenge, consent, factor, language, login, logout, reauthenticate, security, setup, statics, totp,
 };
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
@@ -35,6 +35,7 @@ pub fn router(state: AppState) -> Router {
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/login/factor", get(factor::get).post(factor::post))
         .route("/consent", get(consent::get).post(consent::post))
+        .route("/language", get(language::get))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/setup", get(setup::get).post(setup::post))
         .route("/", get(account::home))
@@ -67,7 +68,7 @@ pub fn router(state: AppState) -> Router {
 /// The router with everything around it.
 pub fn shell(state: &AppState) -> Shell {
     let audiences = Audiences {
-        page: pages::error::renderer(Site::of_issuer(&state.issuer)),
+        page: pages::error::renderer(Site::of_issuer(&state.issuer, &state.config.server.default_locale)),
         api: api::error::renderer(),
         api_path: state.path(api::PATH),
     };

@@ -9,6 +9,7 @@ pub mod error;
 pub mod factor;
 pub mod flow;
 pub mod form;
+pub mod language;
 pub mod login;
 pub mod logout;
 pub mod reauthenticate;

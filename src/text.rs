@@ -25,6 +25,19 @@ const MAX_WANTED: usize = 16;
 /// Stands for a name while its sentence is formatted: a private-use character that no message holds.
 const PLACE: char = '\u{F8FF}';
 
+/// What is known of the language that a reader wants, the strongest wish first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wishes<'w> {
+    /// By hand, on a page of this server.
+    pub chosen: Option<&'w str>,
+    /// By the client (OpenID Connect Core §3.1.2.1).
+    pub ui_locales: Option<&'w str>,
+    /// By the browser (RFC 9110 §12.5.4).
+    pub accept_language: Option<&'w str>,
+    /// By the operator, for whoever wants none of those that there are.
+    pub fallback: &'w str,
+}
+
 /// The texts in one language.
 #[derive(Clone, Copy, Debug)]
 pub struct Text {
@@ -39,13 +52,13 @@ impl Default for Text {
 }
 
 impl Text {
-    /// The first language that the reader wants and the server has: what the client asks for (`ui_locales`), then what the
-    /// browser asks for (`Accept-Language`, RFC 9110 §12.5.4), then English.
-    pub fn negotiate(ui_locales: Option<&str>, accept_language: Option<&str>) -> Self {
-        let asked = ui_locales.unwrap_or_default().split_ascii_whitespace().take(MAX_WANTED);
-        let accepted = by_weight(accept_language.unwrap_or_default());
+    /// The first language that is wanted and that there are texts in; English when there is none.
+    pub fn negotiate(wishes: &Wishes<'_>) -> Self {
+        let asked = wishes.ui_locales.unwrap_or_default().split_ascii_whitespace().take(MAX_WANTED);
+        let accepted = by_weight(wishes.accept_language.unwrap_or_default());
         let available: Vec<_> = LOCALES.locales().collect();
-        asked.chain(accepted).find_map(|tag| choose(tag, &available)).map_or_else(Self::default, |language| Self { language })
+        let mut wanted = wishes.chosen.into_iter().chain(asked).chain(accepted).chain([wishes.fallback]);
+        wanted.find_map(|tag| choose(tag, &available)).map_or_else(Self::default, |language| Self { language })
     }
 
     /// In the language of this tag, or else in one that is near to it, or else in `fallback`'s.
@@ -175,9 +188,21 @@ mod tests {
 
     #[test]
     fn an_unknown_or_malformed_language_gets_english() {
-        for (asked, accepted) in [(None, None), (Some("tlh"), Some("xx-YY;q=0.3")), (Some("%%% \u{0}"), Some(";;;,,q="))] {
-            assert_eq!(Text::negotiate(asked, accepted).language(), "en");
+        let bad = [(None, None), (Some("tlh"), Some("xx-YY;q=0.3")), (Some("%%% \u{0}"), Some(";;;,,q="))];
+        for (ui_locales, accept_language) in bad {
+            let wishes = Wishes { ui_locales, accept_language, ..Wishes::default() };
+            assert_eq!(Text::negotiate(&wishes).language(), "en");
+            assert_eq!(Text::negotiate(&Wishes { chosen: Some("../x"), fallback: "fr", ..wishes }).language(), "fr");
         }
+    }
+
+    #[test]
+    fn what_the_reader_chose_goes_before_what_the_client_asks_and_that_before_the_browser() {
+        let wishes = Wishes { chosen: Some("fr"), ui_locales: Some("de en"), accept_language: Some("en"), fallback: "en" };
+        assert_eq!(Text::negotiate(&wishes).language(), "fr");
+        assert_eq!(Text::negotiate(&Wishes { chosen: None, accept_language: Some("fr"), ..wishes }).language(), "en");
+        let browser = Wishes { chosen: None, ui_locales: None, accept_language: Some("de, fr-BE;q=0.5"), fallback: "en" };
+        assert_eq!(Text::negotiate(&browser).language(), "fr");
     }
 
     #[test]

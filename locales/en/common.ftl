@@ -5,6 +5,9 @@ page-title = { $title } – Ostiary
 page-title-problem = Error: { $title } – Ostiary
 # The host that serves the page, in its footer.
 served-by = You are on { $host }
+# The language’s own name for itself.
+language-name = English
+languages = Languages
 continue = Continue
 cancel = Cancel
 show-password = Show

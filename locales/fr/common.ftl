@@ -5,6 +5,9 @@ page-title = { $title } – Ostiary
 page-title-problem = Erreur : { $title } – Ostiary
 # The host that serves the page, in its footer.
 served-by = Vous êtes sur { $host }
+# The language’s own name for itself.
+language-name = Français
+languages = Langues
 continue = Continuer
 cancel = Annuler
 show-password = Afficher

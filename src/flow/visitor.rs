@@ -1,6 +1,7 @@
 //! Who sits at the browser: its session, if somebody is logged in, and its own random cookie.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri};
+use http::Method;
 use http::header::HeaderMap;
 use http::request::Parts;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,6 +22,8 @@ pub struct Visitor {
     /// The random cookie that every browser gets: logins under way and their forms are bound to it.
     pub browser: Option<SecretString>,
     pub headers: HeaderMap,
+    /// Path and query of the page that was asked for; none when it was a form that was sent.
+    pub here: Option<String>,
 }
 
 /// Somebody is logged in.
@@ -42,10 +45,6 @@ impl Visitor {
         let secret = self.login.as_ref().map(|login| &login.secret).or(self.browser.as_ref());
         secret.map(ExposeSecret::expose_secret)
     }
-
-    pub fn accept_language(&self) -> Option<&str> {
-        self.headers.get(http::header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())
-    }
 }
 
 impl FromRequestParts<AppState> for Visitor {
@@ -61,6 +60,8 @@ impl FromRequestParts<AppState> for Visitor {
                 .map(|(session, user)| Login { session, user, secret }),
             None => None,
         };
-        Ok(Self { login, browser, headers: parts.headers.clone() })
+        let here =
+            parts.extensions.get::<OriginalUri>().filter(|_| parts.method == Method::GET).and_then(|uri| uri.path_and_query());
+        Ok(Self { login, browser, headers: parts.headers.clone(), here: here.map(ToString::to_string) })
     }
 }

@@ -1,16 +1,21 @@
 //! The error page: what went wrong, what the reader can do, and the reference under which the log has the cause.
 
 use askama::Template;
+use http::header::{self, HeaderMap};
 
 use super::site::Site;
-use super::text::Text;
 use super::view::{Error, Frame};
 use crate::web::error::ErrorRenderer;
 
 /// Writes the error pages of the whole server.
 pub fn renderer(site: Site) -> ErrorRenderer {
     ErrorRenderer::new(move |error| {
-        let frame = site.frame(Text::negotiate(None, error.accept_language), None);
+        let fields = [
+            (header::ACCEPT_LANGUAGE, error.accept_language.and_then(|field| field.parse().ok())),
+            (header::COOKIE, error.cookie.cloned()),
+        ];
+        let headers: HeaderMap = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let frame = site.frame(site.text(None, &headers), None);
         let view = view(frame, error.problem.status.as_u16(), error.problem.reason, error.trace_id.to_string());
         // A template that can't be written is a fault that no page can show: the status and the trace id are in the headers.
         view.render().unwrap_or_default()
@@ -46,22 +51,27 @@ fn message(status: u16, reason: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Text;
     use crate::web::context::TraceId;
     use crate::web::error::{ErrorView, Problem};
 
     #[test]
     fn a_refused_redirect_uri_reads_as_such_in_the_whole_servers_error_page() {
-        let site = Site::of_issuer(&"https://id.example/auth".parse().unwrap());
+        let site = Site::of_issuer(&"https://id.example/auth".parse().unwrap(), "en");
         let problem =
             Problem::request(http::StatusCode::BAD_REQUEST, "redirect_uri_mismatch", "The redirect_uri is not registered");
-        let html =
-            renderer(site).render(&ErrorView { problem: &problem, trace_id: TraceId::random(), accept_language: Some("de") });
+        let html = renderer(site).render(&ErrorView {
+            problem: &problem,
+            trace_id: TraceId::random(),
+            accept_language: Some("de"),
+            cookie: None,
+        });
         assert!(html.contains("can’t be trusted with a login") && html.contains("href=\"/auth/static/"), "{html}");
     }
 
     #[test]
     fn every_error_has_a_title_a_text_and_the_reference() {
-        let frame = Frame { text: Text::default(), base: String::new(), host: "id.example".into(), nonce: None };
+        let frame = Frame { text: Text::default(), base: String::new(), host: "id.example".into(), nonce: None, here: None };
         for (status, reason) in [
             (400, "client_unknown"),
             (400, "redirect_uri_mismatch"),

@@ -117,7 +117,8 @@ pub async fn take_up(
 
 /// The texts and links of a page, in the language that the client and the browser ask for.
 pub fn frame(state: &AppState, visitor: &Visitor, ui_locales: Option<&str>, nonce: &Nonce) -> Frame {
-    Site::of_issuer(&state.issuer).frame(site::text(ui_locales, &visitor.headers), Some(nonce))
+    let site = Site::of_issuer(&state.issuer, &state.config.server.default_locale);
+    Frame { here: visitor.here.clone(), ..site.frame(site.text(ui_locales, &visitor.headers), Some(nonce)) }
 }
 
 /// A page inside a flow: its forms may lead to the client.

@@ -7,6 +7,7 @@ use askama::Template;
 
 use super::statics;
 use super::text::Text;
+use crate::web::redirect::local_path;
 
 mod account;
 mod client;
@@ -23,6 +24,9 @@ pub use fields::{FieldProblem, Form};
 /// Names of the form fields and the values of the buttons.
 pub mod field {
     pub const CSRF: &str = "csrf";
+    /// The language to read the pages in, and the page to come back to.
+    pub const LANGUAGE: &str = "to";
+    pub const NEXT: &str = "next";
     /// The sealed authorization request.
     pub const FLOW: &str = "flow";
     /// The sealed login between two factors.
@@ -67,9 +71,37 @@ pub struct Frame {
     pub host: String,
     /// Of the response's Content-Security-Policy; scripts are left out when there is none.
     pub nonce: Option<String>,
+    /// Path and query of this page, to come back to it; none where that can't be done.
+    pub here: Option<String>,
+}
+
+/// A language that the page can be read in.
+#[derive(Clone, Debug)]
+pub struct Language {
+    /// BCP 47.
+    pub tag: String,
+    /// Its own name for itself.
+    pub name: String,
+    /// Where it is chosen.
+    pub link: String,
 }
 
 impl Frame {
+    /// The languages besides the present one.
+    pub fn languages(&self) -> Vec<Language> {
+        let Some(here) = self.here.as_deref().and_then(local_path) else { return Vec::new() };
+        let others = Text::languages().into_iter().filter(|tag| *tag != self.text.language());
+        let language = |tag: String| {
+            let query = form_urlencoded::Serializer::new(String::new())
+                .append_pair(field::LANGUAGE, &tag)
+                .append_pair(field::NEXT, here)
+                .finish();
+            let name = Text::wanted(Some(&tag), &tag).of("language-name");
+            Language { name, link: self.link(&format!("/language?{query}")), tag }
+        };
+        others.map(language).collect()
+    }
+
     pub fn asset(&self, name: &str) -> String {
         statics::path(&self.base, name)
     }

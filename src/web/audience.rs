@@ -34,6 +34,7 @@ pub(super) enum Audience {
 pub(super) struct Reader {
     pub(super) audience: Audience,
     accept_language: Option<HeaderValue>,
+    cookie: Option<HeaderValue>,
 }
 
 impl Reader {
@@ -46,11 +47,14 @@ impl Reader {
         } else {
             Audience::Client
         };
-        Self { audience, accept_language: request.headers().get(header::ACCEPT_LANGUAGE).cloned() }
+        let field = |name| request.headers().get(name).cloned();
+        Self { audience, accept_language: field(header::ACCEPT_LANGUAGE), cookie: field(header::COOKIE) }
     }
 
-    pub(super) fn accept_language(&self) -> Option<&str> {
-        self.accept_language.as_ref().and_then(|value| value.to_str().ok())
+    /// What the error page needs to be written.
+    pub(super) fn view<'a>(&'a self, problem: &'a Problem, trace_id: TraceId) -> ErrorView<'a> {
+        let accept_language = self.accept_language.as_ref().and_then(|value| value.to_str().ok());
+        ErrorView { problem, trace_id, accept_language, cookie: self.cookie.as_ref() }
     }
 }
 
@@ -70,7 +74,7 @@ impl Audiences {
     /// The body of an answer in JSON.
     pub(super) fn json(&self, audience: Audience, problem: &Problem, trace_id: TraceId) -> String {
         match audience {
-            Audience::Program => self.api.render(&ErrorView { problem, trace_id, accept_language: None }),
+            Audience::Program => self.api.render(&ErrorView { problem, trace_id, accept_language: None, cookie: None }),
             Audience::Person | Audience::Client => problem.to_json(),
         }
     }

@@ -19,6 +19,8 @@ pub enum Cookie {
     Browser,
     /// Sealed: whose browser it is known to be, so that strangers' failures don't keep its people out.
     Device,
+    /// The language that somebody chose for the pages: a BCP 47 tag, for a year.
+    Language,
 }
 
 impl Cookie {
@@ -28,6 +30,7 @@ impl Cookie {
             Self::Session => ("__Host-sid", "ostiary-sid"),
             Self::Browser => ("__Host-browser", "ostiary-browser"),
             Self::Device => ("__Host-device", "ostiary-device"),
+            Self::Language => ("__Host-language", "ostiary-language"),
         }
     }
 }

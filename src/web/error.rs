@@ -212,6 +212,8 @@ pub struct ErrorView<'a> {
     pub trace_id: TraceId,
     /// `Accept-Language` of the request.
     pub accept_language: Option<&'a str>,
+    /// `Cookie` of the request.
+    pub cookie: Option<&'a HeaderValue>,
 }
 
 /// Writes the text of an error's body. See [`Audiences`](super::audience::Audiences).

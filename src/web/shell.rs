@@ -22,7 +22,7 @@ use tower::Service;
 
 use super::audience::{Audiences, Reader};
 use super::context::{Peer, RequestContext, TraceId, client_address};
-use super::error::{ErrorPage, ErrorView, Problem};
+use super::error::{ErrorPage, Problem};
 use super::headers::{self, Csp};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
@@ -233,9 +233,7 @@ impl Handling {
 
     fn finish(&self, mut response: Response) -> Response {
         if let Some(ErrorPage(problem)) = response.extensions_mut().remove() {
-            let accept_language = self.reader.accept_language();
-            let html =
-                self.shared.audiences.page.render(&ErrorView { problem: &problem, trace_id: self.trace_id, accept_language });
+            let html = self.shared.audiences.page.render(&self.reader.view(&problem, self.trace_id));
             let fields = response.headers_mut();
             fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
             fields.insert(header::CONTENT_LENGTH, HeaderValue::from(html.len()));

@@ -7,6 +7,7 @@ mod enrolment;
 mod factors;
 mod fuzz;
 mod interaction;
+mod language;
 mod login;
 mod outage;
 mod refresh;

@@ -23,8 +23,22 @@ pub fn all() -> Vec<(String, String)> {
 
 /// The same below the path `base`.
 pub fn under(base: &str) -> Vec<(String, String)> {
-    let frame =
-        Frame { text: Text::default(), base: base.to_owned(), host: "id.example.org".to_owned(), nonce: Some(NONCE.to_owned()) };
+    rendered(base, Text::default())
+}
+
+/// The same in French.
+pub fn french() -> Vec<(String, String)> {
+    rendered("", Text::wanted(Some("fr"), "en"))
+}
+
+fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
+    let frame = Frame {
+        text: text,
+        base: base.to_owned(),
+        host: "id.example.org".to_owned(),
+        nonce: Some(NONCE.to_owned()),
+        here: Some(format!("{base}/login?flow=a&b=c")),
+    };
     let mut pages = Vec::new();
     let mut add = |name: &str, template: &dyn DynRender| pages.push((name.to_owned(), template.html()));
     let action = |path: &str| format!("{base}{path}");
@@ -61,7 +75,7 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     add("select-account", &select);
 
     let configured = BTreeMap::from([("photos.read".to_owned(), "See the photos in your albums".to_owned())]);
-    let scope = |value: &str| ScopeRow::new(Text::default(), value, &configured);
+    let scope = |value: &str| ScopeRow::new(text, value, &configured);
     let consent = Consent {
         frame: frame.clone(),
         client: client("Photo Printer"),
@@ -74,7 +88,7 @@ pub fn under(base: &str) -> Vec<(String, String)> {
         flow: "f".to_owned(),
     };
     add("consent", &consent);
-    let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(Text::default(), name)).to_vec();
+    let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(text, name)).to_vec();
     add("consent-claims", &Consent { claims, client: with_logo(), ..consent.clone() });
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes: vec![scope(HOSTILE)], ..consent };
     add("consent-hostile", &hostile);
@@ -82,8 +96,8 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     let error = Error {
         frame: Frame { nonce: None, ..frame.clone() },
         status: 400,
-        title: Text::default().of("error-redirect-uri"),
-        text: Text::default().of("error-redirect-uri.text"),
+        title: text.of("error-redirect-uri"),
+        text: text.of("error-redirect-uri.text"),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
     };
     add("error", &error);
