@@ -33,7 +33,7 @@ pub fn french() -> Vec<(String, String)> {
 
 fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let frame = Frame {
-        text: text,
+        text,
         base: base.to_owned(),
         host: "id.example.org".to_owned(),
         nonce: Some(NONCE.to_owned()),
