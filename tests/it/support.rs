@@ -8,3 +8,4 @@ pub mod mailbox;
 pub mod postgres;
 pub mod server;
 pub mod setup;
+pub mod timing;

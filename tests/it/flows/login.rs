@@ -2,10 +2,11 @@
 
 use http::StatusCode;
 
-use crate::support::browser::{Answer, Browser, Form};
+use crate::support::browser::Answer;
 use crate::support::database::TestDatabase;
 use crate::support::flow::{AuthorizationUrl, authorize, log_in};
 use crate::support::server::{PASSWORD, Persona, TestServer};
+use crate::support::timing::take_the_same_time;
 
 async fn attempt(server: &TestServer, name: &str, password: &str) -> Answer {
     let client = server.client(Persona::Web, |_| {}).await;
@@ -213,34 +214,11 @@ async fn every_failure_takes_the_same_time() {
     let client = server.client(Persona::Web, |_| {}).await;
     let mut browser = server.browser();
     let form = browser.visit(&AuthorizationUrl::new(&client).path()).await.form();
-    // A difference of the server's is there every time; one of the machine's comes and goes.
-    let mut ratios = Vec::new();
-    for _ in 0..6 {
-        let [wrong, others @ ..] = typical_times(&mut browser, &form).await;
-        let round = others.map(|other| other / wrong);
-        if round.iter().all(|ratio| (0.95..1.05).contains(ratio)) {
-            return;
-        }
-        ratios.push(round);
-    }
-    panic!("unknown and disabled people are answered in another time than wrong passwords: {ratios:?}");
-}
-
-/// Seconds for a wrong password, an unknown name, and a disabled person's right password: each the quarter of its tries that
-/// nothing disturbed, all taken in turn.
-async fn typical_times(browser: &mut Browser, form: &Form) -> [f64; 3] {
-    const TRIES: usize = 60;
-    let mut times = [("anna", "wrong password"), ("nobody", "wrong password"), ("dora", PASSWORD)].map(|who| (who, Vec::new()));
-    for _ in 0..TRIES {
-        for ((name, password), times) in &mut times {
-            let form = form.clone().set("username", name).set("password", password);
-            let begun = std::time::Instant::now();
-            assert_eq!(browser.submit(&form).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-            times.push(begun.elapsed());
-        }
-    }
-    times.map(|(_, mut times)| {
-        times.sort();
-        times[TRIES / 4].as_secs_f64()
+    let cases = [("anna", "wrong password"), ("nobody", "wrong password"), ("dora", PASSWORD)];
+    take_the_same_time(&["a wrong password", "an unknown name", "a disabled person"], async |case| {
+        let (name, password) = cases[case];
+        let form = form.clone().set("username", name).set("password", password);
+        assert_eq!(browser.submit(&form).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     })
+    .await;
 }
