@@ -5,6 +5,7 @@ pub mod config;
 pub mod dev;
 pub mod failure;
 pub mod key;
+pub mod mail;
 pub mod migrate;
 pub mod output;
 pub mod serve;
@@ -67,6 +68,9 @@ enum Command {
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     Key(key::Command),
+    /// Mail: try whether it can be sent.
+    #[command(subcommand)]
+    Mail(mail::Command),
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
     Migrate,
@@ -105,6 +109,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::User(command)) => user::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
+            Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
             Some(Command::Config(_)) => Ok(()),
         }

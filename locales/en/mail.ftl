@@ -68,3 +68,6 @@ mail-invitation = You are invited to { $host }
 mail-deletion-scheduled = Your account will be deleted
     .text = As you asked, your account at { $host } will be deleted on { $date }.
     .after = If you change your mind, log in before then. If it was not you who asked, log in now and change your password.
+mail-test = Mail works
+    .text = This mail was sent from { $host } to try whether mail can be sent. It can.
+    .after = There is nothing to do.

@@ -68,3 +68,6 @@ mail-invitation = Vous êtes invité sur { $host }
 mail-deletion-scheduled = Votre compte sera supprimé
     .text = Comme vous l’avez demandé, votre compte sur { $host } sera supprimé le { $date }.
     .after = Si vous changez d’avis, connectez-vous avant cette date. Si ce n’est pas vous qui l’avez demandé, connectez-vous maintenant et changez de mot de passe.
+mail-test = Les e-mails fonctionnent
+    .text = Ce message a été envoyé depuis { $host } pour vérifier que l’envoi d’e-mails fonctionne. C’est le cas.
+    .after = Vous n’avez rien à faire.

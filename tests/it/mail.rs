@@ -45,5 +45,6 @@ fn every_message() -> Vec<Message> {
         Message::PasswordLocked,
         Message::Invitation { link: Secret::from("https://id.example/invitation?token=t0ken".to_owned()) },
         Message::DeletionScheduled { due: at },
+        Message::Test,
     ]
 }

@@ -122,6 +122,7 @@ fn link(message: &Message, text: Text, sender: &Sender) -> Option<(String, Strin
     match message {
         Message::Invitation { link } => Some((text.of("mail-link-register"), link.to_string())),
         Message::AccountExists => Some((text.of("mail-link-login"), format!("{}/login", sender.issuer))),
+        Message::Test => None,
         _ if code(message).is_some() => None,
         _ => Some((text.of("mail-link-account"), format!("{}/account", sender.issuer))),
     }

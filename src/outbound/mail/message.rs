@@ -83,6 +83,8 @@ messages! {
         /// Until then a login takes it back.
         due: Timestamp,
     } = "deletion_scheduled", NOTICE;
+    /// An administrator tries whether mail can be sent.
+    Test = "test", CODE;
 }
 
 /// What proves somebody besides a password.

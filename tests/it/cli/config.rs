@@ -85,6 +85,18 @@ fn a_value_that_cannot_be_used_is_refused_with_its_key_and_without_the_value() {
         ("[redis]\nurl = \"redis://hunter2,redis://b\"\n", "redis.url"),
         ("[database]\nurl = \"mysql://hunter2@localhost/x\"\n", "database.url"),
         ("[log]\nformat = \"hunter2\"\n", "log.format"),
+        ("[server]\ndefault_locale = \"hunter2\"\n", "server.default_locale"),
+        ("[mail]\ntransport = \"hunter2\"\n", "mail.transport"),
+        ("[mail]\nfrom = \"hunter2\"\n", "mail.from"),
+        ("[mail]\nfrom = \"a@example.org\\r\\nBcc: hunter2@example.org\"\n", "mail.from"),
+        ("[mail]\ntransport = \"smtp\"\nfrom = \"a@example.org\"\nhost = \"hunter2 x\"\n", "mail.host"),
+        ("[mail]\ntransport = \"smtp\"\nhost = \"hunter2\"\n", "mail.from"),
+        ("[mail]\ntransport = \"smtp\"\nfrom = \"a@example.org\"\nhost = \"hunter2\"\ntls = \"none\"\n", "mail.tls"),
+        (
+            "[mail]\ntransport = \"smtp\"\nfrom = \"a@example.org\"\nhost = \"mail.example\"\npassword = \"hunter2\"\n",
+            "mail.username",
+        ),
+        ("[server]\nissuer = \"https://hunter2.example\"\n[mail]\ntransport = \"log\"\n", "mail.transport"),
     ] {
         let complaint = with(configuration).run(&["config", "check"]).fails(3);
         assert!(complaint.contains(key), "{configuration} gives {complaint}");

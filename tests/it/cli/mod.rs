@@ -5,6 +5,7 @@ mod config;
 pub mod dev;
 pub mod guides;
 mod key;
+mod mail;
 mod serve;
 mod start;
 mod user;
