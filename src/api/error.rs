@@ -95,6 +95,7 @@ errors! {
     public_client = CONFLICT, "public_client", "A public client has no secret.";
     /// The caller is known and may do this in general, but not to this: it would give or touch more than the caller holds.
     exceeds_caller = FORBIDDEN, "exceeds_caller", "This needs scopes that you do not hold yourself.";
+    own_factors = FORBIDDEN, "own_factors", "Your own second factors are removed on your account's pages, which ask for a proof first.";
     /// For a route that is about the caller's own account.
     not_a_person = FORBIDDEN, "not_a_person", "Only a person has an account of their own.";
     csrf = FORBIDDEN, "csrf", "With a session cookie, each request needs the X-CSRF-Token header and must come from the server's own pages.";

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod change;
+pub mod factors;
 mod password;
 
 use axum::Json;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(list, create))
         .routes(routes!(read, change::update, change::delete))
         .routes(routes!(password::set))
+        .routes(routes!(factors::list, factors::reset))
         .routes(routes!(access::sessions, access::end_sessions))
         .routes(routes!(access::consents))
         .routes(routes!(access::revoke_consent))

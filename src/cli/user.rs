@@ -7,10 +7,12 @@ use super::failure::Failure;
 use super::output::{self, Output, table};
 use super::start::Installation;
 use crate::api::users::access::end_everything;
+use crate::api::users::factors::take_away;
 use crate::api::users::normal_roles;
 use crate::audit::{self, Kind};
 use crate::authn::password::{PasswordHasher, Policy};
 use crate::config::Config;
+use crate::outbound::mail::Outbox;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
 use crate::random;
@@ -57,6 +59,13 @@ Examples:
     /// Enable a disabled person again.
     #[command(after_help = "Example:\n  ostiary user enable anna@example.com")]
     Enable {
+        /// Sign-in name or id.
+        user: String,
+    },
+    /// Take away a person's second factors: authenticator app, recovery codes, passkeys. Their sessions end, and their tokens
+    /// count no longer.
+    #[command(after_help = "Example:\n  ostiary user reset-factors anna@example.com")]
+    ResetFactors {
         /// Sign-in name or id.
         user: String,
     },
@@ -117,6 +126,12 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
         Command::Enable { user } => {
             let user = set_status(&installation, &user, UserStatus::Active).await?;
             output.answer(&Printed::from(&user), |user| format!("{} is enabled.", user.sign_in_name))
+        }
+        Command::ResetFactors { user } => {
+            let user = reset_factors(&installation, &user).await?;
+            let text =
+                |user: &Printed| format!("{} has no second factor any more. Sessions and tokens have ended.", user.sign_in_name);
+            output.answer(&Printed::from(&user), text)
         }
         Command::SetPassword { user, password } => {
             let user = set_password(&installation, &user, &password).await?;
@@ -226,6 +241,14 @@ async fn set_password(installation: &Installation, wanted: &str, source: &Passwo
     });
     updated.await?;
     Ok(User { password_hash: Some(hash), ..user })
+}
+
+async fn reset_factors(installation: &Installation, wanted: &str) -> Result<User, Failure> {
+    let user = find(installation, wanted).await?;
+    let event = event(Kind::FactorsReset, &user, installation);
+    let outbox = Outbox::new(&installation.master, &installation.config.mail);
+    installation.db.write(async |tx| take_away(tx, &outbox, &user, &event).await).await?;
+    Ok(user)
 }
 
 /// By sign-in name, else by id.

@@ -86,6 +86,9 @@ fn judge(client: &Client, stored: &RefreshToken, grant: &Grant, status: UserStat
     if !allowed(client, &grant.scope) {
         return Err(invalid("refresh_not_allowed_any_more"));
     }
+    if client.metadata.required_acr.is_some_and(|acr| !acr.is_met_by(&grant.amr)) {
+        return Err(invalid("acr_required_since"));
+    }
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 //! Which factors a person set up, over all their tables.
 
-use super::db::Conn;
+use super::db::{Conn, Tx};
 use super::error::Error;
+use super::{passkeys, recovery_codes, totp_factors};
 use crate::protocol::authentication::Enrolled;
 use crate::protocol::id::UserId;
 
@@ -20,4 +21,22 @@ pub async fn enrolled(conn: &mut Conn, user: &UserId) -> Result<Enrolled, Error>
         .await?;
     let (password, totp, recovery_codes, passkeys) = found.unwrap_or_default();
     Ok(Enrolled { password, totp, recovery_codes, passkeys })
+}
+
+/// What [`remove_all`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub totp: bool,
+    /// Used or not.
+    pub recovery_codes: u64,
+    pub passkeys: u64,
+}
+
+/// Takes away everything but the password.
+pub async fn remove_all(tx: &mut Tx, user: &UserId) -> Result<Removed, Error> {
+    Ok(Removed {
+        totp: totp_factors::delete(tx, user).await?,
+        recovery_codes: recovery_codes::delete(tx, user).await?,
+        passkeys: passkeys::delete_all(tx, user).await?,
+    })
 }

@@ -5,6 +5,7 @@ mod accessibility;
 mod account;
 mod demonstration;
 mod driver;
+mod factors;
 mod login;
 mod relying_party;
 mod scene;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::persona::{Caller, assert_detail, assert_refused, person_tokens};
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::factors::{give_app, give_recovery_codes};
 use crate::support::flow::{assert_error, log_in, refresh, text};
 use crate::support::server::{PASSWORD, Persona, TestServer};
 
@@ -313,4 +314,73 @@ async fn a_token_of_the_person_counts_for_the_scopes_that_it_has() {
     let caller = Caller::bearer(&server, &text(&tokens, "access_token"));
     assert_eq!(caller.get("/admin/users").await.status, 200);
     assert_refused(&caller.post("/admin/users", &json!({})).await, 403, "insufficient_scope");
+}
+
+on_both! {
+    async fn an_administrator_takes_lost_factors_away_and_everything_opened_with_them(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| {
+            config.mail.transport = ostiary::config::MailTransport::Log;
+            config.mail.from = "no-reply@id.example".to_owned();
+        })
+        .await;
+        let admin = Caller::admin(&server).await;
+        let ada = server.person_with("ada", &[], Some(json!({"email": "ada@example.com", "email_verified": true}))).await;
+        let path = format!("/admin/users/{}/factors", ada.id);
+        let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
+        let tokens = crate::support::flow::tokens(&server, &client, "ada").await;
+        give_app(&server, &ada).await;
+        give_recovery_codes(&server, &ada).await;
+        let shown = admin.get(&path).await.json();
+        assert_eq!((&shown["password"], &shown["recovery_codes_left"]), (&json!(true), &json!(10)));
+        assert!(shown["totp"]["created_at"].is_string() && shown["passkeys"] == json!([]), "{shown}");
+
+        assert_eq!(admin.send("DELETE", &path, None).await.status, 204);
+        let shown = admin.get(&path).await.json();
+        assert_eq!(shown, json!({"password": true, "recovery_codes_left": 0, "passkeys": []}));
+        assert_error(&refresh(&server, &client, &text(&tokens, "refresh_token")).await, 400, "invalid_grant");
+        let mut browser = server.browser();
+        let page = browser.visit("/login").await;
+        assert_eq!(log_in(&mut browser, &page, "ada").await.url, "/account", "the password is enough again");
+        let event = server.audit().await.into_iter().find(|event| event.kind == "factors.reset").expect("audited");
+        assert_eq!(event.details["recovery_codes"], 10);
+        let (mails,) = server.state.db.read().await.unwrap()
+            .query("SELECT COUNT(*) FROM outbox WHERE kind = 'factors_reset'").fetch_one::<(i64,)>().await.unwrap();
+        assert_eq!(mails, 1);
+    }
+}
+
+/// B8, Y2.
+#[tokio::test]
+async fn nobody_takes_away_their_own_factors_or_those_of_somebody_mightier() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        let helpdesk = ostiary::protocol::scope::Scope::parse("users:read users:write").unwrap();
+        config.admin.roles.insert("helpdesk".to_owned(), helpdesk);
+    })
+    .await;
+    let anna = server.person_with("anna", &["helpdesk"], None).await;
+    let boss = server.person_with("boss", &["admin"], None).await;
+    let caller = Caller::person(&server, "anna", "users:read users:write").await;
+    for (person, code) in [(&anna, "own_factors"), (&boss, "exceeds_caller")] {
+        give_app(&server, person).await;
+        let path = format!("/admin/users/{}/factors", person.id);
+        assert_refused(&caller.send("DELETE", &path, None).await, 403, code);
+        assert!(caller.get(&path).await.json()["totp"].is_object());
+    }
+}
+
+/// Y1, S8.
+#[tokio::test]
+async fn a_role_counts_for_a_login_as_strong_as_it_asks_for() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.authentication.required_acr_by_role.insert("admin".to_owned(), ostiary::protocol::authentication::Acr::Multi);
+    })
+    .await;
+    let boss = server.person_with("boss", &[], None).await;
+    let caller = Caller::person(&server, "boss", "users:read account:read").await;
+    // Given the role after the token was issued.
+    let promoted = ostiary::storage::users::User { roles: vec!["admin".to_owned()], ..boss };
+    let updated = server.state.db.write(async |tx| ostiary::storage::users::update(tx, &promoted, 1).await).await;
+    assert!(updated.unwrap());
+    assert_refused(&caller.get("/admin/users").await, 403, "insufficient_scope");
+    assert_eq!(caller.get("/users/me").await.status, 200);
 }

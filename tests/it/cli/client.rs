@@ -93,3 +93,11 @@ fn a_reset_gives_another_secret() {
     assert!(second["client_secret"].is_string());
     assert_ne!(first["client_secret"], second["client_secret"]);
 }
+
+#[test]
+fn a_client_may_ask_for_two_factors() {
+    let program = Program::new();
+    let create = ["--json", "client", "create", "--name", "Bank", "--redirect-uri", "https://bank.example/cb", "--required-acr"];
+    assert_eq!(program.run(&[&create[..], &["2"]].concat()).json()["required_acr"], "2");
+    assert!(program.run(&[&create[..], &["gold"]].concat()).fails(2).contains("phr"));
+}

@@ -89,3 +89,11 @@ fn people_are_listed_by_role_and_name_as_a_table() {
     assert_eq!(program.run(&["--json", "user", "list", "--role", "admin"]).json().as_array().map(Vec::len), Some(1));
     assert_eq!(program.run(&["--json", "user", "list", "--name", "ER"]).json()[0]["sign_in_name"], "bert");
 }
+
+#[test]
+fn lost_factors_are_taken_away_by_name() {
+    let program = Program::new();
+    program.run(&["user", "create", "anna", "--no-password"]).ok();
+    assert_eq!(program.run(&["--json", "user", "reset-factors", "Anna"]).json()["sign_in_name"], "anna");
+    program.run(&["user", "reset-factors", "bert"]).fails(4);
+}

@@ -174,3 +174,15 @@ async fn a_role_may_ask_for_two_factors_everywhere() {
     assert_eq!(browser.get("/admin").await.status, StatusCode::OK);
     assert!(browser.get(&url.with("prompt", "none").path()).await.redirect_params().contains_key("code"));
 }
+
+/// Behaviours 1.5 R11.
+#[tokio::test]
+async fn a_client_that_asks_for_more_since_gets_no_more_tokens_for_less() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
+    let tokens = crate::support::flow::tokens(&server, &client, "anna").await;
+    server.update_client(&client, |client| client.metadata.required_acr = Some(Acr::Multi)).await;
+    let answer = crate::support::flow::refresh(&server, &client, &text(&tokens, "refresh_token")).await;
+    crate::support::flow::assert_error(&answer, 400, "invalid_grant");
+}
