@@ -8,7 +8,7 @@
 //! | [`text`] | every sentence that a person reads, in each language |
 //! | [`storage`] | all SQL, one file per table group; `storage/db.rs` alone knows that there are two databases |
 //! | [`keys`] | the signing-key ring, sealing at rest, hashing of tokens and secrets |
-//! | [`authn`] | how a person proves who they are: passwords, browser sessions |
+//! | [`authn`] | how a person proves who they are: passwords, second factors, browser sessions |
 //! | [`outbound`] | what the server sends by itself: mail |
 //! | [`guard`] | protection against abuse: how often what may be done, by whom, and what happens beyond |
 //! | [`grants`] | one file per grant type of the token endpoint |
@@ -33,7 +33,8 @@
 //! 3. `protocol::authorize` decides, purely: log in, consent, issue, or refuse. [`flow`] carries the decision out.
 //! 4. What must survive the login travels sealed in the URL, bound to the browser's cookie: nothing is stored for an
 //!    anonymous visitor.
-//! 5. `pages::login` → `authn::password`, outside any transaction → `authn::session`.
+//! 5. `pages::login` → `authn::password`, outside any transaction → `flow::login`, which begins the session or asks for a second
+//!    factor: `pages::factor` → `authn::second_factor`.
 //! 6. `pages::consent` → `storage::consents` and `storage::authorization_codes`, in one transaction, the hash only.
 //! 7. `protocol::response_mode` answers with `code`, `state`, `iss`.
 //! 8. `endpoints::token` → `web::client` authenticates the client → `grants::authorization_code`: load, judge purely, then one

@@ -28,6 +28,8 @@ async fn a_person_sets_up_an_app_logs_in_with_it_and_with_a_recovery_code() {
     browser.click("#enrol").await;
     browser.find("#problem").await;
     look_at_all(&browser, "enrolment refused").await;
+    // The browser reports the status of the refusal.
+    browser.complaints().await;
     browser.fill("#code", &code_of(&server, &secret, 0)).await;
     browser.click("#enrol").await;
     let codes = browser.find("#recovery-codes").await.text().await.unwrap();
@@ -49,6 +51,7 @@ async fn a_person_sets_up_an_app_logs_in_with_it_and_with_a_recovery_code() {
     other.click("#check-code").await;
     other.find("#problem").await;
     look_at_all(&other, "second factor refused").await;
+    other.complaints().await;
     other.fill("#code", &code_of(&server, &secret, 30)).await;
     other.click("#check-code").await;
     other.find("#sign-in-name").await;
