@@ -9,6 +9,7 @@ pub mod body;
 pub mod clients;
 pub mod error;
 pub mod keys;
+pub mod lockouts;
 pub mod me;
 pub mod openapi;
 pub mod paging;
@@ -50,6 +51,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(clients::routes())
         .merge(keys::routes())
         .merge(sessions::routes())
+        .merge(lockouts::routes())
         .merge(audit_log::routes())
         .merge(me::routes())
 }

@@ -4,7 +4,7 @@
 //! [memory](table). Nothing here tells a caller about somebody else's account: an answer of 429 comes from what the caller's
 //! own address, client or session did.
 
-mod buckets;
+pub mod buckets;
 mod delay;
 pub mod device;
 mod failures;

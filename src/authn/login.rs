@@ -5,10 +5,12 @@ use secrecy::SecretString;
 use super::password::{HashingError, Password, PasswordHasher, Verdict};
 use super::second_factor::Proof;
 use super::session;
+use crate::protocol::authentication::Acr;
 use crate::protocol::id::SessionId;
 use crate::storage::audit::{self, Event};
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
+use crate::storage::login_failures;
 use crate::storage::sessions::Session;
 use crate::storage::users::{self, User, UserStatus};
 
@@ -92,6 +94,10 @@ pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcom
     session::replace(tx, former, session).await?;
     if let (Some(old), Some(new)) = (&user.password_hash, rehashed) {
         users::rehash(tx, &user.id, old, new).await?;
+    }
+    if session.factors.satisfies(Acr::PhishingResistant) {
+        // Guesses at the password don't close this way in, and whoever comes in by it is the owner.
+        login_failures::clear(tx, &user.id).await?;
     }
     audit::insert(tx, event).await?;
     Ok(Outcome::Begun)

@@ -18,6 +18,7 @@ use crate::protocol::sign_in_name::SignInName;
 use crate::random;
 use crate::storage::audit::{Actor, Event, insert as record};
 use crate::storage::error::Error as StorageError;
+use crate::storage::login_failures;
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::users::{self, User, UserFilter, UserStatus};
 
@@ -69,6 +70,12 @@ Examples:
         /// Sign-in name or id.
         user: String,
     },
+    /// Let a person in again whose password was locked after too many failed logins.
+    #[command(after_help = "Example:\n  ostiary user unlock anna@example.com")]
+    Unlock {
+        /// Sign-in name or id.
+        user: String,
+    },
     /// Set a new password. The person's sessions end, and their tokens count no longer.
     #[command(after_help = "Example:\n  ostiary user set-password anna@example.com")]
     SetPassword {
@@ -94,6 +101,14 @@ struct Printed {
     status: UserStatus,
     roles: Vec<String>,
     has_password: bool,
+}
+
+/// What `unlock` says.
+#[derive(Serialize)]
+struct Unlocked {
+    #[serde(flatten)]
+    user: Printed,
+    was_locked: bool,
 }
 
 impl From<&User> for Printed {
@@ -132,6 +147,13 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             let text =
                 |user: &Printed| format!("{} has no second factor any more. Sessions and tokens have ended.", user.sign_in_name);
             output.answer(&Printed::from(&user), text)
+        }
+        Command::Unlock { user } => {
+            let (user, was_locked) = unlock(&installation, &user).await?;
+            output.answer(&Unlocked { user: Printed::from(&user), was_locked }, |unlocked| {
+                let name = &unlocked.user.sign_in_name;
+                if unlocked.was_locked { format!("{name} may log in again.") } else { format!("{name} was not locked.") }
+            })
         }
         Command::SetPassword { user, password } => {
             let user = set_password(&installation, &user, &password).await?;
@@ -226,6 +248,20 @@ async fn set_status(installation: &Installation, wanted: &str, status: UserStatu
     });
     updated.await?;
     Ok(user)
+}
+
+async fn unlock(installation: &Installation, wanted: &str) -> Result<(User, bool), Failure> {
+    let user = find(installation, wanted).await?;
+    let event = event(Kind::LockoutReleased, &user, installation);
+    let cleared = installation.db.write(async |tx| {
+        let was_locked = login_failures::clear(tx, &user.id).await?;
+        if was_locked {
+            record(tx, &event).await?;
+        }
+        Ok::<_, StorageError>(was_locked)
+    });
+    let was_locked = cleared.await?;
+    Ok((user, was_locked))
 }
 
 async fn set_password(installation: &Installation, wanted: &str, source: &PasswordSource) -> Result<User, Failure> {

@@ -11,7 +11,7 @@ use crate::protocol::time::Timestamp;
 
 /// The name of one bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Bucket<'a> {
+pub struct Bucket<'a> {
     /// The rate's name.
     pub row: &'static str,
     /// The sender or the site, where it counts.
@@ -30,8 +30,9 @@ impl<'a> Bucket<'a> {
 }
 
 /// Sets a node's share of a bucket apart from the whole, while nodes can't count together.
-#[derive(Hash)]
-struct ShareOf<'a>(Bucket<'a>);
+const fn share_of(bucket: Bucket<'_>) -> (&'static str, Bucket<'_>) {
+    ("share", bucket)
+}
 
 impl Guard {
     /// Takes one out of a bucket.
@@ -40,7 +41,7 @@ impl Guard {
         let own = self.table.take(key, rate, micros);
         let Some(shared) = self.shared.as_ref().filter(|_| own.is_allowed()) else { return own };
         let Some(answer) = shared.ask(bucket, rate, Mode::Take).await else {
-            return self.table.take(self.table.key(ShareOf(bucket)), rate.share(self.nodes), micros);
+            return self.table.take(self.table.key(share_of(bucket)), rate.share(self.nodes), micros);
         };
         let decision = gcra::take(Some(answer.before), 0, rate);
         self.table.note(key, rate, micros.saturating_add(answer.after.unwrap_or(answer.before)), micros);
@@ -69,7 +70,7 @@ impl Guard {
     /// Makes a bucket full.
     pub(super) async fn refill(&self, bucket: Bucket<'_>) {
         self.table.refill(self.table.key(bucket));
-        self.table.refill(self.table.key(ShareOf(bucket)));
+        self.table.refill(self.table.key(share_of(bucket)));
         if let Some(shared) = &self.shared {
             shared.refill(bucket).await;
         }

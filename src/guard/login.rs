@@ -229,8 +229,7 @@ impl Guard {
     }
 
     /// The same for an address.
-    pub async fn forgive_address(&self, key: &[u8; 32], address: IpAddr) {
-        self.failures.forget(key);
+    pub async fn forgive_address(&self, address: IpAddr) {
         self.refill(Bucket::of("login_accounts", b"").at(Sender::of(address).bytes())).await;
     }
 

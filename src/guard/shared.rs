@@ -144,7 +144,7 @@ impl Shared {
     }
 
     /// Asks a bucket. `None`: Redis can't be asked now.
-    pub(super) async fn ask(&self, bucket: Bucket<'_>, rate: Rate, mode: Mode) -> Option<Answer> {
+    pub async fn ask(&self, bucket: Bucket<'_>, rate: Rate, mode: Mode) -> Option<Answer> {
         let link = self.link()?;
         let key = self.0.key(bucket);
         let mut call = self.0.script.key(key);

@@ -214,19 +214,6 @@ pub async fn list(conn: &mut Conn, filter: &LockoutFilter, page: &Page) -> Resul
     Ok(Listed::cut(rows, page, |row: &LoginFailures| hex(&row.key)))
 }
 
-/// How many accounts and addresses are locked and nobody has looked at it yet.
-pub async fn count_unreviewed(conn: &mut Conn, now: Timestamp) -> Result<i64, Error> {
-    let (count,) = conn
-        .query(
-            "SELECT COUNT(*) FROM login_failures WHERE (kind = 'address' OR (kind = 'account' AND user_id IS NOT NULL)) AND locked_at IS NOT NULL \
-             AND (locked_until IS NULL OR locked_until > $1) AND review IS NULL",
-        )
-        .bind(now)
-        .fetch_one::<(i64,)>()
-        .await?;
-    Ok(count)
-}
-
 /// What a row is called outside: its key, in hexadecimal.
 pub fn hex(key: &[u8; 32]) -> String {
     data_encoding::HEXLOWER.encode(key)

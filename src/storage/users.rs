@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
+use super::login_failures;
 use super::page::{Listed, Page};
 use super::value::{Json, containing, words};
 use crate::protocol::confusable;
@@ -188,6 +189,8 @@ pub async fn set_password(tx: &mut Tx, id: &UserId, hash: &SecretString, now: Ti
         .bind(now)
         .execute()
         .await?;
+    // What was guessed at the old one says nothing about the new one.
+    login_failures::clear(tx, id).await?;
     Ok(updated == 1)
 }
 

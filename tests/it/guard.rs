@@ -2,5 +2,7 @@
 
 mod attack;
 mod endpoints;
+mod lockouts;
 mod login;
 mod proof_of_work;
+mod redis;

@@ -6,6 +6,7 @@ pub mod factors;
 pub mod flow;
 pub mod mailbox;
 pub mod postgres;
+pub mod redis;
 pub mod server;
 pub mod setup;
 pub mod timing;

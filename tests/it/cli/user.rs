@@ -50,6 +50,14 @@ fn a_role_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_person_is_unlocked() {
+    let program = Program::new();
+    program.run(&["user", "create", "anna", "--no-password"]).ok();
+    assert_eq!(program.run(&["--json", "user", "unlock", "Anna"]).json()["was_locked"], false);
+    program.run(&["user", "unlock", "bert"]).fails(4);
+}
+
+#[test]
 fn a_person_is_disabled_and_enabled_by_name_or_id() {
     let program = Program::new();
     let created = program.run(&["--json", "user", "create", "anna", "--no-password"]).json();
