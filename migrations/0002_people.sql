@@ -69,7 +69,7 @@ CREATE TABLE email_codes (
     expires_at BIGINT NOT NULL,
     consumed_at BIGINT
 );
-CREATE INDEX email_codes_by_address ON email_codes (purpose, address);
+CREATE INDEX email_codes_by_holder ON email_codes (holder, purpose);
 CREATE INDEX email_codes_by_expiry ON email_codes (expires_at);
 CREATE INDEX email_codes_by_user ON email_codes (user_id);
 

@@ -8,6 +8,7 @@ pub mod authorization;
 pub mod body;
 pub mod clients;
 pub mod error;
+pub mod invitations;
 pub mod keys;
 pub mod lockouts;
 pub mod me;
@@ -48,6 +49,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
 fn protected() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .merge(users::routes())
+        .merge(invitations::routes())
         .merge(clients::routes())
         .merge(keys::routes())
         .merge(sessions::routes())

@@ -7,7 +7,8 @@ use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{
-    self, account, admin, challenge, consent, factor, language, login, logout, reauthenticate, security, setup, statics, totp,
+    self, account, admin, challenge, consent, credentials, factor, language, login, logout, reauthenticate, recover, register,
+    security, setup, statics, totp,
 };
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
@@ -34,12 +35,21 @@ pub fn router(state: AppState) -> Router {
         .route("/challenge/{action}", get(challenge::renew))
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/login/factor", get(factor::get).post(factor::post))
+        .route("/register", get(register::get).post(register::post))
+        .route("/register/code", get(register::get_code).post(register::post_code))
+        .route("/recover", get(recover::get).post(recover::post))
+        .route("/recover/code", get(recover::get_code).post(recover::post_code))
+        .route("/recover/password", get(recover::get_password).post(recover::post_password))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/language", get(language::get))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/setup", get(setup::get).post(setup::post))
         .route("/", get(account::home))
         .route("/account", get(account::get))
+        .route("/account/password", get(credentials::get_password).post(credentials::post_password))
+        .route("/account/email", get(credentials::get_email).post(credentials::post_email))
+        .route("/account/email/code", get(credentials::get_change_code).post(credentials::post_code))
+        .route("/account/email/verify", get(credentials::get_verify_code).post(credentials::post_verify))
         .route("/account/sessions", post(account::post_sessions))
         .route("/account/apps", post(account::post_apps))
         .route("/account/reauthenticate", get(reauthenticate::get).post(reauthenticate::post))

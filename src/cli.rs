@@ -8,6 +8,7 @@ pub mod key;
 pub mod mail;
 pub mod migrate;
 pub mod output;
+pub mod password;
 pub mod serve;
 pub mod start;
 pub mod user;
@@ -59,9 +60,12 @@ enum Command {
     /// Start a throw-away server with two people, three clients and a demonstration application.
     #[command(after_help = dev::EXAMPLE)]
     Dev(dev::Arguments),
-    /// People: create, list, disable, enable, set a password.
+    /// People: create, import, invite, list, disable, enable, set a password.
     #[command(subcommand)]
     User(user::Command),
+    /// Passwords: would one be taken, make a filter of breached ones.
+    #[command(subcommand)]
+    Password(password::Command),
     /// Applications and services that use this server: create, list, show, disable, enable, reset the secret, delete.
     #[command(subcommand)]
     Client(client::Command),
@@ -107,6 +111,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             None | Some(Command::Serve) => serve::run(config, output).await,
             Some(Command::Dev(arguments)) => dev::run(arguments, config, output).await,
             Some(Command::User(command)) => user::run(command, config, output).await,
+            Some(Command::Password(command)) => password::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,

@@ -15,8 +15,9 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, KeysConfig, LogConfig, LogFormat, MailConfig,
-    MailTls, MailTransport, PasskeysConfig, PasswordConfig, ServerConfig, SessionConfig, TokenConfig, UserVerification,
+    AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, Identifier, KeysConfig, LogConfig, LogFormat,
+    MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
+    SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -88,6 +89,7 @@ config! {
     tokens: TokenConfig,
     session: SessionConfig,
     password: PasswordConfig,
+    registration: RegistrationConfig,
     mail: MailConfig,
     authentication: AuthenticationConfig,
     passkeys: PasskeysConfig,

@@ -11,6 +11,7 @@
 //! | [`authn`] | how a person proves who they are: passwords, second factors, browser sessions |
 //! | [`outbound`] | what the server sends by itself: mail |
 //! | [`guard`] | protection against abuse: how often what may be done, by whom, and what happens beyond |
+//! | [`account`] | what people do with their own accounts: register, recover, change password and address |
 //! | [`grants`] | one file per grant type of the token endpoint |
 //! | [`web`] | axum plumbing: the accept loop, parameters, client authentication, cookies, headers, error rendering |
 //! | [`endpoints`] | one file per OAuth / OpenID Connect endpoint: parse, call, render |
@@ -21,7 +22,7 @@
 //!
 //! # Direction
 //!
-//! `main → cli → app → {endpoints, pages, api} → {flow, grants} → state → web → {audit, jobs} → {keys, authn, outbound} → storage → protocol`.
+//! `main → cli → app → {endpoints, pages, api} → {account, flow, grants} → state → web → {audit, jobs} → {keys, authn, outbound} → storage → protocol`.
 //! An arrow may skip a layer and never turns back; `tests/architecture.rs` holds the tree to it. [`clock`], [`random`],
 //! [`text`] and [`config`] may be imported by all but `protocol`, which is handed values.
 //!
@@ -42,6 +43,7 @@
 //! 9. `storage::grants` and `storage::refresh_tokens` keep what came of it; commit; then [`keys`] signs.
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod api;
 pub mod app;
 pub mod audit;

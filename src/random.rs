@@ -27,6 +27,18 @@ pub fn secret() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<32>())
 }
 
+/// Six decimal digits, each combination as likely as another: a code that people type.
+pub fn digits() -> String {
+    const ALL: u32 = 1_000_000;
+    loop {
+        let number = u32::from_le_bytes(bytes());
+        // What is left beyond the last whole million would make some codes likelier.
+        if number < u32::MAX / ALL * ALL {
+            return format!("{:06}", number % ALL);
+        }
+    }
+}
+
 /// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret. It doesn't begin
 /// with a hyphen: on a command line that would be an option.
 pub fn identifier() -> String {
@@ -46,6 +58,11 @@ pub fn uuid() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_has_six_digits() {
+        assert!((0..1_000).map(|_| digits()).all(|code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())));
+    }
 
     #[test]
     fn no_identifier_looks_like_an_option() {

@@ -52,6 +52,8 @@ pub struct Shared {
     pub flows: Sealer,
     /// Seals the secrets of authenticator apps.
     pub totp_secrets: Sealer,
+    /// Seals what becomes true when a mailed code is right.
+    pub codes: Sealer,
     pub passwords: PasswordHasher,
     /// What new passwords must be.
     pub password_policy: Policy,
@@ -122,6 +124,7 @@ impl AppState {
         Ok(Self(Arc::new(Shared {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
+            codes: Sealer::new(&master.derive("seal/email-codes")),
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
             totp_secrets: Sealer::new(&master.derive("seal/totp")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,

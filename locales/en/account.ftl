@@ -36,3 +36,7 @@ admin-api = Management API description
 admin-discovery = OpenID Connect discovery
 admin-jwks = Public signing keys
 admin-command-line = Everything can be managed on the command line and through the management API.
+account-email = E-mail address
+account-email-verified = confirmed
+account-email-unverified = not confirmed
+account-verify-email = Confirm the address

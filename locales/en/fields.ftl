@@ -1,6 +1,10 @@
 ### Choosing a name, an address and a password; codes; and what may be wrong with them.
 
 field-problems = Please correct the following:
+field-username = Sign-in name
+field-email = E-mail address
+field-code = Code
+field-current-password = Present password
 field-password = Password
 field-password-hint = { $count } characters or more. A few random words make a good one.
 field-password-again = Repeat the password

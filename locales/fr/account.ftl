@@ -36,3 +36,7 @@ admin-api = Description de l’API de gestion
 admin-discovery = Découverte OpenID Connect
 admin-jwks = Clés de signature publiques
 admin-command-line = Tout peut être géré en ligne de commande et par l’API de gestion.
+account-email = Adresse e-mail
+account-email-verified = confirmée
+account-email-unverified = non confirmée
+account-verify-email = Confirmer l’adresse

@@ -38,6 +38,11 @@ pub fn patched(present: Option<&Profile>, patch: Value, editor: Editor) -> Resul
             }
         }
     }
+    // A proved address is the way back into the account: its owner changes it by proving the new one.
+    let was_proved = present.is_some_and(|present| present.email_verified == Some(true));
+    if editor == Editor::Owner && was_proved && after.get("email") != before.get("email") {
+        return Err(ApiError::invalid(vec![Detail::new("profile.email", "needs_proof")]));
+    }
     match &after {
         Value::Null => return Ok(None),
         Value::Object(members) if members.is_empty() => return Ok(None),

@@ -137,6 +137,8 @@ struct NewUser {
     sign_in_name: String,
     /// Without one, the person can't log in with a password until one is set.
     password: Option<PasswordText>,
+    /// Instead of a password: its hash, as another system stored it (argon2, bcrypt, scrypt, PBKDF2). The next login replaces it.
+    password_hash: Option<PasswordText>,
     #[serde(default)]
     roles: Vec<String>,
     #[schema(value_type = Option<String>, example = "active")]
@@ -159,9 +161,11 @@ async fn create(
     let roles = roles(new.roles)?;
     caller.0.reaches(&roles, &state.config.admin)?;
     let profile = new.profile.map_or(Ok(None), |patch| patched(None, patch, Editor::Administrator))?;
-    let password_hash = match &new.password {
-        Some(password) => Some(password::hash(&state, password, &sign_in_name, profile.as_ref()).await?),
-        None => None,
+    let password_hash = match (&new.password, &new.password_hash) {
+        (Some(_), Some(_)) => return Err(ApiError::invalid(vec![Detail::new("password_hash", "either_or")])),
+        (None, Some(hash)) => Some(password::imported(hash)?),
+        (Some(password), None) => Some(password::hash(&state, password, &sign_in_name, profile.as_ref()).await?),
+        (None, None) => None,
     };
     let user = User {
         id: user_id(&random::uuid())?,

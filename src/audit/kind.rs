@@ -50,6 +50,14 @@ kinds! {
     AddressBlocked = "address.blocked", "An address failed at so many accounts that nobody logs in from there for a while.";
     LockoutReleased = "lockout.released", "An administrator let a locked account or a blocked address in again.";
     LockoutKept = "lockout.kept", "An administrator looked at a locked account or a blocked address, and left it so.";
+    RegistrationRequested = "user.registration_requested", "Somebody wants to register: a code was mailed, or a notice to who has an account.";
+    UserRegistered = "user.registered", "Somebody proved their address and has an account now, or showed a wrong code.";
+    RecoveryRequested = "user.recovery_requested", "Somebody forgot a password: a code was mailed, if there is such a person.";
+    EmailCodeRequested = "user.email_code_requested", "A person was mailed a code to prove an address.";
+    UserEmailChanged = "user.email_changed", "A person proved an address, or showed a wrong code.";
+    UserReauthentication = "user.reauthentication", "A person failed to show that it is still them.";
+    InvitationCreated = "invitation.created", "Somebody was invited to register.";
+    InvitationDeleted = "invitation.deleted", "An invitation was taken back.";
     SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
     SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
     SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";

@@ -3,6 +3,7 @@
 mod breached;
 mod filter;
 mod hasher;
+mod imported;
 mod policy;
 mod strength;
 
@@ -13,9 +14,10 @@ use precis_profiles::precis_core::profile::Rules;
 use precis_profiles::precis_core::{DerivedPropertyValue, FreeformClass, StringClass};
 use zeroize::Zeroizing;
 
-pub use breached::{Breached, UnusableList};
+pub use breached::{Breached, UnusableList, sha1_hex};
 pub use filter::{BuildError, Built, build as build_filter};
 pub use hasher::{HashingError, PasswordHasher, Verdict};
+pub use imported::{ImportedHash, UnusableHash};
 pub use policy::{Checked, NewPasswordProblem, Policy};
 pub use strength::Strength;
 

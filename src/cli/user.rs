@@ -1,16 +1,21 @@
 //! `ostiary user`: people.
 
+mod import;
+mod invite;
+
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::failure::Failure;
 use super::output::{self, Output, table};
 use super::start::Installation;
-use crate::api::users::access::end_everything;
+use crate::account::end_everything;
 use crate::api::users::factors::take_away;
 use crate::api::users::normal_roles;
 use crate::audit::{self, Kind};
-use crate::authn::password::{PasswordHasher, Policy};
+use crate::authn::password::PasswordHasher;
 use crate::config::Config;
 use crate::outbound::mail::Outbox;
 use crate::protocol::id::UserId;
@@ -40,6 +45,27 @@ Examples:
         /// Set no password: this person can't log in until they have one.
         #[arg(long, conflicts_with = "password_stdin")]
         no_password: bool,
+    },
+    /// Import people of another system, with the hashes of their passwords (argon2, bcrypt, scrypt, PBKDF2).
+    ///
+    /// One JSON object a line, with sign_in_name and, as there are, id, password_hash, roles, status and profile. Names that are there already are
+    /// left alone, so that an import can be repeated.
+    #[command(after_help = "Example:\n  ostiary user import people.jsonl")]
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Invite somebody to register: prints a link that works once, and mails it where mail is on.
+    #[command(after_help = "\
+Examples:
+  ostiary user invite anna@example.com --role editor
+  ostiary user invite")]
+    Invite {
+        /// Whom: nobody else may use the link. Without an address, whoever has it may.
+        address: Option<String>,
+        /// A role that they get; may be given several times.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
     },
     /// List people.
     #[command(after_help = "Example:\n  ostiary user list --role admin")]
@@ -131,6 +157,8 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             let user = create(&installation, &sign_in_name, roles, source).await?;
             output.answer(&Printed::from(&user), |user| format!("Created {} with the id {}.", user.sign_in_name, user.id))
         }
+        Command::Import { file } => import::run(&installation, &file, output).await,
+        Command::Invite { address, roles } => invite::run(&installation, address.as_deref(), roles, output).await,
         Command::List { role, name } => list(&installation, role, name, output).await,
         Command::Disable { user } => {
             let user = set_status(&installation, &user, UserStatus::Disabled).await?;
@@ -170,9 +198,7 @@ async fn create(
     source: Option<PasswordSource>,
 ) -> Result<User, Failure> {
     let name = SignInName::parse(sign_in_name).map_err(|error| Failure::usage(format!("the sign-in name: {error}")))?;
-    let roles = normal_roles(roles).map_err(|_| {
-        Failure::usage("--role: up to 50 roles of 1 to 64 printable ASCII characters, without space, quotes or backslash")
-    })?;
+    let roles = normal_roles(roles).map_err(|_| not_roles())?;
     if users::by_canonical_name(&mut installation.db.read().await?, name.canonical()).await?.is_some() {
         return Err(taken(&name));
     }
@@ -201,6 +227,10 @@ async fn create(
         Err(StorageError::Conflict) => Err(taken(&name)),
         other => other.map(|()| user).map_err(Failure::from),
     }
+}
+
+fn not_roles() -> Failure {
+    Failure::usage("--role: up to 50 roles of 1 to 64 printable ASCII characters, without space, quotes or backslash")
 }
 
 fn taken(name: &SignInName) -> Failure {
@@ -242,7 +272,7 @@ async fn set_status(installation: &Installation, wanted: &str, status: UserStatu
             return Err(StorageError::Conflict);
         }
         if status == UserStatus::Disabled {
-            end_everything(tx, &user.id, event.at).await?;
+            end_everything(tx, &user.id, None, event.at).await?;
         }
         record(tx, &event).await
     });
@@ -272,7 +302,7 @@ async fn set_password(installation: &Installation, wanted: &str, source: &Passwo
         if !users::set_password(tx, &user.id, &hash, event.at).await? {
             return Err(StorageError::Conflict);
         }
-        end_everything(tx, &user.id, event.at).await?;
+        end_everything(tx, &user.id, None, event.at).await?;
         record(tx, &event).await
     });
     updated.await?;
@@ -303,8 +333,7 @@ async fn find(installation: &Installation, wanted: &str) -> Result<User, Failure
 async fn hash(installation: &Installation, source: &PasswordSource, name: &SignInName) -> Result<SecretString, Failure> {
     let config = &installation.config.password;
     let typed = output::new_password(source.password_stdin)?;
-    let issuer = url::Url::parse(&installation.config.server.issuer).map_err(Failure::failed)?;
-    let policy = Policy::new(config, issuer.host_str().unwrap_or_default()).map_err(Failure::unusable)?;
+    let policy = super::password::policy(&installation.config)?;
     let checked = policy.new_password(typed.expose_secret(), name.as_str(), &[]).await;
     let password = checked.map_err(|error| Failure::usage(error.to_string()))?;
     let hasher = PasswordHasher::new(*installation.master.password_pepper(), config).map_err(Failure::failed)?;

@@ -3,6 +3,7 @@
 mod mail;
 mod passkeys;
 mod password;
+mod registration;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::protocol::scope::Scope;
 pub use mail::{MailConfig, MailTls, MailTransport};
 pub use passkeys::{PasskeysConfig, UserVerification};
 pub use password::{CharacterKind, PasswordConfig};
+pub use registration::{Identifier, RegistrationConfig, RegistrationMode};
 
 section! {
     /// Where the server listens and who it says it is.

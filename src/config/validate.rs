@@ -2,7 +2,8 @@
 
 use url::Url;
 
-use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig};
+use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
+use crate::protocol::email_address::EmailAddress;
 use crate::text::Text;
 
 /// A key whose value can't be used, and why. The value itself is not printed.
@@ -57,6 +58,7 @@ impl Config {
         require((1..=16).contains(&self.password.iterations), "password.iterations", "must be between 1 and 16")?;
         require((1..=16).contains(&self.password.parallelism), "password.parallelism", "must be between 1 and 16")?;
         require((8..=64).contains(&self.password.min_length), "password.min_length", "must be between 8 and 64")?;
+        self.registration()?;
         require(self.password.min_strength <= 4, "password.min_strength", "must be between 0 and 4")?;
         require(self.server.max_connections > 0, "server.max_connections", "must be at least 1")?;
         require(self.server.max_connections_per_address > 0, "server.max_connections_per_address", "must be at least 1")?;
@@ -94,6 +96,21 @@ impl Config {
         require(one, "redis.url", "must be one URL, unless redis.mode is cluster or sentinel")?;
         require(self.redis.expected_nodes > 0, "redis.expected_nodes", "must be at least 1")?;
         require((1..=1_000).contains(&self.redis.timeout_ms), "redis.timeout_ms", "must be between 1 and 1000")
+    }
+
+    fn registration(&self) -> Result<(), InvalidConfig> {
+        let config = &self.registration;
+        let needs_mail = config.mode != RegistrationMode::Closed && config.identifier.has_address();
+        require(
+            self.mail.is_on() || !needs_mail,
+            "registration.mode",
+            "must be 'closed' while mail.transport is 'off', unless registration.identifier is 'username': addresses are proved by mail",
+        )?;
+        let is_domain = |domain: &String| EmailAddress::parse(&format!("a@{domain}")).is_ok();
+        let all = config.allowed_domains.iter().all(is_domain);
+        require(all, "registration.allowed_domains", "must be domain names, such as example.org")?;
+        let hours = (1..=8_760).contains(&config.invitation_hours);
+        require(hours, "registration.invitation_hours", "must be between 1 and 8760")
     }
 }
 

@@ -11,7 +11,10 @@ use crate::config::Config;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::storage::{access_tokens, authorization_codes, grants, login_failures, mail_counts, refresh_tokens, sessions, spent};
+use crate::storage::{
+    access_tokens, authorization_codes, email_codes, grants, invitations, login_failures, mail_counts, refresh_tokens, sessions,
+    spent,
+};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -48,6 +51,8 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| login_failures::delete_expired(tx, now, devices, BATCH).await).await? > 0 {}
     let counted = now - Seconds::days(31);
     while db.write(async |tx| mail_counts::delete_expired(tx, counted, BATCH).await).await? > 0 {}
+    while db.write(async |tx| email_codes::delete_expired(tx, now, BATCH).await).await? > 0 {}
+    while db.write(async |tx| invitations::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }

@@ -19,11 +19,29 @@ pub enum TokenKind {
     Session,
     ClientSecret,
     SetupLink,
+    /// A code that was mailed, with what it is for.
+    EmailCode,
+    /// The secret of the browser or app that asked for it.
+    EmailCodeHolder,
+    /// A canonical address, to count its mail by.
+    Mailbox,
+    /// The token of the link.
+    Invitation,
 }
 
 impl TokenKind {
-    const ALL: [Self; 6] =
-        [Self::Code, Self::AccessToken, Self::RefreshToken, Self::Session, Self::ClientSecret, Self::SetupLink];
+    const ALL: [Self; 10] = [
+        Self::Code,
+        Self::AccessToken,
+        Self::RefreshToken,
+        Self::Session,
+        Self::ClientSecret,
+        Self::SetupLink,
+        Self::EmailCode,
+        Self::EmailCodeHolder,
+        Self::Mailbox,
+        Self::Invitation,
+    ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
     const fn purpose(self) -> &'static str {
@@ -34,6 +52,10 @@ impl TokenKind {
             Self::Session => "hash/session",
             Self::ClientSecret => "hash/client-secret",
             Self::SetupLink => "hash/setup-link",
+            Self::EmailCode => "hash/email-code",
+            Self::EmailCodeHolder => "hash/email-code-holder",
+            Self::Mailbox => "hash/mailbox",
+            Self::Invitation => "hash/invitation",
         }
     }
 }

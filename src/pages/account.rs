@@ -18,14 +18,14 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::sessions::{Session, SessionFilter};
-use crate::storage::{consents, grants, sessions};
+use crate::storage::{consents, email_addresses, grants, sessions};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
 
-const PURPOSE: Purpose = Purpose::of_session("account");
+pub(super) const PURPOSE: Purpose = Purpose::of_session("account");
 
 /// `GET /`: the server's front door leads to the account.
 pub async fn home(State(state): State<AppState>) -> Result<Response, PageError> {
@@ -41,6 +41,10 @@ pub async fn get(State(state): State<AppState>, context: RequestContext, visitor
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         roles: login.user.roles.clone(),
         is_administrator: super::admin::scope_of(&state, &login.user).is_some(),
+        email: email_addresses::load(&mut state.db.read().await?, &login.user.id)
+            .await?
+            .map(|email| view::OwnAddress { address: email.address.as_str().to_owned(), verified: email.verified_at.is_some() }),
+        mail: state.outbox.is_on(),
         sessions: session_rows(&state, &context, login).await?,
         apps: connected_apps(&state, &frame, login).await?,
         csrf: form::token(&state, &visitor, PURPOSE),

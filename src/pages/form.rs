@@ -3,7 +3,8 @@
 use http::{HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::view::{FieldProblem, field};
+use super::view::{Form, Frame, field};
+use crate::account::Complaint;
 use crate::audit::{self, Kind};
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
@@ -71,13 +72,38 @@ pub fn ensure_browser(state: &AppState, visitor: &mut Visitor) -> Option<HeaderV
     Some(cookie)
 }
 
+/// Gives the browser a cookie of its own, if it has none yet, whoever is logged in: for forms that are
+/// [bound to it](Purpose::of_browser).
+pub fn ensure_own_cookie(state: &AppState, visitor: &mut Visitor) -> Option<HeaderValue> {
+    if visitor.browser.is_some() {
+        return None;
+    }
+    let secret = random::secret();
+    let cookie = state.cookies.set(Cookie::Browser, &secret, None);
+    visitor.browser = Some(SecretString::from(secret));
+    Some(cookie)
+}
+
+/// A form that is sent to `path`, with nothing wrong with it yet.
+pub fn of(state: &AppState, visitor: &Visitor, frame: &Frame, (path, purpose): (&str, Purpose)) -> Form {
+    Form {
+        text: frame.text,
+        action: state.path(path),
+        csrf: token(state, visitor, purpose),
+        flow: None,
+        min_length: state.password_policy.min_length(),
+        problems: Vec::new(),
+        strength: None,
+    }
+}
+
 /// The status of a form that is shown again for these reasons.
-pub fn refusal(problems: &[FieldProblem]) -> StatusCode {
-    if problems.contains(&FieldProblem::TooMany) {
+pub fn refusal(problems: &[Complaint]) -> StatusCode {
+    if problems.contains(&Complaint::TooMany) {
         StatusCode::TOO_MANY_REQUESTS
     } else if problems.iter().any(|problem| problem.is_passing()) {
         StatusCode::SERVICE_UNAVAILABLE
-    } else if problems.contains(&FieldProblem::Code) {
+    } else if problems.contains(&Complaint::Code) {
         StatusCode::BAD_REQUEST
     } else {
         StatusCode::UNPROCESSABLE_ENTITY

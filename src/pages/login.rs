@@ -17,6 +17,7 @@ use super::site;
 use super::view::{self, Challenge, ClientView, LoginProblem, field};
 use crate::audit::{self, Kind};
 use crate::authn::session::Begun;
+use crate::config::RegistrationMode;
 use crate::flow::Flow;
 use crate::flow::admission::{Admitted, Login as LoginForm};
 use crate::flow::login::{Entrance, FirstFactor, Step};
@@ -243,6 +244,7 @@ fn show(
     }
     let nonce = Nonce::random();
     let ui_locales = flow.map(|(flow, _)| flow.request.ui_locales.join(" "));
+    let sealed = flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned());
     let view = view::Login {
         frame: frame(state, &visitor, ui_locales.as_deref(), &nonce),
         client: flow.map(|(_, client)| ClientView::new(client)),
@@ -252,7 +254,9 @@ fn show(
         challenge,
         action: state.path(Place::Login.path()),
         csrf: form::token(state, &visitor, PURPOSE),
-        flow: flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned()),
+        register: (state.config.registration.mode == RegistrationMode::Open).then(|| link(state, "/register", sealed.as_deref())),
+        recover: state.outbox.is_on().then(|| link(state, "/recover", sealed.as_deref())),
+        flow: sealed,
     };
     let mut response = match flow {
         Some((flow, _)) => flow_page(&view, flow, &nonce)?,
@@ -262,6 +266,12 @@ fn show(
         response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
     }
     Ok(response)
+}
+
+/// A page that leads on to the same flow.
+pub(super) fn link(state: &AppState, path: &str, sealed_flow: Option<&str>) -> String {
+    let flow = sealed_flow.map(|flow| format!("?{}={flow}", field::FLOW)).unwrap_or_default();
+    format!("{}{flow}", state.path(path))
 }
 
 fn record_refusal(

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::site;
-use super::view::{self, FieldProblem, field};
+use super::view::{self, field};
+use crate::account::Complaint;
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength};
 use crate::authn::session::{self, Begun};
@@ -76,7 +77,7 @@ pub async fn post(
     };
     let password_hash = match state.passwords.hash(&password).await {
         Ok(hash) => hash,
-        Err(HashingError::Overloaded) => return Ok(refuse(&state, &visitor, &params, vec![FieldProblem::Overloaded], None)?),
+        Err(HashingError::Overloaded) => return Ok(refuse(&state, &visitor, &params, vec![Complaint::Overloaded], None)?),
         Err(error) => return Err(Problem::internal(error).into()),
     };
     let user = administrator(name, password_hash, &context)?;
@@ -87,7 +88,7 @@ pub async fn post(
             state.refusals.refused(audit::refused(Kind::SetupCompleted, &context, DEAD.reason));
             return Err(DEAD.into());
         }
-        Err(StorageError::Conflict) => return Ok(refuse(&state, &visitor, &params, vec![FieldProblem::NameTaken], None)?),
+        Err(StorageError::Conflict) => return Ok(refuse(&state, &visitor, &params, vec![Complaint::NameTaken], None)?),
         Err(error) => return Err(error.into()),
     }
     let mut response = see_other(&state.path("/admin"))?;
@@ -108,18 +109,18 @@ async fn is_alive(state: &AppState, context: &RequestContext, hash: &[u8; 32]) -
 }
 
 /// Name and password, or what is wrong with them and how strong the password is.
-async fn read(state: &AppState, params: &Params) -> Result<(SignInName, Password), (Vec<FieldProblem>, Option<Strength>)> {
+async fn read(state: &AppState, params: &Params) -> Result<(SignInName, Password), (Vec<Complaint>, Option<Strength>)> {
     let typed = |name| params.get(name).unwrap_or_default();
     let name = SignInName::parse(typed(field::USERNAME));
     let Checked { password, strength } = state.password_policy.check(typed(field::PASSWORD), typed(field::USERNAME), &[]).await;
     let mut problems = Vec::new();
     if name.is_err() {
-        problems.push(FieldProblem::Name);
+        problems.push(Complaint::Name);
     }
     match &password {
-        Ok(_) if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) => problems.push(FieldProblem::Repetition),
+        Ok(_) if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) => problems.push(Complaint::Repetition),
         Ok(_) => {}
-        Err(problem) => problems.push(FieldProblem::Password(*problem)),
+        Err(problem) => problems.push(Complaint::Password(*problem)),
     }
     match (name, password) {
         (Ok(name), Ok(password)) if problems.is_empty() => Ok((name, password)),
@@ -183,21 +184,13 @@ fn show(
     state: &AppState,
     visitor: &Visitor,
     params: &Params,
-    problems: Vec<FieldProblem>,
+    problems: Vec<Complaint>,
     strength: Option<Strength>,
 ) -> Result<Response, Problem> {
     let nonce = Nonce::random();
     let frame = frame(state, visitor, None, &nonce);
     let view = view::Setup {
-        form: view::Form {
-            text: frame.text,
-            action: state.path("/setup"),
-            csrf: form::token(state, visitor, PURPOSE),
-            flow: None,
-            min_length: state.password_policy.min_length(),
-            problems,
-            strength,
-        },
+        form: form::of(state, visitor, &frame, ("/setup", PURPOSE)).with(None, problems, strength),
         frame,
         sign_in_name: params.get(field::USERNAME).unwrap_or_default().to_owned(),
         token: params.get(field::TOKEN).unwrap_or_default().to_owned(),
@@ -210,7 +203,7 @@ fn refuse(
     state: &AppState,
     visitor: &Visitor,
     params: &Params,
-    problems: Vec<FieldProblem>,
+    problems: Vec<Complaint>,
     strength: Option<Strength>,
 ) -> Result<Response, Problem> {
     let status = form::refusal(&problems);

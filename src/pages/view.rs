@@ -13,13 +13,15 @@ mod account;
 mod client;
 mod factor;
 mod fields;
+mod people;
 
-pub use account::{Account, Admin, ConnectedApp, Counts, Moment, SessionRow};
+pub use account::{Account, Admin, ConnectedApp, Counts, Moment, OwnAddress, SessionRow};
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
 pub use factor::{
     AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, QrCode, Reauthenticate, RecoveryCodes, Security,
 };
-pub use fields::{FieldProblem, Form};
+pub use fields::Form;
+pub use people::{ChangeEmail, ChangePassword, Code, CodeKind, Recover, RecoverPassword, Register};
 
 /// Names of the form fields and the values of the buttons.
 pub mod field {
@@ -31,7 +33,7 @@ pub mod field {
     pub const FLOW: &str = "flow";
     /// The sealed login between two factors.
     pub const LOGIN: &str = "login";
-    /// Of an authenticator app, or a recovery code.
+    /// Of an authenticator app or a mail, or a recovery code.
     pub const CODE: &str = "code";
     /// The sealed secret of an authenticator app that is being set up.
     pub const ENROLMENT: &str = "enrolment";
@@ -42,12 +44,21 @@ pub mod field {
     /// A proof of work: what was given out, and the number that solves it.
     pub const CHALLENGE: &str = "challenge";
     pub const SOLUTION: &str = "solution";
+    /// The present one, asked for again.
+    pub const CURRENT_PASSWORD: &str = "current_password";
+    pub const EMAIL: &str = "email";
+    /// Of a code that was mailed.
+    pub const ID: &str = "id";
+    /// The token of an invitation's link.
+    pub const INVITATION: &str = "invitation";
     pub const PASSWORD_AGAIN: &str = "password_again";
     /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`], which
     /// is the name of a parameter of the login page too.
     pub const DECISION: &str = "decision";
     pub const CONTINUE: &str = "continue";
     pub const ANOTHER: &str = "another";
+    /// One more code.
+    pub const AGAIN: &str = "again";
     pub const ALLOW: &str = "allow";
     pub const DENY: &str = "deny";
     /// Once for each scope value that is left ticked.
@@ -165,6 +176,10 @@ pub struct Login {
     pub action: String,
     pub csrf: String,
     pub flow: Option<String>,
+    /// Where somebody without an account gets one.
+    pub register: Option<String>,
+    /// Where somebody without their password gets another one.
+    pub recover: Option<String>,
 }
 
 impl Login {

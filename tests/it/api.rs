@@ -3,6 +3,7 @@
 mod audit_log;
 mod clients;
 mod description;
+mod invitations;
 mod keys;
 mod limits;
 mod matrix;

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["app"],
     &["endpoints", "pages", "api"],
-    &["flow", "grants"],
+    &["account", "flow", "grants"],
     &["state"],
     &["web"],
     &["audit", "guard", "jobs"],

@@ -14,6 +14,7 @@ mod image;
 mod keys;
 mod mail;
 mod pages;
+mod people;
 mod process;
 mod program;
 mod storage;

@@ -71,7 +71,7 @@ fn every_field_has_a_label_and_says_how_to_fill_it() {
             assert!(labelled, "{name}: {id}");
             if input.value().attr("type") != Some("checkbox") {
                 let how = input.value().attr("autocomplete");
-                let fine = matches!(how, Some("username" | "current-password" | "new-password" | "one-time-code"));
+                let fine = matches!(how, Some("username" | "current-password" | "new-password" | "email" | "one-time-code"));
                 // Nobody but their owner keeps recovery codes.
                 assert!(fine || (id == "recovery-code" && how == Some("off")), "{name}: {id}");
             }

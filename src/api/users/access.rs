@@ -20,18 +20,8 @@ use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::consents::Consent;
-use crate::storage::db::Tx;
-use crate::storage::error::Error as StorageError;
 use crate::storage::{self, consents, grants, sessions};
 use crate::web::context::RequestContext;
-
-/// Ends what somebody who is no longer trusted, or whose password was known to others, may have opened: sessions, grants,
-/// and codes that were not redeemed yet.
-pub async fn end_everything(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<(), StorageError> {
-    sessions::end_all(tx, user, None).await?;
-    grants::revoke_for_user(tx, user, now).await?;
-    Ok(())
-}
 
 /// List the browser sessions of a person.
 #[utoipa::path(get, path = "/admin/users/{user_id}/sessions", tag = "users", params(("user_id" = String, Path), Paging),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::access::end_everything;
 use super::{answer, load, roles, sign_in_name, taken};
+use crate::account::end_everything;
 use crate::api::authorization::limits::{last_holders, scopes_of};
 use crate::api::authorization::{Authorized, UsersWrite};
 use crate::api::body::{MergePatch, typed};
@@ -101,7 +101,7 @@ pub(super) async fn update(
                 }
             }
             if before.is_active() && !after.is_active() {
-                end_everything(tx, &id, context.now).await?;
+                end_everything(tx, &id, None, context.now).await?;
             }
             for event in &events {
                 storage::audit::insert(tx, event).await?;

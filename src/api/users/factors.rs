@@ -6,8 +6,8 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::end_everything;
 use super::load;
+use crate::account::end_everything;
 use crate::api::authorization::{Authorized, UsersRead, UsersWrite};
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
@@ -112,7 +112,7 @@ pub(super) async fn reset(
 /// What the interface and the command line do alike.
 pub async fn take_away(tx: &mut Tx, outbox: &Outbox, user: &User, event: &Event) -> Result<(), StorageError> {
     let removed = factors::remove_all(tx, &user.id).await?;
-    end_everything(tx, &user.id, event.at).await?;
+    end_everything(tx, &user.id, None, event.at).await?;
     let mut event = event.clone();
     event.details.extend([
         ("totp".to_owned(), removed.totp.into()),

@@ -13,7 +13,7 @@ use crate::api::error::{ApiError, Detail};
 use crate::api::openapi::Errors;
 use crate::api::path::ApiPath;
 use crate::audit::Kind;
-use crate::authn::password::NewPasswordProblem;
+use crate::authn::password::{ImportedHash, NewPasswordProblem, UnusableHash};
 use crate::protocol::claims::Profile;
 use crate::protocol::id::UserId;
 use crate::protocol::sign_in_name::SignInName;
@@ -51,7 +51,7 @@ pub(super) async fn set(
                 return Ok(false);
             }
             users::set_password(tx, &id, &hash, context.now).await?;
-            super::access::end_everything(tx, &id, context.now).await?;
+            crate::account::end_everything(tx, &id, None, context.now).await?;
             storage::audit::insert(tx, &event).await?;
             Ok(true)
         })
@@ -79,4 +79,15 @@ pub(super) async fn hash(
 fn known(profile: &Profile) -> Vec<&str> {
     let claims = [&profile.email, &profile.name, &profile.given_name, &profile.family_name, &profile.nickname];
     claims.into_iter().flatten().map(String::as_str).collect()
+}
+
+/// A hash that another system made, ready to be stored.
+pub(super) fn imported(hash: &PasswordText) -> Result<SecretString, ApiError> {
+    ImportedHash::to_stored(hash.0.expose_secret()).map_err(|problem| {
+        let code = match problem {
+            UnusableHash::Unknown => "unsupported",
+            UnusableHash::TooCostly => "too_costly",
+        };
+        ApiError::invalid(vec![Detail::new("password_hash", code)])
+    })
 }

@@ -66,6 +66,11 @@ pub fn hash(password: &str) -> PasswordHash {
     Sha1::digest(password.as_bytes()).into()
 }
 
+/// A password's hash as a list writes it.
+pub fn sha1_hex(password: &str) -> String {
+    data_encoding::HEXUPPER.encode(&hash(password))
+}
+
 /// Reads `HASH` or `HASH:COUNT`, with or without a line break behind it.
 pub fn read_line(line: &[u8]) -> Option<PasswordHash> {
     let line = line.trim_ascii_end();

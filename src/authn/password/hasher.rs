@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use super::Password;
+use super::imported::ImportedHash;
 use crate::config::PasswordConfig;
 use crate::random;
 
@@ -96,8 +97,15 @@ impl PasswordHasher {
     /// and the answer is `Mismatch`, so that the time tells nothing.
     pub async fn verify(&self, password: &Password, stored: Option<&SecretString>) -> Result<Verdict, HashingError> {
         let password = password.clone();
-        let hash = stored.and_then(|stored| parse(stored.expose_secret())).unwrap_or_else(|| self.0.dummy.clone());
-        self.run(move |shared| shared.verify(&password, &hash)).await
+        let stored = stored.and_then(|stored| parse(stored.expose_secret()));
+        let stored = stored.unwrap_or_else(|| Stored::Own(self.0.dummy.clone()));
+        self.run(move |shared| match stored {
+            Stored::Own(hash) => shared.verify(&password, &hash),
+            // Prepared as ours are: other systems may have hashed another spelling of a letter with an accent, and its owner resets it.
+            Stored::Imported(hash) if hash.matches(password.as_str().as_bytes()) => Ok(Verdict::Match { needs_rehash: true }),
+            Stored::Imported(_) => Ok(Verdict::Mismatch),
+        })
+        .await
     }
 
     /// How many hashes are computed or wait at the moment.
@@ -162,19 +170,34 @@ impl fmt::Debug for PasswordHasher {
     }
 }
 
+/// A stored hash that can be checked.
+enum Stored {
+    /// Argon2id, with the pepper.
+    Own(PasswordHash),
+    /// Of another system, until the next login.
+    Imported(ImportedHash),
+}
+
 /// Reads a stored hash that this hasher can check. Anything else counts as no hash, and is an operator's matter.
-fn parse(stored: &str) -> Option<PasswordHash> {
-    let hash = PasswordHash::new(stored).ok().filter(|hash| {
+fn parse(stored: &str) -> Option<Stored> {
+    let hash = match ImportedHash::of_stored(stored) {
+        Some(imported) => imported.ok().map(Stored::Imported),
+        None => own(stored).map(Stored::Own),
+    };
+    if hash.is_none() {
+        tracing::error!("a stored password hash can't be read; its owner can't log in with a password");
+    }
+    hash
+}
+
+fn own(stored: &str) -> Option<PasswordHash> {
+    PasswordHash::new(stored).ok().filter(|hash| {
         hash.algorithm == ARGON2ID_IDENT
             && hash.version == Some(Version::V0x13.into())
             && hash.salt.is_some()
             && hash.hash.is_some()
             && Params::try_from(hash).is_ok_and(|params| params.m_cost() <= MAX_STORED_MEMORY_KIB)
-    });
-    if hash.is_none() {
-        tracing::error!("a stored password hash can't be read; its owner can't log in with a password");
-    }
-    hash
+    })
 }
 
 fn phc(params: &Params, salt: &[u8], output: &[u8]) -> Result<PasswordHash, HashingError> {
@@ -205,6 +228,21 @@ mod tests {
 
     fn password(typed: &str) -> Password {
         Password::parse(typed).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_system_is_checked_and_wants_to_be_replaced() {
+        let hasher = hasher(&config());
+        let text = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+        let stored = ImportedHash::to_stored(text).unwrap();
+        assert_eq!(hasher.verify(&password("U*U"), Some(&stored)).await.unwrap(), Verdict::Match { needs_rehash: true });
+        assert_eq!(hasher.verify(&password("U*V"), Some(&stored)).await.unwrap(), Verdict::Mismatch);
+        let planted = SecretString::from(
+            "imported:$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        );
+        assert_eq!(hasher.verify(&password("password"), Some(&planted)).await.unwrap(), Verdict::Mismatch);
+        let bare = SecretString::from(text);
+        assert_eq!(hasher.verify(&password("U*U"), Some(&bare)).await.unwrap(), Verdict::Mismatch, "it was not imported");
     }
 
     #[tokio::test]

@@ -8,6 +8,11 @@ use zxcvbn::matching::patterns::MatchPattern;
 pub struct Strength(u8);
 
 impl Strength {
+    /// At most 4.
+    pub const fn new(score: u8) -> Self {
+        Self(if score > 4 { 4 } else { score })
+    }
+
     pub const fn score(self) -> u8 {
         self.0
     }
@@ -27,5 +32,5 @@ pub(super) fn estimate(typed: &str, words: &[String]) -> Estimate {
         [only] => matches!(only.pattern, MatchPattern::Dictionary(_)),
         _ => false,
     };
-    Estimate { strength: Strength(u8::from(entropy.score())), is_one_word }
+    Estimate { strength: Strength::new(u8::from(entropy.score())), is_one_word }
 }

@@ -14,6 +14,9 @@ pub struct Account {
     pub roles: Vec<String>,
     /// Has a role that leads to the administrator's page.
     pub is_administrator: bool,
+    pub email: Option<OwnAddress>,
+    /// Whether mail is sent: without it no address can be proved.
+    pub mail: bool,
     pub sessions: Vec<SessionRow>,
     pub apps: Vec<ConnectedApp>,
     pub csrf: String,
@@ -24,6 +27,13 @@ impl Account {
     fn has_other_sessions(&self) -> bool {
         self.sessions.iter().any(|session| !session.current)
     }
+}
+
+/// A person's own address.
+#[derive(Clone, Debug)]
+pub struct OwnAddress {
+    pub address: String,
+    pub verified: bool,
 }
 
 /// One browser that is logged in.

@@ -1,53 +1,23 @@
 //! What the forms have in common in which somebody chooses a name, an address or a password: fields, hints and complaints.
 
+use crate::account::Complaint;
 use crate::authn::password::{InvalidPassword, NewPasswordProblem, Strength};
 use crate::config::CharacterKind;
 use crate::text::Text;
 
-/// What is wrong with a form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldProblem {
-    /// Empty, too long, or characters that a sign-in name may not have.
-    Name,
-    NameTaken,
-    /// No e-mail address.
-    Address,
-    /// An address of a domain that may not register here.
-    AddressDomain,
-    Password(NewPasswordProblem),
-    /// The two passwords differ.
-    Repetition,
-    /// The password that is asked for again is wrong.
-    CurrentPassword,
-    /// Wrong, too old, tried too often, or not of this browser: which of them is not told.
-    Code,
-    Stale,
-    Overloaded,
-    /// Too many tries: nothing was looked at.
-    TooMany,
-}
-
-impl FieldProblem {
-    /// The id of the field, which may be none, and of the message.
-    const fn field_and_id(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Name => ("username", "field-name-refused"),
-            Self::NameTaken => ("username", "field-name-taken"),
-            Self::Address => ("email", "field-address-refused"),
-            Self::AddressDomain => ("email", "field-address-domain"),
-            Self::Password(problem) => ("password", password_message(problem)),
-            Self::Repetition => ("password-again", "field-repetition-differs"),
-            Self::CurrentPassword => ("current-password", "field-current-password-wrong"),
-            Self::Code => ("code", "field-code-wrong"),
-            Self::Stale => ("", "form-stale"),
-            Self::Overloaded => ("", "login-overloaded"),
-            Self::TooMany => ("", "field-too-many"),
-        }
-    }
-
-    /// Not the form's fault: trying the same again may help.
-    pub const fn is_passing(self) -> bool {
-        matches!(self, Self::Overloaded | Self::Password(NewPasswordProblem::Uncheckable))
+/// The id of the field that is meant, which may be none, and of the message.
+const fn field_and_id(complaint: Complaint) -> (&'static str, &'static str) {
+    match complaint {
+        Complaint::Name => ("username", "field-name-refused"),
+        Complaint::NameTaken => ("username", "field-name-taken"),
+        Complaint::Address => ("email", "field-address-refused"),
+        Complaint::AddressDomain => ("email", "field-address-domain"),
+        Complaint::Password(problem) => ("password", password_message(problem)),
+        Complaint::Repetition => ("password-again", "field-repetition-differs"),
+        Complaint::CurrentPassword => ("current-password", "field-current-password-wrong"),
+        Complaint::Code => ("code", "field-code-wrong"),
+        Complaint::Overloaded => ("", "login-overloaded"),
+        Complaint::TooMany => ("", "field-too-many"),
     }
 }
 
@@ -78,19 +48,25 @@ pub struct Form {
     pub flow: Option<String>,
     /// The fewest characters of a password.
     pub min_length: usize,
-    pub problems: Vec<FieldProblem>,
+    pub problems: Vec<Complaint>,
     /// Of the password that was sent and not taken.
     pub strength: Option<Strength>,
 }
 
 impl Form {
+    /// Inside a flow, and with what was wrong.
+    #[must_use]
+    pub fn with(self, flow: Option<String>, problems: Vec<Complaint>, strength: Option<Strength>) -> Self {
+        Self { flow, problems, strength, ..self }
+    }
+
     pub fn is_refused(&self) -> bool {
         !self.problems.is_empty()
     }
 
     /// The field, which may be none, and what is wrong with it.
     pub fn complaints(&self) -> Vec<(&'static str, String)> {
-        self.problems.iter().map(|problem| (problem.field_and_id().0, self.sentence(*problem))).collect()
+        self.problems.iter().map(|problem| (field_and_id(*problem).0, self.sentence(*problem))).collect()
     }
 
     pub fn complaint(&self, field: &str) -> Option<String> {
@@ -108,7 +84,7 @@ impl Form {
         Some((score, self.text.of(WORDS[usize::from(score)])))
     }
 
-    fn sentence(&self, problem: FieldProblem) -> String {
-        self.text.count(problem.field_and_id().1, i64::try_from(self.min_length).unwrap_or(i64::MAX))
+    fn sentence(&self, problem: Complaint) -> String {
+        self.text.count(field_and_id(problem).1, i64::try_from(self.min_length).unwrap_or(i64::MAX))
     }
 }

@@ -9,7 +9,7 @@ use crate::support::server::TestServer;
 on_both! {
     async fn a_person_reads_and_changes_their_own_profile(database: TestDatabase) {
         let server = TestServer::start(database).await;
-        let profile = json!({"name": "Anna", "email": "anna@example.com", "email_verified": true});
+        let profile = json!({"name": "Anna", "email": "anna@example.com"});
         let anna = server.person_with("anna", &[], Some(profile)).await;
         let browser = Caller::browser(&server, &anna).await;
         let own = browser.get("/users/me").await;
@@ -32,6 +32,17 @@ on_both! {
         }
         let event = server.audit().await.into_iter().find(|entry| entry.kind == "user.updated").unwrap();
         assert_eq!((event.actor.id(), event.user_id.as_ref()), (Some(anna.id.as_str()), Some(&anna.id)));
+    }
+
+    async fn an_address_that_was_proved_is_not_written_over(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let profile = json!({"name": "Anna", "email": "anna@example.com", "email_verified": true});
+        let anna = server.person_with("anna", &[], Some(profile)).await;
+        let browser = Caller::browser(&server, &anna).await;
+        for patch in [json!({"profile": {"email": "eve@example.com"}}), json!({"profile": {"email": null}}), json!({"profile": null})] {
+            assert_detail(&browser.patch("/users/me", &patch).await, "profile.email", "needs_proof");
+        }
+        assert_eq!(browser.patch("/users/me", &json!({"profile": {"name": "Anne"}})).await.status, 200);
     }
 
     async fn a_person_logs_out_their_own_browsers_and_nobody_elses(database: TestDatabase) {

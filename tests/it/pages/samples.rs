@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use ostiary::account::Complaint;
 use ostiary::authn::password::NewPasswordProblem;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, AuthenticatorRow, Challenge, ClaimRow, ClientView, ConnectedApp, Consent, Counts, Enrolment,
-    EnrolmentProblem, Error, Factor, FactorProblem, FieldProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm,
-    Moment, QrCode, Reauthenticate, RecoveryCodes, ScopeRow, Security, SelectAccount, SessionRow, Setup, SignedOut,
+    Account, Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, ConnectedApp,
+    Consent, Counts, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem,
+    LogoutConfirm, Moment, OwnAddress, QrCode, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow,
+    Security, SelectAccount, SessionRow, Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -53,6 +55,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         action: action("/login"),
         csrf: "c".to_owned(),
         flow: Some("f".to_owned()),
+        register: Some(action("/register?flow=f")),
+        recover: Some(action("/recover?flow=f")),
     };
     add("login", &login);
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
@@ -115,15 +119,13 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     };
     let setup = Setup { frame: frame.clone(), form: form.clone(), sign_in_name: String::new(), token: "t".to_owned() };
     add("setup", &setup);
-    let problems = vec![
-        FieldProblem::Name,
-        FieldProblem::Password(NewPasswordProblem::TooShort { min_length: 15 }),
-        FieldProblem::Repetition,
-    ];
+    let problems =
+        vec![Complaint::Name, Complaint::Password(NewPasswordProblem::TooShort { min_length: 15 }), Complaint::Repetition];
     add("setup-problems", &Setup { form: Form { problems, ..form.clone() }, sign_in_name: "a b".to_owned(), ..setup });
 
     add_factors(&frame, base, &mut add);
 
+    people(&frame, &form, &mut add);
     let logout =
         LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
     add("logout", &logout);
@@ -199,6 +201,74 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
     add("security-bare", &Security { totp: None, recovery_codes: None, is_administrator: false, ..security });
 }
 
+/// Registering, recovering, changing.
+fn people(frame: &Frame, form: &Form, add: &mut dyn FnMut(&str, &dyn DynRender)) {
+    let refused = |problems: &[Complaint]| Form { problems: problems.to_vec(), ..form.clone() };
+    let register = Register {
+        frame: frame.clone(),
+        form: form.clone(),
+        client: Some(client("Photo Printer")),
+        with_name: true,
+        with_address: true,
+        address_is_fixed: false,
+        sign_in_name: String::new(),
+        address: String::new(),
+        invitation: None,
+        login: frame.link("/login?flow=f"),
+    };
+    add("register", &register);
+    let problems =
+        [Complaint::NameTaken, Complaint::Address, Complaint::Password(NewPasswordProblem::TooWeak), Complaint::Repetition];
+    let strength = ostiary::authn::password::Strength::new(1);
+    let weak = Register {
+        form: Form { strength: Some(strength), ..refused(&problems) },
+        sign_in_name: HOSTILE.to_owned(),
+        address: HOSTILE.to_owned(),
+        ..register.clone()
+    };
+    add("register-problems", &weak);
+    let invited = Register {
+        client: None,
+        with_name: false,
+        address_is_fixed: true,
+        address: "anna@example.org".to_owned(),
+        invitation: Some("t".to_owned()),
+        ..register
+    };
+    add("register-invited", &invited);
+    let code = Code {
+        frame: frame.clone(),
+        form: form.clone(),
+        kind: CodeKind::Register,
+        address: Some("anna@example.org".to_owned()),
+        id: "i".to_owned(),
+    };
+    add("code", &code);
+    add("code-refused", &Code { form: refused(&[Complaint::Code]), address: Some(HOSTILE.to_owned()), ..code.clone() });
+    add("code-recover", &Code { kind: CodeKind::Recover, address: None, ..code.clone() });
+    add("code-change-email", &Code { kind: CodeKind::ChangeEmail, ..code });
+    add("recover", &Recover { frame: frame.clone(), form: form.clone(), sign_in_name: String::new() });
+    add(
+        "recover-too-many",
+        &Recover { frame: frame.clone(), form: refused(&[Complaint::TooMany]), sign_in_name: HOSTILE.to_owned() },
+    );
+    add("recover-password", &RecoverPassword { frame: frame.clone(), form: form.clone(), id: "i".to_owned() });
+    let password =
+        ChangePassword { frame: frame.clone(), form: form.clone(), sign_in_name: "anna".to_owned(), asks_current: true };
+    add("change-password", &password);
+    add("change-password-refused", &ChangePassword { form: refused(&[Complaint::CurrentPassword]), ..password });
+    let email = ChangeEmail {
+        frame: frame.clone(),
+        form: form.clone(),
+        sign_in_name: "anna".to_owned(),
+        present: Some("anna@example.org".to_owned()),
+        address: String::new(),
+        asks_current: true,
+    };
+    add("change-email", &email);
+    add("change-email-refused", &ChangeEmail { form: refused(&[Complaint::Address]), address: "x".to_owned(), ..email });
+}
+
 trait DynRender {
     fn html(&self) -> String;
 }
@@ -246,6 +316,8 @@ fn account(frame: Frame) -> Account {
         sign_in_name: "alice@example.org".to_owned(),
         roles: vec!["admin".to_owned(), "support".to_owned()],
         is_administrator: true,
+        email: Some(OwnAddress { address: HOSTILE.to_owned(), verified: false }),
+        mail: true,
         sessions: vec![session("s1", "Firefox on Linux", 1_795_317_500, true), session("s2", "", 1_795_000_000, false)],
         apps: vec![app("printer", "Photo Printer"), app("evil", HOSTILE)],
         csrf: "c".to_owned(),

@@ -1,0 +1,88 @@
+//! What people do with their own accounts, free of HTTP: the pages call it, and so may any other interface.
+//!
+//! Nothing here tells a stranger whether an account exists. Where one exists and where none does the same work is done, the same
+//! rows are written, and the same is answered; who can be told more is told by mail.
+
+mod code;
+pub mod email;
+pub mod invitation;
+pub mod password;
+pub mod recovery;
+pub mod registration;
+
+pub use code::Holder;
+
+use crate::authn::password::{HashingError, NewPasswordProblem, Password};
+use crate::protocol::email_address::EmailAddress;
+use crate::protocol::id::{SessionId, UserId};
+use crate::protocol::time::Timestamp;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::db::{Conn, Tx};
+use crate::storage::error::Error as StorageError;
+use crate::storage::users::User;
+use crate::storage::{email_addresses, email_codes, grants, sessions};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+use crate::{audit, guard};
+
+/// What is wrong with what a person sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complaint {
+    /// Empty, too long, or characters that a sign-in name may not have.
+    Name,
+    NameTaken,
+    /// No e-mail address.
+    Address,
+    /// An address of a domain that may not register here, or not the one that was invited.
+    AddressDomain,
+    Password(NewPasswordProblem),
+    /// The two passwords differ.
+    Repetition,
+    /// The password that is asked for again is wrong.
+    CurrentPassword,
+    /// Wrong, too old, tried too often, or somebody else's: which of them is not told.
+    Code,
+    Overloaded,
+    /// Too many tries: nothing was looked at.
+    TooMany,
+}
+
+impl Complaint {
+    /// Trying the same again may help.
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Overloaded | Self::Password(NewPasswordProblem::Uncheckable))
+    }
+}
+
+/// Ends what a password that is no longer trusted may have opened: sessions but `except`, grants, codes that were not redeemed
+/// yet, and codes that were mailed.
+pub async fn end_everything(tx: &mut Tx, user: &UserId, except: Option<&SessionId>, now: Timestamp) -> Result<(), StorageError> {
+    sessions::end_all(tx, user, except).await?;
+    grants::revoke_for_user(tx, user, now).await?;
+    email_codes::delete_for_user(tx, user).await
+}
+
+/// Where a person is reached: at the address that they proved, or that they sign in with.
+async fn mailbox_of(conn: &mut Conn, user: &User) -> Result<Option<EmailAddress>, StorageError> {
+    let proved = email_addresses::load(conn, &user.id).await?.filter(|address| address.verified_at.is_some());
+    Ok(proved.map(|proved| proved.address).or_else(|| user.sign_in_name.clone().try_into().ok()))
+}
+
+async fn hash(state: &AppState, password: &Password) -> Result<Result<secrecy::SecretString, Complaint>, Problem> {
+    match state.passwords.hash(password).await {
+        Ok(hash) => Ok(Ok(hash)),
+        Err(HashingError::Overloaded) => Ok(Err(Complaint::Overloaded)),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// Something that a person did to what is theirs.
+fn by(user: &UserId, kind: audit::Kind, context: &RequestContext) -> Event {
+    Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..audit::event(kind, context) }
+}
+
+/// Whether the guard lets somebody do this. A challenge is a refusal to who can't be shown one.
+async fn admitted(state: &AppState, action: guard::limit::Action, subject: &guard::Subject<'_>, now: Timestamp) -> bool {
+    state.guard.admit(action, subject, now).await.is_allowed()
+}

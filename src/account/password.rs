@@ -1,0 +1,136 @@
+//! A new password for somebody who is logged in.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Complaint, admitted, by, end_everything, hash, mailbox_of};
+use crate::audit::{self, Kind};
+use crate::authn::password::{Checked, HashingError, Password, Strength, Verdict};
+use crate::authn::session::{self, Begun};
+use crate::guard::Subject;
+use crate::guard::limit::Action;
+use crate::outbound::mail::{self, Mail, Message};
+use crate::protocol::authentication::Method;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::profiles;
+use crate::storage::sessions::{self, Session};
+use crate::storage::users::{self, User};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// How long ago somebody without a password may have proved who they are, to change what guards the account.
+const FRESH: Seconds = Seconds::minutes(5);
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    pub user: &'a User,
+    pub session: &'a Session,
+}
+
+impl Owner<'_> {
+    /// Who has a password types it again; who has none must have proved who they are just now.
+    pub fn has_password(&self) -> bool {
+        self.user.password_hash.is_some()
+    }
+
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.session.factors.latest().is_some_and(|latest| now < latest + FRESH)
+    }
+}
+
+/// Checks that it is still the owner who asks. Counted like a login, before anything is hashed.
+pub async fn confirm(
+    state: &AppState,
+    context: &RequestContext,
+    owner: Owner<'_>,
+    current: &str,
+) -> Result<Result<(), Complaint>, Problem> {
+    if !owner.has_password() {
+        return Ok(if owner.is_fresh(context.now) { Ok(()) } else { Err(Complaint::CurrentPassword) });
+    }
+    let subject = Subject::new(context.address).account(owner.user.id.as_str());
+    if !admitted(state, Action::Reauthenticate, &subject, context.now).await {
+        return Ok(Err(Complaint::TooMany));
+    }
+    let verdict = match Password::parse(current) {
+        Ok(password) => state.passwords.verify(&password, owner.user.password_hash.as_ref()).await,
+        Err(_) => Ok(Verdict::Mismatch),
+    };
+    match verdict {
+        Ok(Verdict::Match { .. }) => Ok(Ok(())),
+        Ok(Verdict::Mismatch) => {
+            let user = &owner.user.id;
+            let event = audit::refused(Kind::UserReauthentication, context, "wrong_password");
+            state.refusals.refused(Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..event });
+            Ok(Err(Complaint::CurrentPassword))
+        }
+        Err(HashingError::Overloaded) => Ok(Err(Complaint::Overloaded)),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+/// What became of a new password.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The session that takes the place of the one that asked.
+    Done(Box<Begun>),
+    Refused {
+        complaints: Vec<Complaint>,
+        strength: Option<Strength>,
+    },
+    /// The password was changed, the person disabled or the session ended meanwhile.
+    Ended,
+}
+
+/// Sets a new password. It ends every other session, and everything that applications were given; the session that asks gets a
+/// new secret, and the person is told.
+pub async fn change(
+    state: &AppState,
+    context: &RequestContext,
+    owner: Owner<'_>,
+    (current, new): (&SecretString, &SecretString),
+) -> Result<Outcome, Problem> {
+    let refused = |complaint, strength| Ok(Outcome::Refused { complaints: vec![complaint], strength });
+    if let Err(complaint) = confirm(state, context, owner, current.expose_secret()).await? {
+        return refused(complaint, None);
+    }
+    let user = owner.user;
+    let (address, locale) = {
+        let mut conn = state.db.read().await?;
+        let profile = profiles::load(&mut conn, &user.id).await?;
+        (mailbox_of(&mut conn, user).await?, profile.and_then(|(profile, _)| profile.locale))
+    };
+    let known: Vec<&str> = address.iter().map(crate::protocol::email_address::EmailAddress::as_str).collect();
+    let Checked { password, strength } =
+        state.password_policy.check(new.expose_secret(), user.sign_in_name.as_str(), &known).await;
+    let password = match password {
+        Ok(password) => password,
+        Err(problem) => return refused(Complaint::Password(problem), strength),
+    };
+    let new_hash = match hash(state, &password).await? {
+        Ok(hash) => hash,
+        Err(complaint) => return refused(complaint, None),
+    };
+    let begun = session::renew(&state.tokens, owner.session, Method::Password, context.now);
+    let event = by(&user.id, Kind::UserPasswordChanged, context);
+    let notice = address.map(|to| Mail { to, locale, user_id: Some(user.id.clone()), message: Message::PasswordChanged });
+    let done = state
+        .db
+        .write(async |tx| {
+            if !users::stands(tx, user).await? || !sessions::stands(tx, &owner.session.id).await? {
+                return Ok(false);
+            }
+            users::set_password(tx, &user.id, &new_hash, context.now).await?;
+            end_everything(tx, &user.id, None, context.now).await?;
+            sessions::insert(tx, &begun.session).await?;
+            if let Some(notice) = &notice {
+                mail::enqueue(tx, &state.outbox, notice, context.now).await?;
+            }
+            crate::storage::audit::insert(tx, &event).await?;
+            Ok(true)
+        })
+        .await?;
+    Ok(if done { Outcome::Done(Box::new(begun)) } else { Outcome::Ended })
+}

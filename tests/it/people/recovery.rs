@@ -1,0 +1,222 @@
+//! A forgotten password: E7 to E11.
+
+use http::{Request, StatusCode, header};
+use ostiary::outbound::mail::Message;
+use ostiary::storage::users::{self, User};
+use serde_json::json;
+
+use super::{NEW_PASSWORD, code, comparable, enter, log_in, recover, wrong};
+use crate::support::browser::{Answer, Browser};
+use crate::support::database::{TestDatabase, on_both};
+use crate::support::flow::{refresh, text, tokens};
+use crate::support::server::{PASSWORD, Persona, TestServer};
+
+/// Somebody whose address an administrator vouches for.
+async fn person(server: &TestServer, name: &str, address: &str) -> User {
+    server.person_with(name, &[], Some(json!({"email": address, "email_verified": true}))).await
+}
+
+async fn choose(browser: &mut Browser, page: &Answer, password: &str) -> Answer {
+    browser.submit(&page.form().set("password", password).set("password_again", password)).await
+}
+
+on_both! {
+    async fn e10_a_new_password_ends_everything_tells_the_owner_and_opens_nothing(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let client = server.client(Persona::Web, |_| {}).await;
+        let tokens = tokens(&server, &client, "anna").await;
+        let mut old_session = server.browser();
+        assert_eq!(log_in(&mut old_session, "anna", PASSWORD).await.url, "/account");
+
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        assert!(page.url.starts_with("/recover/password?id="));
+        let answer = choose(&mut browser, &page, NEW_PASSWORD).await;
+        assert_eq!(answer.url, "/login", "a login follows, with all its factors");
+        let mails = server.mails().await;
+        assert_eq!(mails.iter().map(|mail| (&mail.message, mail.to.as_str())).collect::<Vec<_>>(), [(&Message::PasswordChanged, "anna@example.com")]);
+
+        assert!(old_session.visit("/account").await.url.starts_with("/login"));
+        assert_eq!(refresh(&server, &client, &text(&tokens, "refresh_token")).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(log_in(&mut server.browser(), "anna", PASSWORD).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(log_in(&mut server.browser(), "anna", NEW_PASSWORD).await.url, "/account");
+        assert_eq!(browser.submit(&page.form().set("password", PASSWORD).set("password_again", PASSWORD)).await.status, StatusCode::BAD_REQUEST, "once");
+    }
+
+    async fn e8_for_nobody_the_same_is_answered_and_no_mail_sent(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let disabled = person(&server, "dora", "dora@example.com").await;
+        server.disable(&disabled).await;
+        server.person("no-address").await;
+        server.person_with("liar", &[], Some(json!({"email": "unproved@example.com"}))).await;
+        let known = recover(&mut server.browser(), "anna").await;
+        assert_eq!(server.mails().await.len(), 1);
+        for name in ["nobody", "nobody@example.com", "dora", "dora@example.com", "no-address", "liar", "unproved@example.com", "", "a\u{7}b"] {
+            let mut browser = server.browser();
+            let answer = recover(&mut browser, name).await;
+            assert_eq!((answer.status, comparable(&answer, &[])), (known.status, comparable(&known, &[])), "{name:?}");
+            assert!(server.mails().await.is_empty(), "{name:?}");
+            assert_eq!(enter(&mut browser, &answer, "000000").await.status, StatusCode::BAD_REQUEST);
+        }
+    }
+
+    async fn e9_steps_can_not_be_left_out_and_codes_not_be_used_twice(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let code = code(&server).await;
+        let id = page.form().field("id").to_owned();
+        let password_page = format!("/recover/password?id={id}");
+        assert_eq!(browser.visit(&password_page).await.status, StatusCode::BAD_REQUEST, "no code was shown");
+        assert_eq!(enter(&mut browser, &page, &wrong(&code)).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(browser.visit(&password_page).await.status, StatusCode::BAD_REQUEST, "a wrong code was shown");
+        let chooser = enter(&mut browser, &page, &code).await;
+        assert_eq!(enter(&mut browser, &page, &code).await.status, StatusCode::BAD_REQUEST, "the code again");
+        assert_eq!(server.browser().visit(&password_page).await.status, StatusCode::BAD_REQUEST, "another browser");
+        let mut other = server.browser();
+        other.visit("/recover").await;
+        let stolen = other.post("/recover/password", &chooser.form().set("password", NEW_PASSWORD).set("password_again", NEW_PASSWORD).fields).await;
+        assert_eq!(stolen.status, StatusCode::FORBIDDEN, "the form of another browser");
+        let refused = choose(&mut browser, &chooser, "short").await;
+        assert!(refused.body.contains("id=\"password-problem\""), "the code is not lost by a bad password: {refused:#?}");
+        server.clock.advance(601);
+        assert_eq!(choose(&mut browser, &refused, NEW_PASSWORD).await.status, StatusCode::BAD_REQUEST, "too late");
+        assert_eq!(log_in(&mut server.browser(), "anna", PASSWORD).await.url, "/account");
+    }
+
+    async fn e9_of_fifty_new_passwords_at_once_one_counts(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..50 {
+            let password = format!("{NEW_PASSWORD} {number}");
+            let (mut browser, form) = (browser.clone(), page.form().set("password", &password).set("password_again", &password));
+            tasks.spawn(async move { (password, browser.post("/recover/password", &form.fields).await) });
+        }
+        let answers = tasks.join_all().await;
+        let done: Vec<_> = answers.iter().filter(|(_, answer)| answer.status == StatusCode::SEE_OTHER).collect();
+        assert_eq!(done.len(), 1);
+        assert_eq!(log_in(&mut server.browser(), "anna", &done[0].0).await.url, "/account");
+        assert_eq!(server.mails().await.len(), 1);
+    }
+
+    async fn e9_a_code_from_before_the_password_changed_opens_nothing(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut early = server.browser();
+        let early_page = recover(&mut early, "anna").await;
+        let early_code = code(&server).await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        choose(&mut browser, &page, NEW_PASSWORD).await;
+        assert_eq!(enter(&mut early, &early_page, &early_code).await.status, StatusCode::BAD_REQUEST);
+    }
+
+    async fn e7_a_code_that_went_to_an_address_of_before_opens_nothing(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "old@example.com").await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        let new = ostiary::protocol::email_address::EmailAddress::parse("new@example.com").unwrap();
+        let now = server.clock.now();
+        server.state.db.write(async |tx| ostiary::storage::email_addresses::save(tx, &anna.id, &new, true, now).await).await.unwrap();
+        assert_eq!(choose(&mut browser, &page, NEW_PASSWORD).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(log_in(&mut server.browser(), "anna", PASSWORD).await.url, "/account");
+    }
+
+    async fn whoever_signs_in_with_an_address_proves_it_by_recovering(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna@example.com").await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "Anna@Example.com").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        assert_eq!(choose(&mut browser, &page, NEW_PASSWORD).await.url, "/login");
+        let (profile, _) = ostiary::storage::profiles::load(&mut server.state.db.read().await.unwrap(), &anna.id).await.unwrap().unwrap();
+        assert_eq!(profile.email_verified, Some(true));
+    }
+}
+
+#[tokio::test]
+async fn h13_neither_host_nor_forwarded_host_gets_into_a_mail_or_a_link() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    person(&server, "anna", "anna@example.com").await;
+    let mut browser = server.browser();
+    let form = browser.visit("/recover").await.form().set("username", "anna");
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+    let request = Request::post("/recover")
+        .header(header::HOST, "id.example")
+        .header("x-forwarded-host", "evil.example")
+        .header("forwarded", "host=evil.example")
+        .header("origin", server.origin())
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(axum::body::Body::from(body))
+        .unwrap();
+    let answer = browser.send(request).await;
+    assert!(answer.location().starts_with("/recover/code?id="), "{answer:#?}");
+    let mails = format!("{:?}", server.mails().await);
+    assert!(!mails.contains("evil"), "{mails}");
+}
+
+#[tokio::test]
+async fn pages_of_recovery_are_not_kept_and_tell_nobody_where_they_came_from() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    person(&server, "anna", "anna@example.com").await;
+    let mut browser = server.browser();
+    let page = recover(&mut browser, "anna").await;
+    let next = enter(&mut browser, &page, &code(&server).await).await;
+    for answer in [page, next] {
+        assert_eq!((answer.header("cache-control"), answer.header("referrer-policy")), (Some("no-store"), Some("no-referrer")));
+    }
+}
+
+#[tokio::test]
+async fn e11_a_thousand_resets_are_three_mails() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    person(&server, "anna", "anna@example.com").await;
+    let mut browser = server.browser();
+    let form = browser.visit("/recover").await.form();
+    let mut answers = std::collections::BTreeSet::new();
+    for number in 0..1_000 {
+        let name = if number % 2 == 0 { "anna" } else { "ANNA@example.com" };
+        let answer = browser.post("/recover", &form.clone().set("username", name).fields).await;
+        answers.insert((answer.status, answer.location().split('=').next().unwrap().to_owned()));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert_eq!(server.mails().await.len(), 3);
+}
+
+#[tokio::test]
+async fn who_has_no_password_yet_gets_one_by_mail() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    let anna = person(&server, "anna", "anna@example.com").await;
+    server
+        .state
+        .db
+        .write(async |tx| tx.query("UPDATE users SET password_hash = NULL WHERE id = $1").bind(&anna.id).execute().await)
+        .await
+        .unwrap();
+    let mut browser = server.browser();
+    let page = recover(&mut browser, "anna").await;
+    let page = enter(&mut browser, &page, &code(&server).await).await;
+    assert_eq!(choose(&mut browser, &page, NEW_PASSWORD).await.url, "/login");
+    assert!(users::by_id(&mut server.state.db.read().await.unwrap(), &anna.id).await.unwrap().unwrap().password_hash.is_some());
+}
+
+#[tokio::test]
+async fn where_no_mail_is_sent_recovery_is_not_offered() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.mail.transport = ostiary::config::MailTransport::Off;
+    })
+    .await;
+    assert_eq!(server.get("/recover").await.status, StatusCode::NOT_FOUND);
+    assert!(!server.browser().visit("/login").await.body.contains("to-recover"));
+}
