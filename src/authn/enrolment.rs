@@ -16,15 +16,15 @@ use crate::storage::sessions::Session;
 const LIFETIME: Seconds = Seconds::minutes(10);
 
 #[derive(Serialize, Deserialize)]
-struct Sealed {
+struct Content {
     secret: Zeroizing<Vec<u8>>,
     started_at: Timestamp,
 }
 
 /// Seals a secret for the session in which it was shown.
 pub fn seal(sealer: &Sealer, secret: &Secret, session: &Session, now: Timestamp) -> Result<String, serde_json::Error> {
-    let sealed = Sealed { secret: Zeroizing::new(secret.as_bytes().to_vec()), started_at: now };
-    let plain = Zeroizing::new(serde_json::to_vec(&sealed)?);
+    let content = Content { secret: Zeroizing::new(secret.as_bytes().to_vec()), started_at: now };
+    let plain = Zeroizing::new(serde_json::to_vec(&content)?);
     Ok(URL_SAFE_NO_PAD.encode(sealer.seal(&plain, &associated_data(&session.id))))
 }
 
@@ -32,8 +32,8 @@ pub fn seal(sealer: &Sealer, secret: &Secret, session: &Session, now: Timestamp)
 pub fn open(sealer: &Sealer, text: &str, session: &Session, now: Timestamp) -> Option<Secret> {
     let decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
     let plain = Zeroizing::new(sealer.open(&decoded, &associated_data(&session.id))?);
-    let sealed: Sealed = serde_json::from_slice(&plain).ok()?;
-    if now >= sealed.started_at + LIFETIME { None } else { Secret::from_bytes(&sealed.secret) }
+    let content: Content = serde_json::from_slice(&plain).ok()?;
+    if now >= content.started_at + LIFETIME { None } else { Secret::from_bytes(&content.secret) }
 }
 
 /// The `sid` is random, belongs to one person, and is renewed when the enrolment succeeds: the form works once.
@@ -67,11 +67,11 @@ mod tests {
     #[test]
     fn a_secret_under_enrolment_opens_in_its_session_alone_and_for_ten_minutes() {
         let (sealer, secret) = (Sealer::new(&[1; 32]), Secret::random());
-        let sealed = seal(&sealer, &secret, &session("one"), NOON).unwrap();
+        let text = seal(&sealer, &secret, &session("one"), NOON).unwrap();
         let opened = |text: &str, id, seconds| open(&sealer, text, &session(id), NOON + Seconds(seconds));
-        assert_eq!(opened(&sealed, "one", 599).unwrap().as_bytes(), secret.as_bytes());
-        assert!(opened(&sealed, "one", 600).is_none());
-        assert!(opened(&sealed, "two", 1).is_none());
+        assert_eq!(opened(&text, "one", 599).unwrap().as_bytes(), secret.as_bytes());
+        assert!(opened(&text, "one", 600).is_none());
+        assert!(opened(&text, "two", 1).is_none());
         assert!(opened("AAAA", "one", 1).is_none());
     }
 }

@@ -104,12 +104,12 @@ mod tests {
     fn it_opens_for_its_holder_alone_and_for_ten_minutes() {
         let sealer = Sealer::new(&[1; 32]);
         let pending = Pending::new(&person(), Factors::of(Method::Password, NOON), NOON);
-        let sealed = pending.seal(&sealer, "browser").unwrap();
-        let open = |text: &str, holder, seconds| Pending::open(&sealer, text, holder, NOON + Seconds(seconds));
-        assert_eq!(open(&sealed, "browser", 599).unwrap().factors, pending.factors);
-        assert_eq!(open(&sealed, "browser", 600).unwrap_err(), Unusable::Expired);
-        assert_eq!(open(&sealed, "other", 1).unwrap_err(), Unusable::Foreign);
-        for made_up in ["", "AAAA", "no base64!", &sealed[1..]] {
+        let text = pending.seal(&sealer, "browser").unwrap();
+        let open = |boxed: &str, holder, seconds| Pending::open(&sealer, boxed, holder, NOON + Seconds(seconds));
+        assert_eq!(open(&text, "browser", 599).unwrap().factors, pending.factors);
+        assert_eq!(open(&text, "browser", 600).unwrap_err(), Unusable::Expired);
+        assert_eq!(open(&text, "other", 1).unwrap_err(), Unusable::Foreign);
+        for made_up in ["", "AAAA", "no base64!", &text[1..]] {
             assert_eq!(open(made_up, "browser", 1).unwrap_err(), Unusable::Foreign);
         }
     }

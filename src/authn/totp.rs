@@ -64,8 +64,8 @@ impl Secret {
         sealer.seal(self.as_bytes(), &associated_data(user))
     }
 
-    pub fn open(sealer: &Sealer, sealed: &[u8], user: &UserId) -> Option<Self> {
-        let plain = Zeroizing::new(sealer.open(sealed, &associated_data(user))?);
+    pub fn open(sealer: &Sealer, stored: &[u8], user: &UserId) -> Option<Self> {
+        let plain = Zeroizing::new(sealer.open(stored, &associated_data(user))?);
         Self::from_bytes(&plain)
     }
 
@@ -199,10 +199,10 @@ mod tests {
     #[test]
     fn a_sealed_secret_opens_for_its_person_alone() {
         let sealer = Sealer::new(&[1; 32]);
-        let sealed = secret().seal(&sealer, &user("ada"));
-        assert_eq!(Secret::open(&sealer, &sealed, &user("ada")).unwrap().as_bytes(), SECRET);
-        assert!(Secret::open(&sealer, &sealed, &user("bob")).is_none());
-        assert!(!sealed.windows(4).any(|window| window == &SECRET[..4]));
+        let stored = secret().seal(&sealer, &user("ada"));
+        assert_eq!(Secret::open(&sealer, &stored, &user("ada")).unwrap().as_bytes(), SECRET);
+        assert!(Secret::open(&sealer, &stored, &user("bob")).is_none());
+        assert!(!stored.windows(4).any(|window| window == &SECRET[..4]));
     }
 
     #[test]

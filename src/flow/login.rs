@@ -97,7 +97,7 @@ impl Entrance<'_> {
         let Self { state, context, .. } = self;
         let refused = |reason| {
             let (user_id, client_id) = (Some(user.clone()), self.client_id.cloned());
-            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::SecondFactor, context, reason) });
+            state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
         let Some(typed) = Typed::parse(typed) else {
             refused("code_malformed");
@@ -155,7 +155,7 @@ impl Entrance<'_> {
             Outcome::Spent => "code_replayed",
         };
         let (user_id, client_id) = (event.user_id, event.client_id);
-        state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::UserLogin, context, reason) });
+        state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserLogin, context, reason) });
         Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
     }
 

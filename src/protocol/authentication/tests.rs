@@ -12,10 +12,13 @@ fn factors(methods: &[Method]) -> Factors {
     methods.iter().fold(Factors::default(), |factors, method| factors.and(*method, NOON))
 }
 
+/// The factors, their `amr`, the strongest `acr`, and all that they satisfy.
+type Row = (&'static [Method], &'static [&'static str], Acr, &'static [Acr]);
+
 #[test]
 fn each_combination_has_its_amr_and_its_acr() {
     use Method::{Password, RecoveryCode, Totp};
-    let rows: [(&[Method], &[&str], Acr, &[Acr]); 8] = [
+    let rows: [Row; 8] = [
         (&[Password], &["pwd"], Acr::Single, &[Acr::Single]),
         (&[Password, Totp], &["pwd", "otp", "mfa"], Acr::Multi, &[Acr::Single, Acr::Multi]),
         (&[Password, RecoveryCode], &["pwd", "otp", "mfa"], Acr::Multi, &[Acr::Single, Acr::Multi]),
