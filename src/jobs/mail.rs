@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
 use self::breaker::Breaker;
@@ -108,7 +108,7 @@ impl Postman {
             let pause = match next {
                 Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.clock.now(), next)),
                 Err(error) => {
-                    tracing::warn!(%error, "the outbox can't be read; mail waits");
+                    tracing::warn!(%error, "the outbox can't be read or written; mail waits, and what was being sent may be sent twice");
                     duration(POLL)
                 }
             };
@@ -133,31 +133,34 @@ impl Postman {
             if due.is_empty() {
                 return outbox::next_due(&mut self.0.db.read().await?).await;
             }
-            self.send_all(due).await;
+            self.send_all(due).await?;
         }
         Ok(None)
     }
 
-    /// A few at a time; the first alone where the server failed last time.
-    async fn send_all(&self, ids: Vec<String>) {
+    /// A few at a time; the first alone where the server failed last time. A database that can't note what becomes of them ends
+    /// it: the same mails would come up again at once.
+    async fn send_all(&self, ids: Vec<String>) -> Result<(), Error> {
         let mut under_way = JoinSet::new();
+        let mut outcome = Ok(());
         for id in ids {
             let parallel = if self.0.breaker.is_unsure() { 1 } else { PARALLEL };
             while under_way.len() >= parallel {
-                under_way.join_next().await;
+                outcome = outcome.and(under_way.join_next().await.map_or(Ok(()), judge));
             }
-            let stop = self.0.stopping.load(Ordering::SeqCst) || self.0.breaker.closed_until(self.0.clock.now()).is_some();
+            let stop = outcome.is_err()
+                || self.0.stopping.load(Ordering::SeqCst)
+                || self.0.breaker.closed_until(self.0.clock.now()).is_some();
             if stop {
                 break;
             }
             let postman = self.clone();
-            under_way.spawn(async move {
-                if let Err(error) = postman.send(&id).await {
-                    tracing::warn!(%error, "what became of a mail can't be noted; it may be sent twice");
-                }
-            });
+            under_way.spawn(async move { postman.send(&id).await });
         }
-        under_way.join_all().await;
+        while let Some(ended) = under_way.join_next().await {
+            outcome = outcome.and(judge(ended));
+        }
+        outcome
     }
 
     async fn send(&self, id: &str) -> Result<(), Error> {
@@ -262,6 +265,11 @@ impl Postman {
         });
         write.await
     }
+}
+
+/// What came of sending one mail. A panic has been logged, and its mail is claimed for a while: the others go on.
+fn judge(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    ended.unwrap_or(Ok(()))
 }
 
 /// A mail that this node sends, for as long as it may.

@@ -76,7 +76,7 @@ impl<'a> Summary<'a> {
             "Ostiary to try out. All of it is in a temporary folder, and is gone when it stops.\n\n\
              {}\n\nPeople\n{}\n\nClients\n{}\n\n\
              A token for the service, and a call with it\n  {}\n  {}\n\n\
-             Stop with Ctrl+C.",
+             Mails are printed here. Stop with Ctrl+C.",
             addresses.join("\n"),
             table(["", "sign-in name", "password", "roles", "profile"], &people.collect::<Vec<_>>()),
             table(["", "client_id", "client_secret", ""], &clients.collect::<Vec<_>>()),

@@ -48,10 +48,14 @@ const LOOKS: [(u32, Scheme); 4] = [(1280, Scheme::Light), (1280, Scheme::Dark), 
 
 /// The samples under the policies that their pages have.
 async fn serve_samples() -> String {
+    serve(samples::all()).await
+}
+
+async fn serve(samples: Vec<(String, String)>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let mut router = Router::new().route(statics::ROUTE, get(statics::serve)).route("/favicon.ico", get(statics::favicon));
-    for (name, html) in samples::all() {
+    for (name, html) in samples {
         let page = Csp::Page { nonce: None }.to_header();
         let with_nonce = page.to_str().unwrap().replace("script-src 'none'", &format!("script-src 'nonce-{}'", samples::NONCE));
         let policy = if name == "error" { Csp::Error.to_header() } else { with_nonce.parse().unwrap() };
@@ -140,5 +144,19 @@ async fn press_tab(browser: &Browser) {
     for kind in ["keyDown", "keyUp"] {
         let key = serde_json::json!({ "type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9 });
         browser.devtools("Input.dispatchKeyEvent", key).await;
+    }
+}
+
+/// Its words are longer.
+#[tokio::test]
+#[ignore = "needs a browser: scripts/test"]
+async fn every_page_fits_on_a_phone_in_french_too() {
+    let origin = serve(samples::french()).await;
+    let browser = Browser::start().await;
+    browser.look(390, Scheme::Light).await;
+    for (name, _) in samples::french().into_iter().filter(|(name, _)| name != "form-post") {
+        browser.goto(&format!("{origin}/{name}")).await;
+        assert_accessible(&browser, &format!("{name}, in French")).await;
+        keep_picture(&browser, &format!("{name}-fr"), 390, Scheme::Light).await;
     }
 }

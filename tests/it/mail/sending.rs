@@ -251,6 +251,18 @@ async fn a_code_that_came_too_late_is_given_up_and_a_notice_is_not() {
     assert_eq!((left(&server).await, events(&server).await.len()), (0, 2));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_no_writes_is_not_asked_in_circles() {
+    let reserved = Reserved::new();
+    let (server, postman) = start(&config_for(&reserved)).await;
+    put_to(&server, &["ada@example.org"]).await;
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'full'); END";
+    server.state.db.write(async |tx| tx.query(full).execute().await).await.unwrap();
+    let round = tokio::time::timeout(std::time::Duration::from_secs(10), postman.round()).await;
+    assert!(round.expect("it comes back").is_err());
+    assert_eq!(left(&server).await, 1);
+}
+
 /// For a mail server that is not there.
 fn config_for(reserved: &Reserved) -> MailConfig {
     MailConfig {
