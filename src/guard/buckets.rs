@@ -24,6 +24,8 @@ impl<'a> Bucket<'a> {
         Self { row, network: [0; 16], text }
     }
 
+    /// That of one sender, or of a site.
+    #[must_use]
     pub const fn at(self, network: [u8; 16]) -> Self {
         Self { network, ..self }
     }

@@ -73,7 +73,7 @@ mod tests {
         let sitting: Vec<_> = (0..2)
             .map(|_| {
                 let room = room.clone();
-                tokio::spawn(async move { room.wait(Duration::from_secs(3_600)).await })
+                tokio::spawn(async move { room.wait(Duration::from_hours(1)).await })
             })
             .collect();
         while room.seats.available_permits() > 0 {

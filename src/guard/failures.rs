@@ -50,7 +50,7 @@ pub struct Failures {
 
 /// Whose failure it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
+pub struct Counter<'a> {
     pub key: [u8; 32],
     pub kind: Kind,
     pub user_id: Option<&'a UserId>,
@@ -82,7 +82,7 @@ impl Failures {
     }
 
     /// Counts one; how many wait to be written, this one included. The caller sees to it that [`Failures::write_later`] runs.
-    pub fn count(&self, of: Key<'_>, now: Timestamp) -> i64 {
+    pub fn count(&self, of: Counter<'_>, now: Timestamp) -> i64 {
         let mut waiting = self.waiting();
         if waiting.len() >= MAX_WAITING && of.user_id.is_none() && !waiting.contains_key(&of.key) {
             return 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::buckets::Bucket;
 use super::device::Device;
-use super::failures::{DEVICE_LIMIT, Key};
+use super::failures::{Counter, DEVICE_LIMIT};
 use super::gcra::Decision;
 use super::network::Sender;
 use super::{Guard, delay, seconds};
@@ -234,7 +234,7 @@ impl Guard {
     }
 
     fn count(&self, ticket: &Ticket, key: [u8; 32], kind: Kind, now: Timestamp) -> i64 {
-        let waiting = self.failures.count(Key { key, kind, user_id: ticket.user_id.as_ref() }, now);
+        let waiting = self.failures.count(Counter { key, kind, user_id: ticket.user_id.as_ref() }, now);
         self.failures.write_later();
         waiting
     }

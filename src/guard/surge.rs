@@ -7,6 +7,9 @@ use crate::protocol::time::Timestamp;
 /// Minutes that count as now.
 const MINUTES: usize = 5;
 
+/// After so many nothing of what was recent is left.
+const GONE: i64 = 10;
+
 /// Fewer failures than this in that time are nobody's attack.
 const FEWEST: u32 = 50;
 
@@ -60,7 +63,7 @@ impl Surge {
 impl Counts {
     fn advance(&mut self, now: Timestamp) {
         let minute = now.as_seconds().div_euclid(60);
-        for _ in 0..(minute - self.minute).clamp(0, 2 * MINUTES as i64) {
+        for _ in 0..(minute - self.minute).clamp(0, GONE) {
             // What an attack is made of is not usual.
             let past = if self.is_surging() { Minute::default() } else { self.recent[MINUTES - 1] };
             self.usual_failures = self.usual_failures * DECAY + f64::from(past.failures);

@@ -7,5 +7,6 @@ mod demonstration;
 mod driver;
 mod factors;
 mod login;
+mod proof_of_work;
 mod relying_party;
 mod scene;

@@ -8,6 +8,7 @@ mod codes_and_grants;
 mod consents;
 mod email_addresses;
 mod group_commit;
+mod mail_counts;
 mod migrations;
 mod persona;
 mod refresh_tokens;

@@ -1,6 +1,7 @@
 //! A server on a port of this machine, a client that listens on another origin, and a browser that nobody has used.
 
 use ostiary::app;
+use ostiary::config::Config;
 use ostiary::web::server::{Limits, Shutdown, serve};
 use tokio::net::TcpListener;
 
@@ -14,9 +15,17 @@ pub const NAME: &str = "anna";
 
 /// A server that browsers can reach, as `http://localhost:PORT`.
 pub async fn reachable() -> TestServer {
+    reachable_with(|_| {}).await
+}
+
+pub async fn reachable_with(change: impl FnOnce(&mut Config)) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.server.issuer = issuer).await;
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.server.issuer = issuer;
+        change(config);
+    })
+    .await;
     let limits = Limits::from(&server.state.config.server);
     tokio::spawn(serve(listener, app::shell(&server.state), limits, Shutdown::new()));
     server
@@ -38,7 +47,11 @@ pub struct Scene {
 
 impl Scene {
     pub async fn set() -> Self {
-        let server = reachable().await;
+        Self::set_with(|_| {}).await
+    }
+
+    pub async fn set_with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = reachable_with(change).await;
         server.person(NAME).await;
         let party = RelyingParty::start().await;
         let client = server

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ostiary::outbound::mail::Message;
 use ostiary::protocol::email_address::EmailAddress;
 use ostiary::protocol::time::{Seconds, Timestamp};
-use ostiary::storage::{email_addresses, login_failures};
+use ostiary::storage::{email_addresses, login_failures, outbox};
 
 use super::attack::{Visitor, address, attack, is_challenge, is_in, is_refused, limited, limited_with, recorded, row, waiting};
 use crate::support::database::{TestDatabase, on_both};
@@ -114,6 +115,23 @@ on_both! {
         assert!(server.state.db.write(async |tx| login_failures::clear(tx, &anna.id).await).await.unwrap());
         server.state.guard.forgive(&anna.id).await;
         assert!(is_in(&Visitor::new(&server, "192.0.2.98").await.try_hard("anna", PASSWORD).await));
+    }
+
+    async fn the_owner_is_told_of_a_lock_once_and_by_a_verified_address_only(database: TestDatabase) {
+        let server = limited_with(database, |config| config.limits.lock_after = 10).await;
+        for (name, verified) in [("anna", true), ("bert", false)] {
+            let user = server.person(name).await;
+            let mail = EmailAddress::parse(&format!("{name}@example.com")).unwrap();
+            server.state.db.write(async |tx| email_addresses::save(tx, &user.id, &mail, verified, server.clock.now()).await).await.unwrap();
+        }
+        attack(&server, "anna", 0..15).await;
+        attack(&server, "bert", 15..30).await;
+        let now = server.clock.now();
+        let ids = outbox::due(&mut server.state.db.read().await.unwrap(), now, 10).await.unwrap();
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        let claimed = server.state.db.write(async |tx| outbox::claim(tx, &ids[0], now, now + Seconds(60)).await).await.unwrap();
+        let mail = server.state.outbox.open(&claimed.unwrap()).unwrap();
+        assert_eq!((mail.to.as_str(), mail.message), ("anna@example.com", Message::PasswordLocked));
     }
 
     async fn what_is_not_yet_written_counts_too(database: TestDatabase) {

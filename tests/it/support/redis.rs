@@ -59,7 +59,7 @@ impl Redis {
         let mut command = Command::new("sh");
         command.args(["-c", SUPERVISOR, "redis-for-tests"]).current_dir(self.folder.path()).env("LOG", self.log());
         let port = self.port.to_string();
-        if self.arguments.iter().any(|argument| argument.ends_with(".conf")) {
+        if self.arguments.iter().any(|argument| argument == "--sentinel") {
             command.args(&self.arguments);
         } else {
             command

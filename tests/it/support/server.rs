@@ -42,7 +42,7 @@ pub struct TestServer {
     pub state: AppState,
     pub clock: Clock,
     shell: Shell,
-    _database: Arc<TestDatabase>,
+    database: Arc<TestDatabase>,
 }
 
 impl std::fmt::Debug for TestServer {
@@ -73,7 +73,7 @@ impl TestServer {
         let keys = key_ring(&database, &master, &config).await;
         let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), master, keys, refusals };
         let state = AppState::new(parts).expect("a state");
-        Self { shell: app::shell(&state), state, clock, _database: Arc::new(database) }
+        Self { shell: app::shell(&state), state, clock, database: Arc::new(database) }
     }
 
     /// The same installation, started anew: what was in memory is gone.
@@ -90,7 +90,7 @@ impl TestServer {
             refusals,
         };
         let state = AppState::new(parts).expect("a state");
-        Self { shell: app::shell(&state), state, clock: self.clock.clone(), _database: self._database.clone() }
+        Self { shell: app::shell(&state), state, clock: self.clock.clone(), database: self.database.clone() }
     }
 
     pub fn issuer(&self) -> &str {
