@@ -171,6 +171,8 @@ CREATE INDEX spent_by_expiry ON spent (expires_at);
 -- A session: the name its person gave it, whether it outlives the browser, and when each factor was last proved
 -- (JSON: the method's word to microseconds; protocol/authentication.rs has the words).
 ALTER TABLE sessions ADD COLUMN name TEXT;
+-- What to call the browser, made of its own word at the login: one of a fixed list, or empty.
+ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN remembered BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE sessions ADD COLUMN factors TEXT NOT NULL DEFAULT '{}';
 

@@ -4,7 +4,9 @@
 //! rows are written, and the same is answered; who can be told more is told by mail.
 
 mod code;
+pub mod deletion;
 pub mod email;
+pub mod export;
 pub mod invitation;
 pub mod password;
 pub mod recovery;

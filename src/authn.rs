@@ -1,5 +1,6 @@
 //! How a person proves who they are.
 
+pub mod device;
 pub mod enrolment;
 pub mod login;
 pub mod passkey;

@@ -15,9 +15,9 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, Identifier, KeysConfig, LogConfig, LogFormat,
-    MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
-    SessionConfig, TokenConfig, UserVerification,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, Identifier, KeysConfig,
+    LogConfig, LogFormat, MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig,
+    RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -91,6 +91,7 @@ config! {
     password: PasswordConfig,
     registration: RegistrationConfig,
     mail: MailConfig,
+    account: AccountConfig,
     authentication: AuthenticationConfig,
     passkeys: PasskeysConfig,
     admin: AdminConfig,

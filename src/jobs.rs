@@ -1,5 +1,6 @@
 //! Background work.
 
 pub mod cleanup;
+pub mod deletion;
 pub mod key_rotation;
 pub mod mail;

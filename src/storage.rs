@@ -1,6 +1,7 @@
 //! All SQL, one file per table group. `db.rs` is the only file that knows that there are two databases.
 
 pub mod access_tokens;
+pub mod administrators;
 pub mod adoption;
 pub mod audit;
 pub mod authorization_codes;
@@ -13,6 +14,7 @@ pub mod email_codes;
 pub mod error;
 pub mod factors;
 pub mod grants;
+pub mod held;
 pub mod instance;
 pub mod invitations;
 pub mod login_failures;

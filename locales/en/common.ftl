@@ -18,3 +18,5 @@ client-policy = Privacy policy
 client-terms = Terms of service
 # A group of links. $client is the client's name.
 client-links = { $client }
+device-on = { $browser } on { $system }
+device-unknown = Unknown browser

@@ -37,7 +37,6 @@ recovery-print = Print
 recovery-saved = I have kept them
 
 nav-security = Security
-security-title = Security
 security-heading = Security
 security-totp = Authenticator app
 security-totp-none = A code from an app on your phone, asked for after your password: whoever learns your password doesn’t get in.

@@ -35,3 +35,4 @@ consent-fixed = Needed to log in
 consent-return = You will return to { $place }.
 consent-allow = Allow
 consent-deny = Deny
+login-remember = Stay logged in on this device

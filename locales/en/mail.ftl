@@ -71,3 +71,6 @@ mail-deletion-scheduled = Your account will be deleted
 mail-test = Mail works
     .text = This mail was sent from { $host } to try whether mail can be sent. It can.
     .after = There is nothing to do.
+mail-account-deleted = Your account was deleted
+    .text = As you asked, your account at { $host } was deleted, with everything that belonged to it.
+    .after = Nobody can log in with it any more. You need not do anything.

@@ -18,3 +18,5 @@ client-policy = Politique de confidentialité
 client-terms = Conditions d’utilisation
 # A group of links. $client is the client's name.
 client-links = { $client }
+device-on = { $browser } sur { $system }
+device-unknown = Navigateur inconnu

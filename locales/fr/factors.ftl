@@ -37,7 +37,6 @@ recovery-print = Imprimer
 recovery-saved = Je les ai conservés
 
 nav-security = Sécurité
-security-title = Sécurité
 security-heading = Sécurité
 security-totp = Application d’authentification
 security-totp-none = Un code d’une application de votre téléphone, demandé après votre mot de passe : il ne suffit plus de connaître votre mot de passe pour entrer.

@@ -35,3 +35,4 @@ consent-fixed = Nécessaire à la connexion
 consent-return = Vous retournerez ensuite à { $place }.
 consent-allow = Autoriser
 consent-deny = Refuser
+login-remember = Rester connecté sur cet appareil

@@ -71,3 +71,6 @@ mail-deletion-scheduled = Votre compte sera supprimé
 mail-test = Les e-mails fonctionnent
     .text = Ce message a été envoyé depuis { $host } pour vérifier que l’envoi d’e-mails fonctionne. C’est le cas.
     .after = Vous n’avez rien à faire.
+mail-account-deleted = Votre compte a été supprimé
+    .text = Comme vous l’avez demandé, votre compte sur { $host } a été supprimé, avec tout ce qui lui appartenait.
+    .after = Plus personne ne peut s’y connecter. Vous n’avez rien à faire.

@@ -7,7 +7,7 @@ use super::code::{self, Draft, Holder, Letter};
 use super::{Complaint, admitted, by, hash, invitation};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, Password, Strength};
-use crate::authn::session::{self, Begun, Device};
+use crate::authn::session::{self, Begun};
 use crate::config::{Identifier, RegistrationMode};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
@@ -233,11 +233,9 @@ impl<'a> Newcomer<'a> {
             updated_at: context.now,
             version: 1,
         };
-        let (user_agent, address) = (context.user_agent(), context.address.to_string());
-        let device = Device { user_agent: &user_agent, address: &address };
         // Whoever has just chosen the password need not type it again.
         let factors = Factors::of(Method::Password, context.now);
-        let begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
+        let begun = session::begin(&state.tokens, (&user.id, factors), context.device(false), context.now, &state.config.session);
         Ok(Self { event: by(&user.id, Kind::UserRegistered, context), user, begun, pending })
     }
 

@@ -58,6 +58,10 @@ kinds! {
     UserReauthentication = "user.reauthentication", "A person failed to show that it is still them.";
     InvitationCreated = "invitation.created", "Somebody was invited to register.";
     InvitationDeleted = "invitation.deleted", "An invitation was taken back.";
+    UserDeletionScheduled = "user.deletion_scheduled", "A person wants to be deleted: sessions and grants ended; until the day a login takes it back.";
+    UserDeletionTakenBack = "user.deletion_taken_back", "A person who was to be deleted logged in: the account stays.";
+    UserExported = "user.exported", "A person took a copy of everything that is held about them.";
+    SessionRenamed = "session.renamed", "A person gave one of their sessions another name.";
     SessionEnded = "session.ended", "A browser session was ended by somebody else, or from another session.";
     SetupLinkCreated = "setup.link_created", "A link was printed that lets its finder become the first administrator.";
     SetupCompleted = "setup.completed", "The first administrator was created with a set-up link, or somebody failed to.";

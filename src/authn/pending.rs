@@ -27,6 +27,8 @@ pub struct Pending {
     pub user_id: UserId,
     /// What was proved so far.
     pub factors: Factors,
+    /// The person wants to stay logged in there.
+    pub remember: bool,
     /// Of the password hash that the login began with.
     fingerprint: [u8; 32],
     pub started_at: Timestamp,
@@ -43,7 +45,7 @@ pub enum Unusable {
 impl Pending {
     pub fn new(user: &User, factors: Factors, now: Timestamp) -> Self {
         let (id, user_id) = (random::identifier(), user.id.clone());
-        Self { id, user_id, factors, fingerprint: fingerprint(user), started_at: now }
+        Self { id, user_id, factors, remember: false, fingerprint: fingerprint(user), started_at: now }
     }
 
     /// Whether the login may still go on as this person: active, and with the password it began with.

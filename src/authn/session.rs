@@ -24,11 +24,23 @@ pub struct Begun {
     pub secret: SecretString,
 }
 
+impl Begun {
+    /// How long the browser keeps the cookie; `None`: until it is closed.
+    pub fn cookie_lifetime(&self) -> Option<Seconds> {
+        let left = self.session.expires_at.as_seconds() - self.session.last_seen_at.as_seconds();
+        self.session.remembered.then_some(Seconds(left))
+    }
+}
+
 /// What the session list tells of a browser.
-#[derive(Clone, Copy, Debug)]
-pub struct Device<'a> {
-    pub user_agent: &'a str,
-    pub address: &'a str,
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    pub user_agent: String,
+    /// What to call it: [`super::device`].
+    pub name: String,
+    pub address: String,
+    /// Its person wants to stay logged in there.
+    pub remembered: bool,
 }
 
 /// A session for somebody who has just proved with `factors` who they are. Always a new secret and a new `sid`: one that
@@ -36,7 +48,7 @@ pub struct Device<'a> {
 pub fn begin(
     tokens: &TokenHasher,
     (user_id, factors): (&UserId, Factors),
-    device: Device<'_>,
+    device: Device,
     now: Timestamp,
     config: &SessionConfig,
 ) -> Begun {
@@ -47,11 +59,14 @@ pub fn begin(
         user_id: user_id.clone(),
         auth_time: now,
         factors,
-        user_agent: device.user_agent.to_owned(),
-        address: device.address.to_owned(),
+        user_agent: device.user_agent,
+        device: device.name,
+        name: None,
+        remembered: device.remembered,
+        address: device.address,
         created_at: now,
         last_seen_at: now,
-        expires_at: now + Seconds(config.absolute),
+        expires_at: now + Seconds(if device.remembered { config.remembered_absolute } else { config.absolute }),
     };
     Begun { session, secret: SecretString::from(secret) }
 }
@@ -133,8 +148,7 @@ mod tests {
     use crate::storage::users::{self, UserStatus};
 
     const NOON: Timestamp = Timestamp::from_seconds(1_800_000_000);
-    const CONFIG: SessionConfig = SessionConfig { idle: 600, absolute: 3_600 };
-    const DEVICE: Device<'_> = Device { user_agent: "test", address: "192.0.2.1" };
+    const CONFIG: SessionConfig = SessionConfig { idle: 600, absolute: 3_600, remembered_absolute: 7_200 };
 
     struct House {
         db: Db,
@@ -164,7 +178,8 @@ mod tests {
         }
 
         async fn log_in(&self, old: Option<&SessionId>) -> Begun {
-            let begun = begin(&self.tokens, (&self.user.id, Factors::of(Method::Password, NOON)), DEVICE, NOON, &CONFIG);
+            let begun =
+                begin(&self.tokens, (&self.user.id, Factors::of(Method::Password, NOON)), Device::default(), NOON, &CONFIG);
             self.db.write(async |tx| replace(tx, old, &begun.session).await).await.unwrap();
             begun
         }

@@ -113,6 +113,17 @@ section! {
         idle: i64 = 43_200;
         /// A session, from the login on.
         absolute: i64 = 604_800;
+        /// A session whose person wants to stay logged in ("remember me"), from the login on. It ends neither with the browser
+        /// nor by not being used. 0 offers no such thing.
+        remembered_absolute: i64 = 2_592_000;
+    }
+}
+
+section! {
+    /// What people may do with their own accounts.
+    AccountConfig {
+        /// For how long a person who deletes their account can take it back by logging in, in days. 0 deletes it at once.
+        deletion_grace_days: u32 = 14;
     }
 }
 

@@ -34,6 +34,12 @@ impl Config {
             require((1..=31_536_000).contains(&seconds), key, "must be between 1 second and 365 days")?;
         }
         require(
+            (0..=31_536_000).contains(&self.session.remembered_absolute),
+            "session.remembered_absolute",
+            "must be between 0 seconds and 365 days",
+        )?;
+        require(self.account.deletion_grace_days <= 365, "account.deletion_grace_days", "must not exceed 365")?;
+        require(
             self.tokens.authorization_code <= 600,
             "tokens.authorization_code",
             "must not exceed 600 seconds (RFC 6749 section 4.1.2)",

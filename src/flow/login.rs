@@ -13,6 +13,7 @@ use crate::authn::pending::Pending;
 use crate::authn::second_factor::{Failure, Proof, Typed};
 use crate::authn::session::{self, Begun};
 use crate::guard::Subject;
+use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Message};
 use crate::protocol::authentication::{Acr, Enrolled, Factors, Method, Missing, Offer, missing};
@@ -36,6 +37,8 @@ pub struct Entrance<'a> {
     pub former: Option<&'a SessionId>,
     /// For whose sake: the client of the flow.
     pub client_id: Option<&'a ClientId>,
+    /// What is known of the browser or app: who logged in there before.
+    pub device: Option<&'a Device>,
 }
 
 /// What comes after a factor was proved.
@@ -72,22 +75,26 @@ pub struct FirstFactor {
     /// Second factors of the session that the same person has in this browser, which are young enough for the request at
     /// hand: they need not be proved again.
     pub carried: Factors,
+    /// The person wants to stay logged in there.
+    pub remember: bool,
 }
 
 impl Entrance<'_> {
     /// After a right password, or a passkey. Who was refused never gets here; who counts successes does it after
     /// [`Step::Done`].
     pub async fn first(self, proved: FirstFactor) -> Result<Step, Problem> {
-        let FirstFactor { user, method, rehashed, carried } = proved;
+        let FirstFactor { user, method, rehashed, carried, remember } = proved;
         let now = self.context.now;
         let factors = carried.and(method, now);
         match Standing::of(self.state, &user).await?.missing(&factors) {
             Missing::Proof(offer) => {
                 let user = self.renewed(user, rehashed).await?;
-                Ok(Step::Next { pending: Box::new(Pending::new(&user, factors, now)), offer })
+                let mut pending = Pending::new(&user, factors, now);
+                pending.remember = remember;
+                Ok(Step::Next { pending: Box::new(pending), offer })
             }
             // Whoever has nothing to prove it with goes in, and is led to set it up where it is needed.
-            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, factors, rehashed.as_ref(), None).await,
+            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, (factors, remember), rehashed.as_ref(), None).await,
         }
     }
 
@@ -123,19 +130,21 @@ impl Entrance<'_> {
 
     /// After a right second factor. It is spent by the login.
     pub async fn second(self, user: &User, pending: &Pending, proof: &Proof) -> Result<Step, Problem> {
-        self.begin(user, pending.factors.clone().and(proof.method, self.context.now), None, Some(proof)).await
+        let factors = pending.factors.clone().and(proof.method, self.context.now);
+        self.begin(user, (factors, pending.remember), None, Some(proof)).await
     }
 
     async fn begin(
         self,
         user: &User,
-        factors: Factors,
+        (factors, remember): (Factors, bool),
         rehashed: Option<&SecretString>,
         proof: Option<&Proof>,
     ) -> Result<Step, Problem> {
-        let Self { state, context, former, client_id } = self;
-        let (user_agent, address) = (context.user_agent(), context.address.to_string());
-        let device = session::Device { user_agent: &user_agent, address: &address };
+        let Self { state, context, former, client_id, device } = self;
+        let is_new = !device.is_some_and(|device| device.has_seen(&user.id));
+        let remember = remember && state.config.session.remembered_absolute > 0;
+        let device = context.device(remember);
         let begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
         let event = Event { client_id: client_id.cloned(), ..proved(user, Kind::UserLogin, &begun.session, context) };
         let completion = Completion { user, session: &begun.session, former, rehashed, proof, event: &event };
@@ -143,8 +152,18 @@ impl Entrance<'_> {
             .db
             .write(async |tx| {
                 let outcome = complete(tx, &completion).await?;
-                if let (Outcome::Begun, Some(proof)) = (outcome, proof) {
+                if outcome != Outcome::Begun {
+                    return Ok(outcome);
+                }
+                if let Some(proof) = proof {
                     tell_of(tx, state, &user.id, proof, context).await?;
+                }
+                if is_new {
+                    mail::notify(tx, &state.outbox, &user.id, seen(&begun.session), context.now).await?;
+                }
+                if users::take_back_deletion(tx, &user.id).await? {
+                    let back = proved(user, Kind::UserDeletionTakenBack, &begun.session, context);
+                    crate::storage::audit::insert(tx, &back).await?;
                 }
                 Ok(outcome)
             })
@@ -211,6 +230,11 @@ fn proved(user: &User, kind: Kind, session: &Session, context: &RequestContext) 
         details: serde_json::Map::from_iter([("amr".to_owned(), session.factors.amr().into())]),
         ..audit::event(kind, context)
     }
+}
+
+/// What is told of a login from a browser or app in which the person never logged in before.
+fn seen(session: &Session) -> Message {
+    Message::NewDevice { device: session.device.clone(), address: session.address.clone(), at: session.created_at }
 }
 
 /// A recovery code is used when something was lost, or by somebody who found it: its owner is told.

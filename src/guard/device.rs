@@ -32,6 +32,11 @@ impl Device {
         &self.id
     }
 
+    /// Whether this person ever logged in here, as far as the cookie remembers.
+    pub fn has_seen(&self, user: &UserId) -> bool {
+        self.accounts.iter().any(|(id, _)| id == user)
+    }
+
     /// Whether this person logged in here in the last `lifetime`, and with the present password.
     pub fn knows(&self, user: &User, lifetime: Seconds, now: Timestamp) -> bool {
         let since = user.password_changed_at.map_or(now - lifetime, |changed| changed.max(now - lifetime));
@@ -121,6 +126,7 @@ mod tests {
         let changed = |at| User { password_changed_at: Some(at), ..user("anna") };
         assert!(device.knows(&changed(NOON), DAY, NOON + Seconds(9)));
         assert!(!device.knows(&changed(NOON + Seconds(5)), DAY, NOON + Seconds(9)));
+        assert!(device.has_seen(&user("anna").id) && !device.has_seen(&user("bert").id), "but they were here");
     }
 
     #[test]

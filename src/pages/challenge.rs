@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header;
 
 use super::view::{Challenge, field};
+use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::guard::proof_of_work::WAIT;
 use crate::protocol::params::Params;
@@ -44,9 +45,14 @@ pub async fn renew(
     Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
 }
 
+/// What is known of the browser.
+pub fn device_of(state: &AppState, headers: &http::HeaderMap) -> Option<Device> {
+    state.cookies.read(headers, Cookie::Device).and_then(|cookie| state.guard.device(cookie))
+}
+
 /// `Set-Cookie` by which the browser is known for whoever logged in there.
 pub fn remember(state: &AppState, headers: &http::HeaderMap, session: &crate::storage::sessions::Session) -> http::HeaderValue {
-    let device = state.cookies.read(headers, Cookie::Device).and_then(|cookie| state.guard.device(cookie));
+    let device = device_of(state, headers);
     let (cookie, lifetime) = state.guard.remember(device, &session.user_id, session.created_at);
     state.cookies.set(Cookie::Device, &cookie, Some(lifetime))
 }

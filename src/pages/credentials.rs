@@ -51,7 +51,7 @@ pub async fn post_password(
     match password::change(&state, &context, owner(login), (&passwords[0], &passwords[1])).await? {
         Outcome::Done(begun) => {
             let mut response = see_other(&state.path("/account"))?;
-            let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+            let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
             response.headers_mut().append(header::SET_COOKIE, cookie);
             Ok(response)
         }

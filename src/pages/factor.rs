@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::StatusCode;
 use secrecy::ExposeSecret;
 
+use super::challenge;
 use super::flow::{Place, flow_page, frame, lead, to_page};
 use super::form::{self, Purpose};
 use super::login::{begin_again, enter, flow_of};
@@ -85,9 +86,11 @@ pub async fn post(
         Asked::Question(question) => question,
         Asked::Elsewhere(response) => return Ok(*response),
     };
+    let device = challenge::device_of(&state, &visitor.headers);
     let entrance = Entrance {
         state: &state,
         context: &context,
+        device: device.as_ref(),
         former: visitor.session().map(|session| &session.id),
         client_id: flow.as_ref().map(|(flow, _)| &flow.request.client_id),
     };

@@ -4,7 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 
 use super::view::field;
 use crate::protocol::time::Seconds;
@@ -24,6 +24,11 @@ pub async fn get(State(state): State<AppState>, PageQuery(params): PageQuery) ->
     let language = language.ok_or(unknown)?;
     let home = state.path("/");
     let mut response = see_other(params.get(field::NEXT).and_then(local_path).unwrap_or(&home))?;
-    response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Language, &language, Some(MEMORY)));
+    response.headers_mut().append(header::SET_COOKIE, remember(&state, &language));
     Ok(response)
+}
+
+/// `Set-Cookie` by which the browser keeps the choice.
+pub fn remember(state: &AppState, language: &str) -> HeaderValue {
+    state.cookies.set(Cookie::Language, language, Some(MEMORY))
 }

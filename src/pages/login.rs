@@ -72,7 +72,7 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let flow = flow_of(&state, &context, &visitor, &params).await?;
-    let device = state.cookies.read(&visitor.headers, Cookie::Device).and_then(|cookie| state.guard.device(cookie));
+    let device = challenge::device_of(&state, &visitor.headers);
     let typed = Typed {
         name: params.get(field::USERNAME).unwrap_or_default(),
         password: params.get(field::PASSWORD).unwrap_or_default(),
@@ -84,7 +84,13 @@ pub async fn post(
         Checked::Right { user, rehashed } => {
             let flow = flow.as_ref().map(|(flow, _)| flow);
             let carried = carried(&context, &visitor, flow, &user);
-            let first = FirstFactor { user: *user, method: Method::Password, rehashed, carried };
+            let first = FirstFactor {
+                user: *user,
+                method: Method::Password,
+                rehashed,
+                carried,
+                remember: params.contains(field::REMEMBER),
+            };
             return proved(&state, &context, &visitor, &params, flow, first).await;
         }
         Checked::Wrong { reason, user } => (LoginProblem::Refused, reason, user),
@@ -119,7 +125,9 @@ pub async fn proved(
     first: FirstFactor,
 ) -> Result<Response, PageError> {
     let former = visitor.session().map(|session| &session.id);
-    let entrance = Entrance { state, context, former, client_id: flow.map(|flow| &flow.request.client_id) };
+    let device = challenge::device_of(state, &visitor.headers);
+    let client_id = flow.map(|flow| &flow.request.client_id);
+    let entrance = Entrance { state, context, former, client_id, device: device.as_ref() };
     match entrance.first(first).await? {
         Step::Done(begun) => Ok(enter(state, visitor, flow, &begun)?),
         Step::Next { pending, .. } => {
@@ -138,7 +146,7 @@ pub fn enter(state: &AppState, visitor: &Visitor, flow: Option<&Flow>, begun: &B
         Some(flow) => to_page(state, visitor, flow, Place::Resume)?,
         None => see_other(&state.path("/account"))?,
     };
-    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response.headers_mut().append(header::SET_COOKIE, challenge::remember(state, &visitor.headers, &begun.session));
     Ok(response)
@@ -252,6 +260,7 @@ fn show(
         sign_in_name,
         problem,
         challenge,
+        remember: (state.config.session.remembered_absolute > 0).then(|| params.contains(field::REMEMBER)),
         action: state.path(Place::Login.path()),
         csrf: form::token(state, &visitor, PURPOSE),
         register: (state.config.registration.mode == RegistrationMode::Open).then(|| link(state, "/register", sealed.as_deref())),

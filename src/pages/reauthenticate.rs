@@ -63,6 +63,9 @@ macro_rules! targets {
 targets! {
     Security = "security", "/account/security";
     Totp = "totp", "/account/security/totp";
+    Sessions = "sessions", "/account/sessions";
+    Data = "data", "/account/data";
+    Delete = "delete", "/account/delete";
     Admin = "admin", "/admin";
 }
 
@@ -165,7 +168,7 @@ pub async fn post(
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let choices = choices(&state, login).await?;
-    let entrance = Entrance { state: &state, context: &context, former: Some(&login.session.id), client_id: None };
+    let entrance = Entrance { state: &state, context: &context, former: Some(&login.session.id), client_id: None, device: None };
     let checked = match (params.get(field::PASSWORD), params.get(field::CODE), choices.second) {
         (Some(typed), _, _) if choices.password => password(&state, &context, login, typed).await?,
         (_, Some(typed), Some(offer)) => entrance.check(&login.user.id, login.session.id.as_str(), typed, offer).await?,
@@ -175,7 +178,7 @@ pub async fn post(
         Checked::Right(proof) => match entrance.prove(login, &proof).await? {
             Step::Done(begun) => {
                 let mut response = see_other(&Target::parse(params.get(field::TO)).location(&state, &params))?;
-                let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+                let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
                 response.headers_mut().append(header::SET_COOKIE, cookie);
                 return Ok(response);
             }

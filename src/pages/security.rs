@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::account::nav::{Nav, Place};
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::reauthenticate::{Freshness, Target, fresh};
@@ -38,7 +39,8 @@ pub async fn get(State(state): State<AppState>, visitor: Visitor) -> Result<Resp
     let nonce = Nonce::random();
     let view = view::Security {
         frame: frame(&state, &visitor, None, &nonce),
-        is_administrator: super::admin::scope_of(&state, &login.user).is_some(),
+        nav: Nav::of(&state, login, Place::Security),
+        password_changed_at: login.user.password_hash.as_ref().and(login.user.password_changed_at).map(Moment),
         totp: totp.map(|totp| view::AuthenticatorRow {
             added_at: Moment(totp.created_at),
             last_used_at: totp.last_used_at.map(Moment),

@@ -144,10 +144,8 @@ fn administrator(name: SignInName, password_hash: SecretString, context: &Reques
 
 /// Whoever has just chosen the password need not type it again.
 fn begin(state: &AppState, context: &RequestContext, user: &User) -> Begun {
-    let (user_agent, address) = (context.user_agent(), context.address.to_string());
-    let device = session::Device { user_agent: &user_agent, address: &address };
     let proved = (&user.id, Factors::of(Method::Password, context.now));
-    session::begin(&state.tokens, proved, device, context.now, &state.config.session)
+    session::begin(&state.tokens, proved, context.device(false), context.now, &state.config.session)
 }
 
 /// All or nothing, in one transaction. `false`: the link was used meanwhile, or somebody else became the administrator.

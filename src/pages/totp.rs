@@ -87,7 +87,7 @@ pub async fn post(
         None => state.path("/account/security"),
     };
     let mut response = show_codes(&state, &visitor, &codes.codes, continue_to)?;
-    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
+    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }

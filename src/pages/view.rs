@@ -15,7 +15,10 @@ mod factor;
 mod fields;
 mod people;
 
-pub use account::{Account, Admin, ConnectedApp, Counts, Moment, OwnAddress, SessionRow};
+pub use account::{
+    Account, Activity, ActivityRow, Admin, Apps, ConnectedApp, Counts, Data, Delete, Deleted, DeletionProblem, LanguageChoice,
+    Moment, OwnAddress, SessionRow, Sessions,
+};
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
 pub use factor::{
     AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, QrCode, Reauthenticate, RecoveryCodes, Security,
@@ -51,6 +54,8 @@ pub mod field {
     pub const ID: &str = "id";
     /// The token of an invitation's link.
     pub const INVITATION: &str = "invitation";
+    /// Ticked by whoever wants to stay logged in.
+    pub const REMEMBER: &str = "remember";
     pub const PASSWORD_AGAIN: &str = "password_again";
     /// On the account selection: [`CONTINUE`] or [`ANOTHER`]. On the consent page: [`ALLOW`], [`DENY`] or [`ANOTHER`], which
     /// is the name of a parameter of the login page too.
@@ -65,7 +70,11 @@ pub mod field {
     pub const SCOPE: &str = "scope";
     /// The one-time token of the set-up link.
     pub const TOKEN: &str = "token";
-    /// On the account page: the session to end, or all [`OTHERS`].
+    /// On the activity page: where it begins.
+    pub const AFTER: &str = "after";
+    /// On the sessions page: what a session is called.
+    pub const NAME: &str = "name";
+    /// On the sessions page: the session to end or to rename, or all [`OTHERS`].
     pub const SESSION: &str = "session";
     pub const OTHERS: &str = "others";
     /// On the account page: the client to shut out.
@@ -173,6 +182,8 @@ pub struct Login {
     pub problem: Option<LoginProblem>,
     /// The proof of work that is asked for.
     pub challenge: Option<Challenge>,
+    /// Whether "stay logged in" is ticked; nothing where it isn't offered.
+    pub remember: Option<bool>,
     pub action: String,
     pub csrf: String,
     pub flow: Option<String>,

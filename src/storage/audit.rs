@@ -218,6 +218,33 @@ pub async fn list(conn: &mut Conn, filter: &AuditFilter, page: &Page) -> Result<
     Ok(Listed::cut(entries, page, |entry| entry.id.clone()))
 }
 
+/// What happened to a person and by them, the newest first, without what their applications do all day long.
+pub async fn activity(conn: &mut Conn, user: &UserId, page: &Page) -> Result<Listed<Entry>, Error> {
+    let entries = conn
+        .query(
+            "SELECT id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, \
+             details FROM audit_log WHERE user_id = $1 AND id < $2 AND type NOT IN ('token.issued', 'token.revoked') \
+             ORDER BY id DESC LIMIT $3",
+        )
+        .bind(user)
+        .bind(page.after.as_deref().unwrap_or("g"))
+        .bind(page.rows())
+        .fetch_all::<Entry>()
+        .await?;
+    Ok(Listed::cut(entries, page, |entry| entry.id.clone()))
+}
+
+/// When each client last got tokens on a person's behalf.
+pub async fn last_uses(conn: &mut Conn, user: &UserId) -> Result<Vec<(ClientId, Timestamp)>, Error> {
+    conn.query(
+        "SELECT client_id, MAX(occurred_at) FROM audit_log \
+         WHERE user_id = $1 AND type = 'token.issued' AND client_id IS NOT NULL GROUP BY client_id",
+    )
+    .bind(user)
+    .fetch_all()
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -97,6 +97,27 @@ pub async fn live(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Optio
     .await
 }
 
+/// What counts of all that a person gave, in the order of time.
+pub async fn live_for_user(conn: &mut Conn, user: &UserId, now: Timestamp) -> Result<Vec<Grant>, Error> {
+    conn.query(concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM grants g WHERE g.user_id = $1 AND g.revoked_at IS NULL AND g.expires_at > $2 ORDER BY g.created_at, g.id"
+    ))
+    .bind(user)
+    .bind(now)
+    .fetch_all()
+    .await
+}
+
+/// All that a person gave and that is remembered, in the order of time.
+pub async fn list_for_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Grant>, Error> {
+    conn.query(concat!("SELECT ", grant_columns!(), " FROM grants g WHERE g.user_id = $1 ORDER BY g.created_at, g.id"))
+        .bind(user)
+        .fetch_all()
+        .await
+}
+
 /// Revokes one. `false`: it was revoked already, or isn't there.
 pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
     let revoked =

@@ -22,6 +22,12 @@ pub struct Session {
     /// How, and when each factor was last proved: `amr` and `acr` come of it.
     pub factors: Factors,
     pub user_agent: String,
+    /// What to call the browser: `Firefox on Linux`; empty when nothing is known.
+    pub device: String,
+    /// What its person calls it.
+    pub name: Option<String>,
+    /// It outlives the browser, and ends at its absolute limit alone.
+    pub remembered: bool,
     pub address: String,
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
@@ -31,7 +37,8 @@ pub struct Session {
 
 macro_rules! session_columns {
     () => {
-        "s.id, s.hash, s.user_id, s.auth_time, s.factors, s.user_agent, s.address, s.created_at, s.last_seen_at, s.expires_at"
+        "s.id, s.hash, s.user_id, s.auth_time, s.factors, s.user_agent, s.device, s.name, s.remembered, s.address, \
+         s.created_at, s.last_seen_at, s.expires_at"
     };
 }
 
@@ -48,6 +55,9 @@ impl Record for Session {
             // Sessions from before there were second factors began with a password.
             factors: if factors.is_empty() { Factors::of(Method::Password, auth_time) } else { factors },
             user_agent: columns.read()?,
+            device: columns.read()?,
+            name: columns.read()?,
+            remembered: columns.read()?,
             address: columns.read()?,
             created_at: columns.read()?,
             last_seen_at: columns.read()?,
@@ -66,8 +76,8 @@ impl Record for SessionOfUser {
 
 pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO sessions (id, hash, user_id, auth_time, amr, acr, factors, user_agent, address, created_at, \
-         last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO sessions (id, hash, user_id, auth_time, amr, acr, factors, user_agent, device, name, remembered, address, \
+         created_at, last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(&session.id)
     .bind(Hash(session.hash))
@@ -77,6 +87,9 @@ pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     .bind(session.factors.acr().as_str())
     .bind(Json(session.factors.clone()))
     .bind(session.user_agent.as_str())
+    .bind(session.device.as_str())
+    .bind(session.name.as_deref())
+    .bind(session.remembered)
     .bind(session.address.as_str())
     .bind(session.created_at)
     .bind(session.last_seen_at)
@@ -86,8 +99,8 @@ pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// The live session of a cookie, with its person: neither past its absolute limit nor unseen for longer than `idle`, and of
-/// somebody who is active.
+/// The live session of a cookie, with its person: neither past its absolute limit nor, unless it is remembered, unseen for
+/// longer than `idle`, and of somebody who is active.
 pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Timestamp, idle: Seconds) -> Result<Option<(Session, User)>, Error> {
     let found = conn
         .query(concat!(
@@ -96,7 +109,7 @@ pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Timestamp, idle: Sec
             ", ",
             user_columns!(),
             " FROM sessions s JOIN users u ON u.id = s.user_id \
-             WHERE s.hash = $1 AND s.expires_at > $2 AND s.last_seen_at > $3 AND u.status = $4"
+             WHERE s.hash = $1 AND s.expires_at > $2 AND (s.remembered OR s.last_seen_at > $3) AND u.status = $4"
         ))
         .bind(Hash(*hash))
         .bind(now)
@@ -120,6 +133,13 @@ pub async fn touch(tx: &mut Tx, id: &SessionId, now: Timestamp) -> Result<bool, 
         .bind(now)
         .execute()
         .await?;
+    Ok(updated == 1)
+}
+
+/// Gives a session of this person another name, or none. `false`: there is no such session of theirs.
+pub async fn rename(tx: &mut Tx, id: &SessionId, user: &UserId, name: Option<&str>) -> Result<bool, Error> {
+    let updated =
+        tx.query("UPDATE sessions SET name = $3 WHERE id = $1 AND user_id = $2").bind(id).bind(user).bind(name).execute().await?;
     Ok(updated == 1)
 }
 
@@ -176,7 +196,7 @@ macro_rules! listing {
             session_columns!(),
             " FROM sessions s WHERE ",
             $condition,
-            " AND s.id > $1 AND ($2 IS NULL OR s.user_id = $2) AND s.expires_at > $3 AND s.last_seen_at > $4 \
+            " AND s.id > $1 AND ($2 IS NULL OR s.user_id = $2) AND s.expires_at > $3 AND (s.remembered OR s.last_seen_at > $4) \
              ORDER BY s.id LIMIT $5"
         )
     };
@@ -200,7 +220,7 @@ pub async fn list(conn: &mut Conn, filter: &SessionFilter, page: &Page) -> Resul
 /// How many sessions are within their limits.
 pub async fn count(conn: &mut Conn, now: Timestamp, idle: Seconds) -> Result<i64, Error> {
     let (count,) = conn
-        .query("SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND last_seen_at > $2")
+        .query("SELECT COUNT(*) FROM sessions WHERE expires_at > $1 AND (remembered OR last_seen_at > $2)")
         .bind(now)
         .bind(now - idle)
         .fetch_one::<(i64,)>()
@@ -210,10 +230,13 @@ pub async fn count(conn: &mut Conn, now: Timestamp, idle: Seconds) -> Result<i64
 
 /// Deletes up to `limit` sessions that are past a limit.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp, idle: Seconds, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at <= $1 OR last_seen_at <= $2 LIMIT $3)")
-        .bind(now)
-        .bind(now - idle)
-        .bind(limit)
-        .execute()
-        .await
+    tx.query(
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
+         WHERE expires_at <= $1 OR (last_seen_at <= $2 AND NOT remembered) LIMIT $3)",
+    )
+    .bind(now)
+    .bind(now - idle)
+    .bind(limit)
+    .execute()
+    .await
 }

@@ -220,6 +220,47 @@ pub async fn rehash(tx: &mut Tx, id: &UserId, old_hash: &SecretString, new_hash:
     Ok(updated == 1)
 }
 
+/// Writes down that a person is to be deleted. Whoever wants to stay logs in before that: see [`take_back_deletion`].
+pub async fn schedule_deletion(tx: &mut Tx, id: &UserId, due_at: Timestamp) -> Result<bool, Error> {
+    let updated = tx.query("UPDATE users SET deletion_due_at = $2 WHERE id = $1").bind(id).bind(due_at).execute().await?;
+    Ok(updated == 1)
+}
+
+/// `false`: the person was not to be deleted.
+pub async fn take_back_deletion(tx: &mut Tx, id: &UserId) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE users SET deletion_due_at = NULL WHERE id = $1 AND deletion_due_at IS NOT NULL")
+        .bind(id)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// When the person is to be deleted.
+pub async fn deletion_due_at(conn: &mut Conn, id: &UserId) -> Result<Option<Timestamp>, Error> {
+    let found = conn.query("SELECT deletion_due_at FROM users WHERE id = $1").bind(id).fetch_optional::<(Option<Timestamp>,)>();
+    Ok(found.await?.and_then(|(due_at,)| due_at))
+}
+
+/// The first `limit` people whose time has come, whoever is due the longest before all.
+pub async fn due_for_deletion(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<User>, Error> {
+    conn.query(concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u WHERE u.deletion_due_at <= $1 ORDER BY u.deletion_due_at, u.id LIMIT $2"
+    ))
+    .bind(now)
+    .bind(limit)
+    .fetch_all()
+    .await
+}
+
+/// Deletes a person whose time has come, unless they came back meanwhile.
+pub async fn delete_due(tx: &mut Tx, id: &UserId, now: Timestamp) -> Result<bool, Error> {
+    let deleted = tx.query("DELETE FROM users WHERE id = $1 AND deletion_due_at <= $2").bind(id).bind(now).execute().await?;
+    Ok(deleted == 1)
+}
+
 /// Deletes a person with everything that is theirs; the audit log stays.
 pub async fn delete(tx: &mut Tx, id: &UserId) -> Result<bool, Error> {
     Ok(tx.query("DELETE FROM users WHERE id = $1").bind(id).execute().await? == 1)
@@ -279,10 +320,13 @@ async fn lock(tx: &mut Tx, what: &'static str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether an active person other than this one has the role.
+/// Whether an active person other than this one has the role, and means to stay.
 pub async fn has_other_with_role(conn: &mut Conn, role: &str, user: &UserId) -> Result<bool, Error> {
     let (found,) = conn
-        .query("SELECT EXISTS (SELECT 1 FROM users WHERE status = $1 AND id <> $3 AND replace(roles, $2, '') <> roles)")
+        .query(
+            "SELECT EXISTS (SELECT 1 FROM users WHERE status = $1 AND id <> $3 AND deletion_due_at IS NULL \
+             AND replace(roles, $2, '') <> roles)",
+        )
         .bind(UserStatus::Active)
         .bind(Json(role.to_owned()))
         .bind(user)

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 
 use super::error::{Error, Problem};
 use crate::audit::Origin;
+use crate::authn::device::{Words, device};
+use crate::authn::session::Device;
 use crate::protocol::time::Timestamp;
 pub use crate::telemetry::TraceId;
 
@@ -28,17 +30,32 @@ pub struct RequestContext {
     /// The one reading of the clock for this request.
     pub now: Timestamp,
     user_agent: Option<HeaderValue>,
+    /// `Sec-CH-UA` and `Sec-CH-UA-Platform`.
+    hints: [Option<HeaderValue>; 2],
 }
 
 impl RequestContext {
     pub fn new(trace_id: TraceId, address: IpAddr, now: Timestamp, headers: &HeaderMap) -> Self {
-        Self { trace_id, address, now, user_agent: headers.get(USER_AGENT).cloned() }
+        let hints = ["sec-ch-ua", "sec-ch-ua-platform"].map(|name| headers.get(name).cloned());
+        Self { trace_id, address, now, user_agent: headers.get(USER_AGENT).cloned(), hints }
     }
 
     /// The first 256 printable ASCII characters of User-Agent; empty when there is none.
     pub fn user_agent(&self) -> String {
         let bytes = self.user_agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
         bytes.iter().filter(|byte| (0x20..=0x7e).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect()
+    }
+
+    /// The browser or app, as a session remembers it.
+    pub fn device(&self, remembered: bool) -> Device {
+        Device { user_agent: self.user_agent(), name: self.device_name(), address: self.address.to_string(), remembered }
+    }
+
+    /// What to call the browser or app: `Firefox on Linux`; empty when nothing is known.
+    pub fn device_name(&self) -> String {
+        let [brands, platform] = self.hints.each_ref().map(|hint| hint.as_ref().and_then(|value| value.to_str().ok()));
+        let (brands, platform) = (brands.unwrap_or_default(), platform.unwrap_or_default());
+        device(Words { user_agent: &self.user_agent(), brands, platform })
     }
 }
 

@@ -3,7 +3,9 @@
 mod account;
 mod authorize;
 mod client;
+mod deletion;
 mod enrolment;
+mod export;
 mod factors;
 mod fuzz;
 mod interaction;
@@ -12,6 +14,7 @@ mod login;
 mod outage;
 mod refresh;
 mod resource;
+mod rooms;
 mod secrets;
 mod setup;
 mod step_up;

@@ -45,6 +45,7 @@ fn every_message() -> Vec<Message> {
         Message::PasswordLocked,
         Message::Invitation { link: Secret::from("https://id.example/invitation?token=t0ken".to_owned()) },
         Message::DeletionScheduled { due: at },
+        Message::AccountDeleted,
         Message::Test,
     ]
 }

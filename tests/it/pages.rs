@@ -72,8 +72,9 @@ fn every_field_has_a_label_and_says_how_to_fill_it() {
             if input.value().attr("type") != Some("checkbox") {
                 let how = input.value().attr("autocomplete");
                 let fine = matches!(how, Some("username" | "current-password" | "new-password" | "email" | "one-time-code"));
-                // Nobody but their owner keeps recovery codes.
-                assert!(fine || (id == "recovery-code" && how == Some("off")), "{name}: {id}");
+                // Nobody but their owner keeps recovery codes; and what is typed to confirm is no login.
+                let own = id == "recovery-code" || id.starts_with("name-") || (name.starts_with("delete") && id == "username");
+                assert!(fine || (own && how == Some("off")), "{name}: {id}");
             }
         }
     });
@@ -182,9 +183,9 @@ fn the_texts_and_the_templates_fit_each_other() {
         .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
         .filter_map(|line| line.split_once(" =").map(|(id, _)| id))
         .collect();
-    let used = read("templates") + &read("src/pages") + &read("src/outbound");
+    let used = read("templates") + &read("src/pages") + &read("src/outbound") + &read("src/authn");
     for id in &known {
-        let by_name = ["scope-", "claim-", "mail-"].iter().any(|kind| id.starts_with(kind));
+        let by_name = ["scope-", "claim-", "mail-", "activity-"].iter().any(|kind| id.starts_with(kind));
         assert!(by_name || used.contains(&format!("\"{id}\"")) || used.contains(&format!("\"{id}.")), "{id} is used nowhere");
     }
     for call in ["text.of(\"", "text.with(\"", "text.naming(\"", "text.count(\""] {

@@ -9,6 +9,7 @@ use lettre::message::{Mailbox, MultiPart};
 
 use super::message::{Factor, Message};
 use super::{Mail, Sender};
+use crate::authn::device::in_words;
 use crate::protocol::time::Timestamp;
 use crate::text::Text;
 
@@ -60,7 +61,7 @@ impl Letter {
         match message {
             Message::EmailChanged { new_address } => arguments.push(("address", one_line(new_address))),
             Message::NewDevice { device, address, at } => {
-                details.push((text.of("mail-device"), one_line(device)));
+                details.push((text.of("mail-device"), in_words(device, text)));
                 details.push((text.of("mail-address"), one_line(address)));
                 details.push((text.of("mail-time"), readable(*at)));
             }
@@ -122,7 +123,7 @@ fn link(message: &Message, text: Text, sender: &Sender) -> Option<(String, Strin
     match message {
         Message::Invitation { link } => Some((text.of("mail-link-register"), link.to_string())),
         Message::AccountExists => Some((text.of("mail-link-login"), format!("{}/login", sender.issuer))),
-        Message::Test => None,
+        Message::Test | Message::AccountDeleted => None,
         _ if code(message).is_some() => None,
         _ => Some((text.of("mail-link-account"), format!("{}/account", sender.issuer))),
     }

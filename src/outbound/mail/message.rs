@@ -85,6 +85,8 @@ messages! {
     } = "deletion_scheduled", NOTICE;
     /// An administrator tries whether mail can be sent.
     Test = "test", CODE;
+    /// The last word to whoever had an account.
+    AccountDeleted = "account_deleted", NOTICE;
 }
 
 /// What proves somebody besides a password.

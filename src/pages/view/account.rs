@@ -3,6 +3,8 @@
 use askama::Template;
 
 use super::Frame;
+use crate::pages::account::nav::Nav;
+use crate::protocol::authentication::Enrolled;
 use crate::protocol::time::Timestamp;
 
 /// A person's own start page.
@@ -10,23 +12,22 @@ use crate::protocol::time::Timestamp;
 #[template(path = "account.html")]
 pub struct Account {
     pub frame: Frame,
+    pub nav: Nav,
     pub sign_in_name: String,
     pub roles: Vec<String>,
-    /// Has a role that leads to the administrator's page.
-    pub is_administrator: bool,
     pub email: Option<OwnAddress>,
     /// Whether mail is sent: without it no address can be proved.
     pub mail: bool,
-    pub sessions: Vec<SessionRow>,
-    pub apps: Vec<ConnectedApp>,
+    /// The account was to be deleted until this login.
+    pub stays: bool,
+    /// What protects the account.
+    pub enrolled: Enrolled,
+    /// Browsers that are logged in.
+    pub sessions: i64,
+    pub apps: i64,
+    /// The latest.
+    pub activity: Vec<ActivityRow>,
     pub csrf: String,
-}
-
-impl Account {
-    /// There is something to log out besides this browser.
-    fn has_other_sessions(&self) -> bool {
-        self.sessions.iter().any(|session| !session.current)
-    }
 }
 
 /// A person's own address.
@@ -36,16 +37,57 @@ pub struct OwnAddress {
     pub verified: bool,
 }
 
+/// Where a person is logged in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "sessions.html")]
+pub struct Sessions {
+    pub frame: Frame,
+    pub nav: Nav,
+    pub sessions: Vec<SessionRow>,
+    pub csrf: String,
+}
+
+impl Sessions {
+    /// There is something to log out besides this browser.
+    fn has_others(&self) -> bool {
+        self.sessions.iter().any(|session| !session.current)
+    }
+}
+
 /// One browser that is logged in.
 #[derive(Clone, Debug)]
 pub struct SessionRow {
     pub id: String,
-    /// `Firefox on Linux`, made of the User-Agent field; empty when it says nothing.
+    /// `Firefox on Linux`, in the reader's language.
     pub device: String,
-    pub address: String,
+    /// What its person calls it.
+    pub name: Option<String>,
+    /// An IPv4 address, or the network of an IPv6 address.
+    pub network: String,
+    /// What the login was made of; empty when nothing is known.
+    pub methods: String,
+    pub remembered: bool,
+    pub logged_in_at: Moment,
     pub last_seen_at: Moment,
     /// The one that asks.
     pub current: bool,
+}
+
+impl SessionRow {
+    /// What it is called in the list.
+    fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.device)
+    }
+}
+
+/// The applications that act on a person's behalf.
+#[derive(Clone, Debug, Template)]
+#[template(path = "apps.html")]
+pub struct Apps {
+    pub frame: Frame,
+    pub nav: Nav,
+    pub apps: Vec<ConnectedApp>,
+    pub csrf: String,
 }
 
 /// One client that the person has let in.
@@ -56,6 +98,98 @@ pub struct ConnectedApp {
     /// What it may do, as sentences.
     pub may: Vec<String>,
     pub since: Moment,
+    /// When it last got tokens.
+    pub last_used: Option<Moment>,
+}
+
+/// What happened to the account.
+#[derive(Clone, Debug, Template)]
+#[template(path = "activity.html")]
+pub struct Activity {
+    pub frame: Frame,
+    pub nav: Nav,
+    pub rows: Vec<ActivityRow>,
+    /// Nothing newer is on another page.
+    pub is_first: bool,
+    /// Where the next page begins.
+    pub next: Option<String>,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub struct ActivityRow {
+    /// What happened, in words.
+    pub sentence: String,
+    pub succeeded: bool,
+    /// It took back that the account is deleted.
+    pub takes_back_deletion: bool,
+    pub at: Moment,
+    /// The application that it was about.
+    pub client: Option<String>,
+    /// Who did it, when it was not the person.
+    pub by: Option<String>,
+    pub network: Option<String>,
+    /// More than once when repeats were folded into one.
+    pub count: i64,
+}
+
+/// The language of pages and mails.
+#[derive(Clone, Debug, Template)]
+#[template(path = "language.html")]
+pub struct LanguageChoice {
+    pub frame: Frame,
+    pub nav: Nav,
+    /// Each by its own name, with its tag.
+    pub languages: Vec<(String, String)>,
+    pub csrf: String,
+}
+
+/// A copy of everything, and the way out.
+#[derive(Clone, Debug, Template)]
+#[template(path = "data.html")]
+pub struct Data {
+    pub frame: Frame,
+    pub nav: Nav,
+    /// How long a deletion can be taken back; 0: not at all.
+    pub grace_days: i64,
+    pub csrf: String,
+}
+
+/// Why the account is not deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeletionProblem {
+    /// Not the sign-in name was typed.
+    Name,
+    LastAdministrator,
+}
+
+impl DeletionProblem {
+    const fn id(self) -> &'static str {
+        match self {
+            Self::Name => "delete-name-differs",
+            Self::LastAdministrator => "delete-last-administrator",
+        }
+    }
+}
+
+/// Sure?
+#[derive(Clone, Debug, Template)]
+#[template(path = "delete.html")]
+pub struct Delete {
+    pub frame: Frame,
+    pub sign_in_name: String,
+    pub grace_days: i64,
+    pub problem: Option<DeletionProblem>,
+    pub csrf: String,
+}
+
+/// It was done, or will be.
+#[derive(Clone, Debug, Template)]
+#[template(path = "deleted.html")]
+pub struct Deleted {
+    pub frame: Frame,
+    /// Until then a login takes it back.
+    pub due: Option<Moment>,
 }
 
 /// The administrator's start page.

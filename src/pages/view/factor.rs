@@ -5,6 +5,7 @@ use qrcode::types::QrError;
 use qrcode::{Color, EcLevel};
 
 use super::{ClientView, Frame, Moment};
+use crate::pages::account::nav::Nav;
 use crate::protocol::authentication::Offer;
 
 /// What is wrong with a proof.
@@ -157,7 +158,9 @@ impl RecoveryCodes {
 #[template(path = "security.html")]
 pub struct Security {
     pub frame: Frame,
-    pub is_administrator: bool,
+    pub nav: Nav,
+    /// Nothing where there is no password.
+    pub password_changed_at: Option<Moment>,
     pub totp: Option<AuthenticatorRow>,
     /// How many are left; nothing where there is nothing that they would stand in for.
     pub recovery_codes: Option<i64>,

@@ -136,7 +136,8 @@ pub async fn person_tokens(server: &TestServer, name: &str, scope: &str) -> Valu
 
 /// The secret of a browser session that has just begun.
 pub async fn cookie(server: &TestServer, user: &User) -> String {
-    let device = session::Device { user_agent: "Test Browser", address: "192.0.2.7" };
+    let device =
+        session::Device { user_agent: "Test Browser".to_owned(), address: "192.0.2.7".to_owned(), ..session::Device::default() };
     let now = server.clock.now();
     let proved = (&user.id, Factors::of(authentication::Method::Password, now));
     let begun = session::begin(&server.state.tokens, proved, device, now, &server.state.config.session);

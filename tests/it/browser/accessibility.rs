@@ -120,8 +120,8 @@ async fn focus_starts_in_the_first_empty_field_and_moves_in_reading_order() {
     let origin = serve_samples().await;
     let browser = Browser::start().await;
     for (page, expected) in [
-        ("login", vec!["username", "password", "", "log-in"]),
-        ("login-refused", vec!["password", "", "log-in"]),
+        ("login", vec!["username", "password", "", "remember", "log-in"]),
+        ("login-refused", vec!["password", "", "remember", "log-in"]),
         (
             "consent",
             vec!["another", "scope-profile", "scope-email", "scope-offline_access", "scope-photos.read", "allow", "deny"],

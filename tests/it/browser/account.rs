@@ -1,7 +1,9 @@
 //! The set-up link, the account page, and logging out.
 
+use ostiary::pages::account::nav::Place;
+
 use super::accessibility::look_at_all;
-use super::driver::Browser;
+use super::driver::{Browser, Scheme};
 use super::scene::{NAME, Scene, log_in, reachable};
 use crate::support::setup::setup_link;
 
@@ -93,15 +95,85 @@ async fn a_person_ends_their_other_sessions() {
         log_in(browser).await;
         browser.find("#sign-in-name").await;
     }
-    here.goto(&format!("{}/account", server.issuer())).await;
+    let sessions = format!("{}/account/sessions", server.issuer());
+    here.goto(&sessions).await;
     assert!(here.text().await.contains("Chrome on Linux"));
-    look_at_all(&here, "account").await;
-    here.click("#end-others").await;
+    look_at_all(&here, "sessions").await;
+    // The other one is told apart by the name that it is given.
+    here.click("#sessions li:nth-child(2) summary").await;
+    here.fill("#sessions li:nth-child(2) input[name=name]", "Old telephone").await;
+    look_at_all(&here, "sessions, renaming").await;
+    here.click("#sessions li:nth-child(2) .rename button").await;
+    here.find("#end-others").await;
+    assert!(here.text().await.contains("Old telephone"));
+    here.click("#sessions li:nth-child(2) button[aria-describedby^=session]").await;
+    here.goto(&sessions).await;
+    here.find("#sessions").await;
+    assert!(!here.has("#end-others").await && !here.text().await.contains("Old telephone"));
     there.goto(&format!("{}/account", server.issuer())).await;
     there.find("#login-form").await;
-    here.goto(&format!("{}/account", server.issuer())).await;
-    here.find("#sign-in-name").await;
+
+    log_in(&there).await;
+    there.find("#sign-in-name").await;
+    here.goto(&sessions).await;
+    here.click("#end-others").await;
+    here.find("#sessions").await;
     assert!(!here.has("#end-others").await);
+    there.goto(&format!("{}/account", server.issuer())).await;
+    there.find("#login-form").await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: scripts/test"]
+async fn every_page_of_the_account_is_reached_from_every_other_on_a_desk_and_on_a_phone() {
+    let server = reachable().await;
+    server.person(NAME).await;
+    let browser = Browser::start().await;
+    browser.goto(&format!("{}/account", server.issuer())).await;
+    log_in(&browser).await;
+    browser.find("#sign-in-name").await;
+    for place in Place::ALL {
+        browser.look(1280, Scheme::Light).await;
+        browser.click(&format!(".on-a-desk a[href='{}']", place.path())).await;
+        browser.find(&format!(".on-a-desk a[href='{}'][aria-current=page]", place.path())).await;
+        browser.assert_content(place.path()).await;
+        look_at_all(&browser, place.path()).await;
+        browser.look(390, Scheme::Light).await;
+        browser.click(".on-a-phone > summary").await;
+        browser.click(".on-a-phone a[href='/account']").await;
+        browser.find("#sign-in-name").await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: scripts/test"]
+async fn a_person_takes_a_copy_of_their_data_and_leaves() {
+    let server = reachable().await;
+    server.person(NAME).await;
+    let browser = Browser::start().await;
+    browser.goto(&format!("{}/account", server.issuer())).await;
+    log_in(&browser).await;
+    browser.find("#sign-in-name").await;
+    browser.goto(&format!("{}/account/data", server.issuer())).await;
+    let download = "const done = arguments[arguments.length - 1], form = document.getElementById('download-data').form;
+        fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) })
+            .then((answer) => answer.json()).then((copy) => done(copy.account.sign_in_name), (error) => done(String(error)));";
+    assert_eq!(browser.run_async(download).await, NAME);
+    browser.click("#delete-account").await;
+    browser.fill("#username", "somebody else").await;
+    look_at_all(&browser, "delete").await;
+    browser.click("#delete").await;
+    browser.find("#problem").await;
+    look_at_all(&browser, "delete refused").await;
+    browser.fill("#username", NAME).await;
+    browser.click("#delete").await;
+    browser.find("#due").await;
+    look_at_all(&browser, "deletion scheduled").await;
+    browser.assert_content("deletion scheduled").await;
+    browser.click("#log-in-again").await;
+    log_in(&browser).await;
+    browser.find("#stays").await;
+    look_at_all(&browser, "account that stays").await;
 }
 
 #[tokio::test]
@@ -110,9 +182,9 @@ async fn an_application_that_is_shut_out_has_to_ask_again() {
     let scene = Scene::set().await;
     let browser = &scene.browser;
     scene.arrive().await;
-    browser.goto(&format!("{}/account", scene.server.issuer())).await;
+    browser.goto(&format!("{}/account/apps", scene.server.issuer())).await;
     assert!(browser.text().await.contains("Photo Printer"));
-    look_at_all(browser, "account").await;
+    look_at_all(browser, "applications").await;
     browser.click(&format!("button[aria-describedby='app-{}']", scene.client.id())).await;
     browser.find("#no-apps").await;
     scene.begin(&[]).await;

@@ -1,6 +1,7 @@
 //! A person's own page, the administrator's, and logging out: behaviours 1.10 L7 and 1.12.
 
 use http::StatusCode;
+use scraper::{Html, Selector};
 
 use crate::support::browser::{Answer, Browser, Form};
 use crate::support::database::{TestDatabase, on_both};
@@ -25,8 +26,16 @@ fn form(page: &Answer, action: &str, fields: &[(&str, &str)]) -> Form {
 
 /// The sessions that the page can end.
 fn endable(page: &Answer) -> Vec<String> {
-    let marker = "name=\"session\" value=\"";
-    page.body.split(marker).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    let inputs = Selector::parse("form[action='/account/sessions'] input[name=session]").unwrap();
+    let document = Html::parse_document(&page.body);
+    document.select(&inputs).map(|input| input.attr("value").unwrap().to_owned()).collect()
+}
+
+/// Logs in, and looks at where one is logged in.
+async fn sessions(server: &TestServer, name: &str) -> (Browser, Answer) {
+    let (mut browser, _) = account(server, name).await;
+    let page = browser.visit("/account/sessions").await;
+    (browser, page)
 }
 
 on_both! {
@@ -55,7 +64,7 @@ on_both! {
         server.person("anna").await;
         let (mut first, _) = account(&server, "anna").await;
         let (mut second, _) = account(&server, "anna").await;
-        let (mut third, page) = account(&server, "anna").await;
+        let (mut third, page) = sessions(&server, "anna").await;
         assert_eq!(endable(&page).len(), 2, "one's own is not offered");
 
         let one = form(&page, "/account/sessions", &[("session", &endable(&page)[0])]);
@@ -74,12 +83,17 @@ on_both! {
         server.person("ben").await;
         let (mut anna, _) = account(&server, "anna").await;
         account(&server, "anna").await;
-        let of_anna = endable(&anna.visit("/account").await);
+        let of_anna = endable(&anna.visit("/account/sessions").await);
         account(&server, "ben").await;
-        let (mut ben, page) = account(&server, "ben").await;
-        ben.submit(&form(&page, "/account/sessions", &[("session", &of_anna[0])])).await;
+        let (mut ben, page) = sessions(&server, "ben").await;
+        for (path, id) in [("/account/sessions", &*of_anna[0]), ("/account/sessions/name", &of_anna[0]), ("/account/sessions", "none")] {
+            let refused = ben.submit(&form(&page, path, &[("session", id), ("name", "mine")])).await;
+            assert_eq!(refused.status, StatusCode::NOT_FOUND, "S17: {path} {id}");
+        }
         ben.submit(&form(&page, "/account/sessions", &[("others", "all")])).await;
-        assert_eq!(endable(&anna.visit("/account").await), of_anna);
+        let page = anna.visit("/account/sessions").await;
+        assert_eq!(endable(&page), of_anna);
+        assert!(!page.body.contains("mine"));
     }
 
     async fn an_application_that_is_shut_out_loses_its_tokens_and_has_to_ask_again(database: TestDatabase) {
@@ -89,7 +103,8 @@ on_both! {
         let mut browser = server.browser();
         let url = AuthorizationUrl::new(&client);
         let tokens = redeem(&server, &client, &authorize(&mut browser, &url, "anna").await["code"]).await.json();
-        let page = browser.visit("/account").await;
+        let page = browser.visit("/account/apps").await;
+        assert!(page.body.contains("Last used"), "{}", page.body);
         assert!(page.body.contains("Web Shop") && page.body.contains("Keep this access while you are away"), "{}", page.body);
 
         let page = browser.submit(&form(&page, "/account/apps", &[("client_id", client.id())])).await;
@@ -108,7 +123,7 @@ async fn a_form_without_its_token_changes_nothing() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
     account(&server, "anna").await;
-    let (mut browser, page) = account(&server, "anna").await;
+    let (mut browser, page) = sessions(&server, "anna").await;
     let sessions = endable(&page);
     let others = form(&page, "/account/sessions", &[("others", "all")]);
     let question = browser.visit("/logout").await;
@@ -118,13 +133,17 @@ async fn a_form_without_its_token_changes_nothing() {
         others.clone().set("csrf", ""),
         others.clone().set("csrf", &of_logout),
         Form { action: "/account/apps".to_owned(), ..others.clone().without("csrf") },
+        Form { action: "/account/sessions/name".to_owned(), ..others.clone().without("csrf") },
+        Form { action: "/account/language".to_owned(), ..others.clone().without("csrf") },
+        Form { action: "/account/data".to_owned(), ..others.clone().without("csrf") },
+        Form { action: "/account/delete".to_owned(), ..others.clone().without("csrf") },
         Form { action: "/logout".to_owned(), ..others.without("csrf") },
     ] {
         let refused = browser.submit(&forged).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{forged:?}");
         assert!(refused.body.contains("This form can’t be used any more"));
     }
-    assert_eq!(endable(&browser.visit("/account").await), sessions);
+    assert_eq!(endable(&browser.visit("/account/sessions").await), sessions);
 }
 
 #[tokio::test]
@@ -164,7 +183,16 @@ async fn pages_of_people_are_neither_stored_nor_framed() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
     let (mut browser, _) = account(&server, "anna").await;
-    for path in ["/account", "/logout"] {
+    for path in [
+        "/account",
+        "/account/sessions",
+        "/account/apps",
+        "/account/activity",
+        "/account/language",
+        "/account/data",
+        "/account/delete",
+        "/logout",
+    ] {
         let page = browser.visit(path).await;
         assert_eq!(page.header("cache-control"), Some("no-store"), "{path}");
         assert_eq!(page.header("x-frame-options"), Some("DENY"), "{path}");

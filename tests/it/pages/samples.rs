@@ -1,16 +1,19 @@
 //! Every page in every state worth looking at, some of them filled by somebody with bad intentions.
 
+mod rooms;
+
 use std::collections::BTreeMap;
 
 use askama::Template;
 use ostiary::account::Complaint;
 use ostiary::authn::password::NewPasswordProblem;
+use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Account, Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, ConnectedApp,
-    Consent, Counts, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem,
-    LogoutConfirm, Moment, OwnAddress, QrCode, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow,
-    Security, SelectAccount, SessionRow, Setup, SignedOut,
+    Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
+    Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment,
+    QrCode, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup,
+    SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -51,6 +54,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         again: false,
         sign_in_name: String::new(),
         challenge: None,
+        remember: Some(false),
         problem: None,
         action: action("/login"),
         csrf: "c".to_owned(),
@@ -130,8 +134,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
     add("logout", &logout);
     add("signed-out", &SignedOut { frame: frame.clone() });
-    add("account", &account(frame.clone()));
-    add("account-bare", &Account { roles: Vec::new(), apps: Vec::new(), is_administrator: false, ..account(frame.clone()) });
+    rooms::add(&frame, &mut add);
     let issuer = format!("https://id.example.org{base}");
     add(
         "admin",
@@ -190,7 +193,8 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
     let at = Moment(Timestamp::from_seconds(1_795_317_500));
     let security = Security {
         frame: frame.clone(),
-        is_administrator: true,
+        nav: rooms::nav(Place::Security),
+        password_changed_at: Some(at),
         totp: Some(AuthenticatorRow { added_at: at, last_used_at: Some(at), removable: true }),
         recovery_codes: Some(7),
         csrf: "c".to_owned(),
@@ -198,7 +202,7 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
     let required = AuthenticatorRow { added_at: at, last_used_at: None, removable: false };
     add("security", &security);
     add("security-required", &Security { totp: Some(required), recovery_codes: Some(0), ..security.clone() });
-    add("security-bare", &Security { totp: None, recovery_codes: None, is_administrator: false, ..security });
+    add("security-bare", &Security { totp: None, recovery_codes: None, password_changed_at: None, ..security });
 }
 
 /// Registering, recovering, changing.
@@ -294,32 +298,5 @@ fn with_logo() -> ClientView {
     ClientView {
         logo: Some(format!("data:image/png;base64,{png}")),
         ..client("The Society for Rather Long Names of Applications")
-    }
-}
-
-fn account(frame: Frame) -> Account {
-    let session = |id: &str, device: &str, seconds: i64, current: bool| SessionRow {
-        id: id.to_owned(),
-        device: device.to_owned(),
-        address: "2001:db8:85a3::8a2e:370:7334".to_owned(),
-        last_seen_at: Moment(Timestamp::from_seconds(seconds)),
-        current,
-    };
-    let app = |client_id: &str, name: &str| ConnectedApp {
-        client_id: client_id.to_owned(),
-        name: name.to_owned(),
-        may: vec!["See your e-mail address".to_owned(), HOSTILE.to_owned()],
-        since: Moment(Timestamp::from_seconds(1_790_000_000)),
-    };
-    Account {
-        frame,
-        sign_in_name: "alice@example.org".to_owned(),
-        roles: vec!["admin".to_owned(), "support".to_owned()],
-        is_administrator: true,
-        email: Some(OwnAddress { address: HOSTILE.to_owned(), verified: false }),
-        mail: true,
-        sessions: vec![session("s1", "Firefox on Linux", 1_795_317_500, true), session("s2", "", 1_795_000_000, false)],
-        apps: vec![app("printer", "Photo Printer"), app("evil", HOSTILE)],
-        csrf: "c".to_owned(),
     }
 }

@@ -62,6 +62,20 @@ impl Answer {
         self.form_at(&format!("form:has(button#{id})"))
     }
 
+    /// The first form with a field of this name.
+    #[track_caller]
+    pub fn form_with(&self, field: &str) -> Form {
+        self.form_at(&format!("form:has([name='{field}'])"))
+    }
+
+    /// Where the link with this id leads.
+    #[track_caller]
+    pub fn link(&self, id: &str) -> String {
+        let document = Html::parse_document(&self.body);
+        let link = document.select(&Selector::parse(&format!("a#{id}")).unwrap()).next();
+        link.and_then(|link| link.attr("href")).unwrap_or_else(|| panic!("no link {id} in {self:#?}")).to_owned()
+    }
+
     /// The text of the elements that the selector finds.
     pub fn texts(&self, selector: &str) -> Vec<String> {
         let document = Html::parse_document(&self.body);

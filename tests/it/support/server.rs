@@ -242,8 +242,15 @@ impl TestServer {
         entries
     }
 
-    /// The mails that wait to be sent, oldest first; they are taken out of the outbox. Nobody sends any by itself here.
+    /// Like [`Self::every_mail`], without the notices of logins from browsers that were not seen before: every browser of a test is
+    /// new.
     pub async fn mails(&self) -> Vec<Mail> {
+        let mails = self.every_mail().await.into_iter();
+        mails.filter(|mail| mail.message.kind() != "new_device").collect()
+    }
+
+    /// The mails that wait to be sent, oldest first; they are taken out of the outbox. Nobody sends any by itself here.
+    pub async fn every_mail(&self) -> Vec<Mail> {
         let due = {
             let mut conn = self.state.db.read().await.expect("a connection");
             outbox::due(&mut conn, self.clock.now(), 1_000).await.expect("readable")
