@@ -48,6 +48,8 @@ pub enum Complaint {
     Overloaded,
     /// Too many tries: nothing was looked at.
     TooMany,
+    /// Nothing was looked at: a proof of work is needed.
+    Challenge,
 }
 
 impl Complaint {
@@ -84,7 +86,7 @@ fn by(user: &UserId, kind: audit::Kind, context: &RequestContext) -> Event {
     Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..audit::event(kind, context) }
 }
 
-/// Whether the guard lets somebody do this. A challenge is a refusal to who can't be shown one.
+/// Whether the guard lets somebody do this: for what is never challenged.
 async fn admitted(state: &AppState, action: guard::limit::Action, subject: &guard::Subject<'_>, now: Timestamp) -> bool {
     state.guard.admit(action, subject, now).await.is_allowed()
 }

@@ -27,6 +27,7 @@ field-password-uncheckable = The password can’t be checked at the moment. Plea
 field-repetition-differs = The two passwords are not the same.
 field-current-password-wrong = This is not your present password.
 field-code-wrong = This code doesn’t fit. It may be mistyped, too old, or tried too often.
+field-challenge = Many people are registering just now. Please enter your password once more: your browser first does a little work, which keeps machines out.
 field-too-many = That was tried too often. Please wait a few minutes.
 
 strength = Strength

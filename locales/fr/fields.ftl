@@ -27,6 +27,7 @@ field-password-uncheckable = Le mot de passe ne peut pas être vérifié en ce m
 field-repetition-differs = Les deux mots de passe ne sont pas identiques.
 field-current-password-wrong = Ce n’est pas votre mot de passe actuel.
 field-code-wrong = Ce code ne convient pas. Il est peut-être mal recopié, trop ancien, ou a été essayé trop souvent.
+field-challenge = Beaucoup de personnes s’inscrivent en ce moment. Veuillez saisir à nouveau votre mot de passe : votre navigateur fait d’abord un petit travail, qui tient les machines à l’écart.
 field-too-many = Trop de tentatives. Veuillez patienter quelques minutes.
 
 strength = Solidité

@@ -9,8 +9,8 @@ use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, Password, Strength};
 use crate::authn::session::{self, Begun};
 use crate::config::{Identifier, RegistrationMode};
-use crate::guard::Subject;
 use crate::guard::limit::Action;
+use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::Message;
 use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::email_address::EmailAddress;
@@ -41,6 +41,8 @@ pub struct Wish<'a> {
     pub locale: Option<&'a str>,
     /// The token of the link that they came by.
     pub invitation: Option<&'a str>,
+    /// A challenge and its solution.
+    pub proof: Option<(&'a str, &'a str)>,
 }
 
 /// What came of it.
@@ -95,8 +97,15 @@ pub async fn begin(state: &AppState, context: &RequestContext, holder: Holder, w
     let refused = |complaint| Ok(Outcome::Refused { complaints: vec![complaint], strength: None });
     let domain = wish.address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
     let subject = Subject::new(context.address).mail_domain(&domain);
-    if !admitted(state, Action::Register, &subject, context.now).await {
-        return refused(Complaint::TooMany);
+    match state.guard.admit(Action::Register, &subject, context.now).await {
+        Verdict::Allowed => {}
+        Verdict::Refused { .. } => return refused(Complaint::TooMany),
+        Verdict::Challenge => {
+            let Some(proof) = wish.proof else { return refused(Complaint::Challenge) };
+            if !state.guard.redeem(Action::Register, context.address, proof, context.now).await? {
+                return refused(Complaint::Challenge);
+            }
+        }
     }
     let Some((identifier, invitation)) = door(state, context, wish.invitation).await? else { return Ok(Outcome::Closed) };
     let (name, address, password) = match read(state, identifier, invitation.as_ref(), wish).await {

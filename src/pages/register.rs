@@ -10,13 +10,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::flow::{Place, flow_page, frame, to_page};
 use super::form::{self, Purpose};
-use super::view::{self, ClientView, CodeKind, field};
-use super::{login, site};
+use super::view::{self, Challenge, ClientView, CodeKind, field};
+use super::{challenge, login, site};
 use crate::account::registration::{self, Outcome, Wish};
 use crate::account::{Complaint, Holder};
 use crate::authn::password::Strength;
 use crate::flow::Flow;
 use crate::flow::visitor::Visitor;
+use crate::guard::limit::Action;
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::state::AppState;
@@ -49,7 +50,15 @@ pub async fn get(
     }
     let (_, invitation) = registration::door(&state, &context, params.get(field::INVITATION)).await?.ok_or(CLOSED)?;
     let cookie = form::ensure_own_cookie(&state, &mut visitor);
-    let shown = Shown { params: &params, flow: &flow, invitation: invitation.as_ref(), complaints: Vec::new(), strength: None };
+    let challenge = expects_proof(&state, &context).then(|| challenge::of_form(&state, &context, Action::Register));
+    let shown = Shown {
+        params: &params,
+        flow: &flow,
+        invitation: invitation.as_ref(),
+        complaints: Vec::new(),
+        strength: None,
+        challenge,
+    };
     let mut response = show(&state, &visitor, shown)?;
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
@@ -69,8 +78,15 @@ pub async fn post(
     }
     let typed = |name| params.get(name).unwrap_or_default();
     let (_, invitation) = registration::door(&state, &context, params.get(field::INVITATION)).await?.ok_or(CLOSED)?;
-    let refuse = |complaints, strength| {
-        show(&state, &visitor, Shown { params: &params, flow: &flow, invitation: invitation.as_ref(), complaints, strength })
+    let refuse = |complaints: Vec<Complaint>, strength| {
+        let asked = complaints.contains(&Complaint::Challenge);
+        let challenge =
+            (asked || expects_proof(&state, &context)).then(|| challenge::of_form(&state, &context, Action::Register));
+        show(
+            &state,
+            &visitor,
+            Shown { challenge, params: &params, flow: &flow, invitation: invitation.as_ref(), complaints, strength },
+        )
     };
     if typed(field::PASSWORD) != typed(field::PASSWORD_AGAIN) {
         return Ok(refuse(vec![Complaint::Repetition], None)?);
@@ -84,6 +100,7 @@ pub async fn post(
         password: &password,
         locale: Some(&language),
         invitation: params.get(field::INVITATION),
+        proof: challenge::answered(&params),
     };
     match registration::begin(&state, &context, holder(&state, &visitor), wish).await? {
         Outcome::Code(id) => Ok(to_code(&state, "/register/code", &id, &params)?),
@@ -172,10 +189,15 @@ struct Shown<'a> {
     invitation: Option<&'a Invitation>,
     complaints: Vec<Complaint>,
     strength: Option<Strength>,
+    challenge: Option<Challenge>,
+}
+
+fn expects_proof(state: &AppState, context: &RequestContext) -> bool {
+    state.guard.expects_proof(Action::Register, context.address, context.now)
 }
 
 fn show(state: &AppState, visitor: &Visitor, shown: Shown<'_>) -> Result<Response, Problem> {
-    let Shown { params, flow, invitation, complaints, strength } = shown;
+    let Shown { params, flow, invitation, complaints, strength, challenge } = shown;
     let nonce = Nonce::random();
     let frame = frame(state, visitor, ui_locales(flow).as_deref(), &nonce);
     let typed = |name| params.get(name).unwrap_or_default().to_owned();
@@ -191,6 +213,7 @@ fn show(state: &AppState, visitor: &Visitor, shown: Shown<'_>) -> Result<Respons
         sign_in_name: typed(field::USERNAME),
         address: invited.unwrap_or_else(|| typed(field::EMAIL)),
         invitation: params.get(field::INVITATION).map(str::to_owned),
+        challenge,
         login: login::link(state, "/login", sealed.as_deref()),
         frame,
     };

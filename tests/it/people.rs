@@ -30,7 +30,7 @@ async fn open_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> 
 }
 
 /// The code in a mail, if there is one in it.
-fn code_in(mail: &Mail) -> Option<String> {
+pub fn code_in(mail: &Mail) -> Option<String> {
     let code = match &mail.message {
         Message::RegisterCode { code }
         | Message::VerifyEmail { code }

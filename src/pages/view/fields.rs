@@ -18,6 +18,7 @@ const fn field_and_id(complaint: Complaint) -> (&'static str, &'static str) {
         Complaint::Code => ("code", "field-code-wrong"),
         Complaint::Overloaded => ("", "login-overloaded"),
         Complaint::TooMany => ("", "field-too-many"),
+        Complaint::Challenge => ("", "field-challenge"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{ClientView, Form, Frame};
+use super::{Challenge, ClientView, Form, Frame};
 
 /// Somebody registers.
 #[derive(Clone, Debug, Template)]
@@ -20,6 +20,8 @@ pub struct Register {
     pub address: String,
     /// The token of the invitation's link.
     pub invitation: Option<String>,
+    /// A proof of work that is asked for.
+    pub challenge: Option<Challenge>,
     /// Where those go who have an account.
     pub login: String,
 }

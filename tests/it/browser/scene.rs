@@ -18,6 +18,7 @@ pub async fn reachable() -> TestServer {
     reachable_with(|_| {}).await
 }
 
+/// With the configuration that `change` makes of it.
 pub async fn reachable_with(change: impl FnOnce(&mut Config)) -> TestServer {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let issuer = format!("http://localhost:{}", listener.local_addr().unwrap().port());

@@ -218,6 +218,7 @@ fn people(frame: &Frame, form: &Form, add: &mut dyn FnMut(&str, &dyn DynRender))
         sign_in_name: String::new(),
         address: String::new(),
         invitation: None,
+        challenge: None,
         login: frame.link("/login?flow=f"),
     };
     add("register", &register);

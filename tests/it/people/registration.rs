@@ -6,6 +6,7 @@ use ostiary::outbound::mail::Message;
 use ostiary::storage::{email_addresses, users};
 
 use super::{code, code_in, comparable, enter, log_in, open, open_with, recover, register, registered, wrong};
+use crate::guard::attack::solve;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, allow, claims, redeem, text};
 use crate::support::server::{PASSWORD, Persona, TestServer};
@@ -328,4 +329,27 @@ async fn a_mailbox_gets_three_codes_an_hour_and_ten_a_day_and_the_answer_is_alwa
         server.clock.advance(3_600);
     }
     assert_eq!(sent, [3, 3, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/// One address registers three people an hour, and so does one mail domain; beyond that a machine has to work.
+#[tokio::test]
+async fn after_three_registrations_a_proof_of_work_is_asked_for_and_taken() {
+    let server = open_with(TestDatabase::sqlite().await, |config| {
+        config.limits.enabled = true;
+        config.limits.proof_of_work_bits = 8;
+    })
+    .await;
+    for number in 0..3 {
+        let answer = register(&mut server.browser(), &format!("person{number}@example.com"), PASSWORD).await;
+        assert!(answer.url.starts_with("/register/code"), "{answer:#?}");
+    }
+    let mut browser = server.browser();
+    let challenged = register(&mut browser, "person3@example.com", PASSWORD).await;
+    assert_eq!(challenged.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let form = challenged.form().set("password", PASSWORD).set("password_again", PASSWORD);
+    assert_eq!(browser.submit(&form.clone().set("solution", "x")).await.status, StatusCode::UNPROCESSABLE_ENTITY, "not solved");
+    let solved = form.clone().set("solution", &solve(form.field("challenge")));
+    assert!(browser.submit(&solved).await.url.starts_with("/register/code"));
+    assert_eq!(browser.submit(&solved).await.status, StatusCode::UNPROCESSABLE_ENTITY, "a proof counts once");
+    assert_eq!(server.mails().await.len(), 4);
 }
