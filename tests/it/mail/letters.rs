@@ -157,7 +157,7 @@ fn the_header_says_who_it_is_from_and_that_a_machine_wrote_it() {
 
 #[test]
 fn a_code_mail_in_english() {
-    insta::assert_snapshot!(letter(&every_message()[0], "en").plain().unwrap(), @r#"
+    insta::assert_snapshot!(letter(&every_message()[0], "en").plain().unwrap(), @r"
     Enter this code to go on with your registration at id.example:
 
         271828
@@ -166,13 +166,13 @@ fn a_code_mail_in_english() {
 
     -- 
     Sent by https://id.example. Nobody reads what is sent back to this address.
-    "#);
+    ");
 }
 
 #[test]
 fn a_notice_in_french() {
     let message = every_message().into_iter().find(|message| message.kind() == "new_device").unwrap();
-    insta::assert_snapshot!(letter(&message, "fr").plain().unwrap(), @r#"
+    insta::assert_snapshot!(letter(&message, "fr").plain().unwrap(), @r"
     Quelqu’un s’est connecté à votre compte sur id.example depuis un appareil qui n’y avait encore jamais servi.
 
     Appareil : Firefox on Linux
@@ -186,7 +186,7 @@ fn a_notice_in_french() {
 
     -- 
     Envoyé par https://id.example. Personne ne lit les réponses à cette adresse.
-    "#);
+    ");
 }
 
 #[test]
