@@ -97,14 +97,14 @@ async fn a_person_ends_their_other_sessions() {
     }
     let sessions = format!("{}/account/sessions", server.issuer());
     here.goto(&sessions).await;
-    assert!(here.text().await.contains("Chrome on Linux"));
+    assert!(here.text().await.contains("Chromium on Linux"), "the brand that it sends");
     look_at_all(&here, "sessions").await;
     // The other one is told apart by the name that it is given.
     here.click("#sessions li:nth-child(2) summary").await;
     here.fill("#sessions li:nth-child(2) input[name=name]", "Old telephone").await;
     look_at_all(&here, "sessions, renaming").await;
     here.click("#sessions li:nth-child(2) .rename button").await;
-    here.find("#end-others").await;
+    here.find("#sessions input[value='Old telephone']").await;
     assert!(here.text().await.contains("Old telephone"));
     here.click("#sessions li:nth-child(2) button[aria-describedby^=session]").await;
     here.goto(&sessions).await;
@@ -165,6 +165,8 @@ async fn a_person_takes_a_copy_of_their_data_and_leaves() {
     browser.click("#delete").await;
     browser.find("#problem").await;
     look_at_all(&browser, "delete refused").await;
+    let complaints = browser.complaints().await;
+    assert!(complaints.iter().all(|complaint| complaint.contains("422")), "{complaints:?}");
     browser.fill("#username", NAME).await;
     browser.click("#delete").await;
     browser.find("#due").await;

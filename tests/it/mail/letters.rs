@@ -175,7 +175,7 @@ fn a_notice_in_french() {
     insta::assert_snapshot!(letter(&message, "fr").plain().unwrap(), @r"
     Quelqu’un s’est connecté à votre compte sur id.example depuis un appareil qui n’y avait encore jamais servi.
 
-    Appareil : Firefox on Linux
+    Appareil : Firefox sur Linux
     Adresse réseau : 2001:db8::1
     Date et heure : 2026-11-22 03:18 UTC
 
