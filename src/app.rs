@@ -7,8 +7,8 @@ use crate::api;
 use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{
-    self, account, admin, challenge, consent, credentials, factor, language, login, logout, reauthenticate, recover, register,
-    security, setup, statics, totp,
+    self, account, admin, challenge, consent, credentials, factor, language, login, logout, passkey, passkeys, reauthenticate,
+    recover, register, security, setup, statics, totp,
 };
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
@@ -33,6 +33,7 @@ pub fn router(state: AppState) -> Router {
         // People
         .route("/login", get(login::get).post(login::post))
         .route("/challenge/{action}", get(challenge::renew))
+        .route("/login/passkey", get(passkey::get).post(passkey::post))
         .route("/login/select", get(login::get_select).post(login::post_select))
         .route("/login/factor", get(factor::get).post(factor::post))
         .route("/register", get(register::get).post(register::post))
@@ -61,6 +62,10 @@ pub fn router(state: AppState) -> Router {
         .route("/account/security", get(security::get))
         .route("/account/security/totp", get(totp::get).post(totp::post))
         .route("/account/security/totp/remove", post(security::post_remove_totp))
+        .route("/account/security/passkeys", get(passkeys::get).post(passkeys::post))
+        .route("/account/security/passkeys/name", get(passkeys::get_name).post(passkeys::post_name))
+        .route("/account/security/passkeys/remove", post(passkeys::post_remove))
+        .route("/account/security/password/remove", post(passkeys::post_remove_password))
         .route("/account/security/recovery-codes", post(security::post_recovery_codes))
         .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))

@@ -12,6 +12,8 @@ pub mod form;
 pub mod language;
 pub mod login;
 pub mod logout;
+pub mod passkey;
+pub mod passkeys;
 pub mod reauthenticate;
 pub mod recover;
 pub mod register;

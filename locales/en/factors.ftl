@@ -6,6 +6,7 @@ factor-code = Code from your authenticator app
 factor-code-hint = Six digits that change every 30 seconds.
 factor-submit = Continue
 factor-wrong = This code is wrong, or it was used already. Please wait for the next one.
+factor-passkey-refused = This passkey was not accepted. Please try again, or choose another way.
 factor-too-many = Too many codes were tried. Please wait a while before you try again.
 factor-use-recovery-code = Use a recovery code instead
 factor-recovery-code = Recovery code

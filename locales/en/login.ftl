@@ -18,6 +18,9 @@ login-challenge = There were many attempts to log in. Please enter your password
 proof-working = Your browser is doing a little work that keeps machines from guessing…
 proof-done = Ready.
 proof-wait = Without JavaScript, please wait { $count } seconds before you go on.
+login-passkey = Log in with a passkey
+login-or = or
+login-passkey-refused = This passkey was not accepted. Please try again, or log in another way.
 login-overloaded = Too many people are logging in just now. Please try again in a moment.
 
 select-title = Choose an account

@@ -6,6 +6,7 @@ factor-code = Code de votre application d’authentification
 factor-code-hint = Six chiffres qui changent toutes les 30 secondes.
 factor-submit = Continuer
 factor-wrong = Ce code est incorrect, ou il a déjà servi. Veuillez attendre le suivant.
+factor-passkey-refused = Cette clé d’accès n’a pas été acceptée. Veuillez réessayer, ou choisir un autre moyen.
 factor-too-many = Trop de codes ont été essayés. Veuillez patienter avant de réessayer.
 factor-use-recovery-code = Utiliser plutôt un code de secours
 factor-recovery-code = Code de secours

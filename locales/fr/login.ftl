@@ -18,6 +18,9 @@ login-challenge = Il y a eu de nombreuses tentatives de connexion. Veuillez sais
 proof-working = Votre navigateur effectue un petit travail qui empêche les machines de deviner…
 proof-done = Prêt.
 proof-wait = Sans JavaScript, veuillez attendre { $count } secondes avant de continuer.
+login-passkey = Se connecter avec une clé d’accès
+login-or = ou
+login-passkey-refused = Cette clé d’accès n’a pas été acceptée. Veuillez réessayer, ou vous connecter autrement.
 login-overloaded = Trop de personnes se connectent en ce moment. Veuillez réessayer dans un instant.
 
 select-title = Choisir un compte

@@ -38,6 +38,7 @@ kinds! {
     UserEnabled = "user.enabled", "A disabled person was enabled again.";
     UserDeleted = "user.deleted", "A person was deleted, with everything that was theirs.";
     UserPasswordChanged = "user.password_changed", "A password was set: sessions and grants ended.";
+    UserPasswordRemoved = "user.password_removed", "A person did away with their password: their other sessions ended.";
     PasskeyAdded = "passkey.added", "A person set up a passkey, or failed to.";
     PasskeyRenamed = "passkey.renamed", "A person gave a passkey another name.";
     PasskeyRemoved = "passkey.removed", "A passkey was taken away, by its owner or by an administrator.";

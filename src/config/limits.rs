@@ -58,6 +58,8 @@ section! {
         login_accounts: Rate = Rate::per(15, 3 * HOUR);
         /// Logins from one address that waited instead of proving work.
         waits: Rate = Rate::new(2, 1, MINUTE);
+        /// Passkeys from one address.
+        passkey: Rate = Rate::new(30, 1, 2);
         /// Codes of an authenticator app or a mail: in one login, …
         code_session: Rate = Rate::per(5, HOUR);
         /// … for one account in an hour, …

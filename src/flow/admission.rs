@@ -28,6 +28,15 @@ impl Limited for Login {
     const KIND: Kind = Kind::UserLogin;
 }
 
+/// A passkey on the login page.
+#[derive(Debug)]
+pub struct Passkey;
+
+impl Limited for Passkey {
+    const ACTION: Action = Action::Passkey;
+    const KIND: Kind = Kind::UserLogin;
+}
+
 /// The authorization endpoint.
 #[derive(Debug)]
 pub struct Authorize;

@@ -3,6 +3,10 @@
 //! A question is options for the browser and a sealed challenge that comes back with the answer. Its first answer spends it,
 //! right or wrong, in the transaction that writes down what the answer showed.
 
+mod removal;
+
+pub use removal::{Removal, may_do_without_password, must_stay};
+
 use serde::Serialize;
 use serde_json::Value;
 use webauthn_rs_core::proto::UserVerificationPolicy;
@@ -10,6 +14,10 @@ use webauthn_rs_core::proto::UserVerificationPolicy;
 use crate::audit::{self, Kind};
 use crate::authn::passkey::challenge::{Ceremony, Challenge, Create, LogIn, Prove};
 use crate::authn::passkey::{self, Asserted, Assertion, HANDLE, Owner, Refusal, RelyingParty};
+use crate::authn::second_factor::Proof;
+use crate::flow::login::{Checked, Entrance};
+use crate::guard::Subject;
+use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::Method;
 use crate::protocol::id::UserId;
@@ -20,7 +28,7 @@ use crate::storage::db::Tx;
 use crate::storage::error::Error;
 use crate::storage::passkeys::{self, Counter, Owned, Passkey};
 use crate::storage::users::{self, User};
-use crate::storage::{self, profiles};
+use crate::storage::{self, login_failures, profiles};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -174,12 +182,17 @@ impl<'a> Counterpart<'a> {
             if !challenge.spend(tx, self.context.now).await? {
                 return Ok(Err(Refusal::CHALLENGE_SPENT));
             }
-            match &checked {
-                Ok((_, asserted)) => self.write_down(tx, &asserted.passkey).await,
-                Err(_) => Ok(Ok(())),
+            let Ok((owner, asserted)) = &checked else { return Ok(Ok(())) };
+            let written = self.write_down(tx, &asserted.passkey).await?;
+            if C::FORGIVES && written.is_ok() {
+                login_failures::clear(tx, &owner.id).await?;
             }
+            Ok(written)
         });
         let settled = settled.await?;
+        if let (true, Ok(()), Ok((owner, _))) = (C::FORGIVES, &settled, &checked) {
+            self.state.guard.forgive(&owner.id).await;
+        }
         Ok(checked.and_then(|(owner, asserted)| match settled {
             Ok(()) => Ok(Accepted { owner, method: asserted.method }),
             Err(refusal) => Err(Refused { refusal, user_id: Some(owner.id) }),
@@ -192,7 +205,7 @@ impl<'a> Counterpart<'a> {
             None => Ok(Err(Refusal::UNKNOWN)),
             Some(Counter::Sound) => Ok(Ok(())),
             Some(Counter::Fell) => {
-                storage::audit::insert(tx, &about(Kind::PasskeySuspicious, context, passkey)).await?;
+                storage::audit::insert(tx, &about(Kind::PasskeySuspicious, context, &passkey.user_id, &passkey.id)).await?;
                 let message = Message::PasskeySuspicious { name: passkey.name.clone() };
                 mail::notify(tx, &state.outbox, &passkey.user_id, message, context.now).await?;
                 Ok(Ok(()))
@@ -238,19 +251,41 @@ impl<'a> Counterpart<'a> {
             Err(Error::Conflict) => return Ok(Err(Refusal::TAKEN)),
             inserted => inserted?,
         }
-        storage::audit::insert(tx, &about(Kind::PasskeyAdded, context, passkey)).await?;
+        storage::audit::insert(tx, &about(Kind::PasskeyAdded, context, &user.id, &passkey.id)).await?;
         let what = Factor::Passkey { name: passkey.name.clone() };
         mail::notify(tx, &state.outbox, &user.id, Message::FactorAdded { what }, context.now).await?;
         Ok(Ok(()))
     }
 }
 
+impl Entrance<'_> {
+    /// Checks a passkey as a factor of somebody who is known already. It counts once: there is nothing left to spend.
+    pub async fn check_passkey(self, user: &UserId, holder: &str, answer: Answer<'_>) -> Result<Checked, Problem> {
+        let Self { state, context, client_id, .. } = self;
+        let refused = |reason| {
+            let (user_id, client_id) = (Some(user.clone()), client_id.cloned());
+            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::SecondFactor, context, reason) });
+        };
+        if !state.guard.admit(Action::Passkey, &Subject::new(context.address), context.now).await.is_allowed() {
+            refused("rate_limited");
+            return Ok(Checked::TooMany);
+        }
+        match (Counterpart { state, context, holder }).confirm(user, answer).await? {
+            Ok(accepted) => Ok(Checked::Right(Proof::spent(accepted.method))),
+            Err(Refused { refusal, .. }) => {
+                refused(refusal.0);
+                Ok(Checked::Wrong)
+            }
+        }
+    }
+}
+
 /// Something that its owner did with a passkey.
-fn about(kind: Kind, context: &RequestContext, passkey: &Passkey) -> Event {
+fn about(kind: Kind, context: &RequestContext, owner: &UserId, id: &str) -> Event {
     Event {
-        actor: Actor::User(passkey.user_id.clone()),
-        user_id: Some(passkey.user_id.clone()),
-        details: serde_json::Map::from_iter([("passkey".to_owned(), passkey.id.as_str().into())]),
+        actor: Actor::User(owner.clone()),
+        user_id: Some(owner.clone()),
+        details: serde_json::Map::from_iter([("passkey".to_owned(), id.into())]),
         ..audit::event(kind, context)
     }
 }

@@ -9,6 +9,8 @@ use crate::config::{Rate, RatesConfig};
 pub enum Action {
     /// An attempt to log in, whoever the person is. What is counted by person is in [`super::login`].
     Login,
+    /// An attempt to log in with a passkey. Apart from [`Action::Login`]: wrong passwords don't close this way.
+    Passkey,
     /// A code of an authenticator app or of a mail is about to be checked.
     Code,
     RecoveryCode,
@@ -81,6 +83,7 @@ macro_rules! limits {
 limits! {
     login: Login by Address => Challenge;
     login_hard: Login by Address => Refuse;
+    passkey: Passkey by Address => Refuse;
     code_session: Code by Session => Refuse;
     code_account_hourly: Code by Account => Refuse;
     code_account_daily: Code by Account => Refuse;

@@ -11,10 +11,12 @@ use super::challenge;
 use super::flow::{Place, flow_page, frame, lead, to_page};
 use super::form::{self, Purpose};
 use super::login::{begin_again, enter, flow_of};
+use super::passkey;
 use super::site;
-use super::view::{self, ClientView, FactorProblem, field};
+use super::view::{self, ClientView, FactorProblem, PasskeyForm, field};
 use crate::authn::pending::Pending;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
+use crate::flow::passkey::Counterpart;
 use crate::flow::visitor::{Login, Visitor};
 use crate::flow::{self, Flow, Next};
 use crate::protocol::authentication::{Missing, Offer};
@@ -68,7 +70,9 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let flow = flow_of(&state, &context, &visitor, &params).await?;
     match asked(&state, &context, &visitor, &params, flow.as_ref()).await? {
-        Asked::Question(question) => Ok(page(&state, &visitor, &params, flow.as_ref(), question.offer, None)?),
+        Asked::Question(question) => {
+            Ok(page(&state, &visitor, &params, flow.as_ref(), offered(&state, &context, &visitor, &question).await?, None)?)
+        }
         Asked::Elsewhere(response) => Ok(*response),
     }
 }
@@ -98,20 +102,35 @@ pub async fn post(
         Who::Pending(pending, user) => (&user.id, pending.id.as_str()),
         Who::Session(login) => (&login.user.id, login.session.id.as_str()),
     };
-    let step = match entrance.check(user, id, params.get(field::CODE).unwrap_or_default(), question.offer).await? {
+    let checked = match visitor.browser.as_ref().filter(|_| params.contains(field::CREDENTIAL) && question.offer.passkey) {
+        Some(browser) => entrance.check_passkey(user, browser.expose_secret(), passkey::answer(&params)).await?,
+        None => entrance.check(user, id, params.get(field::CODE).unwrap_or_default(), question.offer).await?,
+    };
+    let wrong = if params.contains(field::CREDENTIAL) { FactorProblem::Passkey } else { FactorProblem::Wrong };
+    let step = match checked {
         Checked::Right(proof) => match &question.who {
             Who::Pending(pending, user) => entrance.second(user, pending, &proof).await?,
             Who::Session(login) => entrance.prove(login, &proof).await?,
         },
         Checked::Wrong => Step::Spent,
         Checked::TooMany => {
-            let (offer, name) = (question.offer, question.who.name_of_pending());
-            return Ok(too_many(&state, visitor, &params, flow.as_ref(), (offer, name))?);
+            let offered = offered(&state, &context, &visitor, &question).await?;
+            let mut response = match question.who.name_of_pending() {
+                // A login that took too many codes is over: it begins again with the password.
+                Some(name) => begin_again(&state, &context, visitor, &params, flow.as_ref(), name)?,
+                // Who is logged in stays so, and waits.
+                None => page(&state, &visitor, &params, flow.as_ref(), offered, Some(FactorProblem::TooMany))?,
+            };
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return Ok(response);
         }
     };
     match step {
         Step::Done(begun) => Ok(enter(&state, &visitor, flow.as_ref().map(|(flow, _)| flow), &begun)?),
-        Step::Spent => Ok(page(&state, &visitor, &params, flow.as_ref(), question.offer, Some(FactorProblem::Wrong))?),
+        Step::Spent => {
+            let offered = offered(&state, &context, &visitor, &question).await?;
+            Ok(page(&state, &visitor, &params, flow.as_ref(), offered, Some(wrong))?)
+        }
         Step::Next { .. } | Step::Ended => Ok(start_again(&state, &visitor, flow.as_ref())?),
     }
 }
@@ -159,20 +178,28 @@ fn start_again(state: &AppState, visitor: &Visitor, flow: Option<&(Flow, Arc<Cli
     }
 }
 
-/// A login that took too many codes is over: it begins again with the password. Who is logged in stays so, and waits.
-fn too_many(
+/// What the page offers.
+struct Offered {
+    offer: Offer,
+    passkey: Option<PasskeyForm>,
+}
+
+async fn offered(
     state: &AppState,
-    visitor: Visitor,
-    params: &Params,
-    flow: Option<&(Flow, Arc<Client>)>,
-    (offer, pending): (Offer, Option<String>),
-) -> Result<Response, Problem> {
-    let mut response = match pending {
-        Some(name) => begin_again(state, visitor, params, flow, name)?,
-        None => page(state, &visitor, params, flow, offer, Some(FactorProblem::TooMany))?,
+    context: &RequestContext,
+    visitor: &Visitor,
+    question: &Question<'_>,
+) -> Result<Offered, Problem> {
+    let offer = question.offer;
+    let user = match &question.who {
+        Who::Pending(_, user) => user,
+        Who::Session(login) => &login.user,
     };
-    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    Ok(response)
+    let holder = visitor.browser.as_ref().filter(|_| offer.passkey);
+    let Some(holder) = holder.map(ExposeSecret::expose_secret) else { return Ok(Offered { offer, passkey: None }) };
+    let asked = Counterpart { state, context, holder }.ask(&user.id).await?;
+    let action = state.path(Place::Factor.path());
+    Ok(Offered { offer, passkey: asked.map(|question| PasskeyForm::new(question, action, None)) })
 }
 
 fn page(
@@ -180,7 +207,7 @@ fn page(
     visitor: &Visitor,
     params: &Params,
     flow: Option<&(Flow, Arc<Client>)>,
-    offer: Offer,
+    Offered { offer, passkey }: Offered,
     problem: Option<FactorProblem>,
 ) -> Result<Response, Problem> {
     let nonce = Nonce::random();
@@ -190,6 +217,7 @@ fn page(
         frame: frame(state, visitor, ui_locales.as_deref(), &nonce),
         client: flow.map(|(_, client)| ClientView::new(client)),
         offer,
+        passkey,
         problem,
         action: state.path(Place::Factor.path()),
         csrf: form::token(state, visitor, PURPOSE),
@@ -200,8 +228,6 @@ fn page(
         Some((flow, _)) => flow_page(&view, flow, &nonce)?,
         None => site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?,
     };
-    if problem.is_some() {
-        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
+    *response.status_mut() = problem.map_or(StatusCode::OK, FactorProblem::status);
     Ok(response)
 }

@@ -26,6 +26,7 @@ use crate::flow::visitor::Visitor;
 use crate::guard::limit::Action;
 use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::client::Client;
+use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::Event;
@@ -37,7 +38,7 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
 
-const PURPOSE: Purpose = Purpose::of_browser("login");
+pub(super) const PURPOSE: Purpose = Purpose::of_browser("login");
 const SELECT_PURPOSE: Purpose = Purpose::of_browser("select_account");
 
 /// `GET /login`: inside a flow, or on the way to a page of our own.
@@ -59,7 +60,7 @@ pub async fn get(
     let problem = None;
     let challenge = state.guard.expects_proof(Action::Login, context.address, context.now);
     let challenge = challenge.then(|| challenge::of_form(&state, &context, Action::Login));
-    Ok(show(&state, visitor, &params, flow.as_ref(), Shown { sign_in_name: name, problem, challenge })?)
+    Ok(show(&state, &context, visitor, &params, flow.as_ref(), Shown { sign_in_name: name, problem, challenge })?)
 }
 
 /// `POST /login`.
@@ -103,11 +104,11 @@ pub async fn post(
         }
     };
     let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
-    record_refusal(&state, &context, Kind::UserLogin, client, user.as_deref(), reason);
+    record_refusal(&state, &context, Kind::UserLogin, client, user.as_ref().map(|user| &user.id), reason);
     let challenge = problem == LoginProblem::Challenge || state.guard.expects_proof(Action::Login, context.address, context.now);
     let challenge = challenge.then(|| challenge::of_form(&state, &context, Action::Login));
     let shown = Shown { sign_in_name: typed.name.to_owned(), problem: Some(problem), challenge };
-    let mut response = show(&state, visitor, &params, flow.as_ref(), shown)?;
+    let mut response = show(&state, &context, visitor, &params, flow.as_ref(), shown)?;
     *response.status_mut() = match problem {
         LoginProblem::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
@@ -222,24 +223,28 @@ fn prefilled(visitor: &Visitor, flow: &Flow) -> String {
 /// The page for somebody whose login ended with too many wrong codes.
 pub fn begin_again(
     state: &AppState,
+    context: &RequestContext,
     visitor: Visitor,
     params: &Params,
     flow: Option<&(Flow, Arc<Client>)>,
     sign_in_name: String,
 ) -> Result<Response, Problem> {
     let shown = Shown { sign_in_name, problem: Some(LoginProblem::TooManyCodes), challenge: None };
-    show(state, visitor, params, flow, shown)
+    show(state, context, visitor, params, flow, shown)
 }
 
 /// What differs from one showing of the form to the next.
-struct Shown {
-    sign_in_name: String,
-    problem: Option<LoginProblem>,
-    challenge: Option<Challenge>,
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub sign_in_name: String,
+    pub problem: Option<LoginProblem>,
+    pub challenge: Option<Challenge>,
 }
 
-fn show(
+/// The page.
+pub fn show(
     state: &AppState,
+    context: &RequestContext,
     mut visitor: Visitor,
     params: &Params,
     flow: Option<&(Flow, Arc<Client>)>,
@@ -263,6 +268,7 @@ fn show(
         remember: (state.config.session.remembered_absolute > 0).then(|| params.contains(field::REMEMBER)),
         action: state.path(Place::Login.path()),
         csrf: form::token(state, &visitor, PURPOSE),
+        passkey: super::passkey::form(state, context, &visitor)?,
         register: (state.config.registration.mode == RegistrationMode::Open).then(|| link(state, "/register", sealed.as_deref())),
         recover: state.outbox.is_on().then(|| link(state, "/recover", sealed.as_deref())),
         flow: sealed,
@@ -283,17 +289,18 @@ pub(super) fn link(state: &AppState, path: &str, sealed_flow: Option<&str>) -> S
     format!("{}{flow}", state.path(path))
 }
 
-fn record_refusal(
+/// Of a login that came to nothing.
+pub fn record_refusal(
     state: &AppState,
     context: &RequestContext,
     kind: Kind,
-    client: Option<&crate::protocol::id::ClientId>,
-    user: Option<&User>,
+    client: Option<&ClientId>,
+    user_id: Option<&UserId>,
     reason: &'static str,
 ) {
     state.refusals.refused(Event {
         client_id: client.cloned(),
-        user_id: user.map(|user| user.id.clone()),
+        user_id: user_id.cloned(),
         ..audit::refused(kind, context, reason)
     });
 }

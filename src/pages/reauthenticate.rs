@@ -11,12 +11,13 @@ use secrecy::ExposeSecret;
 use super::flow::{Place, frame};
 use super::form::{self, Purpose};
 use super::site;
-use super::view::{self, FactorProblem, field};
+use super::view::{self, FactorProblem, PasskeyForm, field};
 use crate::audit::{self, Kind};
 use crate::authn::login::{Attempt, attempt};
 use crate::authn::password::{HashingError, Password};
 use crate::authn::second_factor::Proof;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
+use crate::flow::passkey::Counterpart;
 use crate::flow::visitor::{Login, Visitor};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
@@ -33,6 +34,8 @@ use crate::web::params::{PageForm, PageQuery};
 use crate::web::redirect::see_other;
 
 const PURPOSE: Purpose = Purpose::of_session("reauthenticate");
+
+const PATH: &str = "/account/reauthenticate";
 
 /// How long a proof is fresh.
 pub const FRESH: Seconds = Seconds::minutes(5);
@@ -63,6 +66,7 @@ macro_rules! targets {
 targets! {
     Security = "security", "/account/security";
     Totp = "totp", "/account/security/totp";
+    Passkeys = "passkeys", "/account/security/passkeys";
     Sessions = "sessions", "/account/sessions";
     Data = "data", "/account/data";
     Delete = "delete", "/account/delete";
@@ -152,10 +156,29 @@ async fn choices(state: &AppState, login: &Login) -> Result<Choices, Problem> {
 }
 
 /// `GET /account/reauthenticate`.
-pub async fn get(State(state): State<AppState>, visitor: Visitor, PageQuery(params): PageQuery) -> Result<Response, PageError> {
+pub async fn get(
+    State(state): State<AppState>,
+    context: RequestContext,
+    visitor: Visitor,
+    PageQuery(params): PageQuery,
+) -> Result<Response, PageError> {
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     let choices = choices(&state, login).await?;
-    Ok(page(&state, &visitor, login, &params, choices, None)?)
+    let passkey = passkey_form(&state, &context, login, choices).await?;
+    Ok(page(&state, &visitor, login, &params, (choices, passkey), None)?)
+}
+
+async fn passkey_form(
+    state: &AppState,
+    context: &RequestContext,
+    login: &Login,
+    choices: Choices,
+) -> Result<Option<PasskeyForm>, Problem> {
+    if !choices.second.is_some_and(|offer| offer.passkey) {
+        return Ok(None);
+    }
+    let asked = Counterpart { state, context, holder: login.secret.expose_secret() }.ask(&login.user.id).await?;
+    Ok(asked.map(|question| PasskeyForm::new(question, state.path(PATH), None)))
 }
 
 /// `POST /account/reauthenticate`.
@@ -169,11 +192,16 @@ pub async fn post(
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let choices = choices(&state, login).await?;
     let entrance = Entrance { state: &state, context: &context, former: Some(&login.session.id), client_id: None, device: None };
+    let passkey = params.contains(field::CREDENTIAL);
     let checked = match (params.get(field::PASSWORD), params.get(field::CODE), choices.second) {
+        (_, _, Some(offer)) if passkey && offer.passkey => {
+            entrance.check_passkey(&login.user.id, login.secret.expose_secret(), super::passkey::answer(&params)).await?
+        }
         (Some(typed), _, _) if choices.password => password(&state, &context, login, typed).await?,
         (_, Some(typed), Some(offer)) => entrance.check(&login.user.id, login.session.id.as_str(), typed, offer).await?,
         _ => Checked::Wrong,
     };
+    let wrong = if passkey { FactorProblem::Passkey } else { FactorProblem::Wrong };
     let problem = match checked {
         Checked::Right(proof) => match entrance.prove(login, &proof).await? {
             Step::Done(begun) => {
@@ -182,13 +210,14 @@ pub async fn post(
                 response.headers_mut().append(header::SET_COOKIE, cookie);
                 return Ok(response);
             }
-            Step::Spent => FactorProblem::Wrong,
+            Step::Spent => wrong,
             Step::Next { .. } | Step::Ended => return Ok(see_other(&state.path("/login"))?),
         },
-        Checked::Wrong => FactorProblem::Wrong,
+        Checked::Wrong => wrong,
         Checked::TooMany => FactorProblem::TooMany,
     };
-    Ok(page(&state, &visitor, login, &params, choices, Some(problem))?)
+    let passkey = passkey_form(&state, &context, login, choices).await?;
+    Ok(page(&state, &visitor, login, &params, (choices, passkey), Some(problem))?)
 }
 
 /// Counted before it is hashed, like a login.
@@ -222,7 +251,7 @@ fn page(
     visitor: &Visitor,
     login: &Login,
     params: &Params,
-    choices: Choices,
+    (choices, passkey): (Choices, Option<PasskeyForm>),
     problem: Option<FactorProblem>,
 ) -> Result<Response, Problem> {
     let nonce = Nonce::random();
@@ -231,18 +260,15 @@ fn page(
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         password: choices.password,
         offer: choices.second.unwrap_or(Offer { totp: false, recovery_code: false, passkey: false }),
+        passkey,
         problem,
-        action: state.path("/account/reauthenticate"),
+        action: state.path(PATH),
         csrf: form::token(state, visitor, PURPOSE),
         to: Target::parse(params.get(field::TO)).name(),
         flow: params.get(field::FLOW).map(str::to_owned),
     };
     let mut response = site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?;
-    *response.status_mut() = match problem {
-        None => StatusCode::OK,
-        Some(FactorProblem::Wrong) => StatusCode::UNPROCESSABLE_ENTITY,
-        Some(FactorProblem::TooMany) => StatusCode::TOO_MANY_REQUESTS,
-    };
+    *response.status_mut() = problem.map_or(StatusCode::OK, FactorProblem::status);
     Ok(response)
 }
 

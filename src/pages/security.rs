@@ -26,7 +26,7 @@ use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
 
-const PURPOSE: Purpose = Purpose::of_session("security");
+pub(super) const PURPOSE: Purpose = Purpose::of_session("security");
 
 /// `GET /account/security`.
 pub async fn get(State(state): State<AppState>, visitor: Visitor) -> Result<Response, PageError> {
@@ -46,6 +46,7 @@ pub async fn get(State(state): State<AppState>, visitor: Visitor) -> Result<Resp
             last_used_at: totp.last_used_at.map(Moment),
             removable: may_remove_totp(&state, login, enrolled),
         }),
+        passkeys: super::passkeys::of(&state, login, enrolled).await?,
         recovery_codes: (enrolled.totp || enrolled.passkeys || codes_left > 0).then_some(codes_left),
         csrf: form::token(&state, &visitor, PURPOSE),
     };

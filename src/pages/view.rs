@@ -13,6 +13,7 @@ mod account;
 mod client;
 mod factor;
 mod fields;
+mod passkey;
 mod people;
 
 pub use account::{
@@ -24,6 +25,7 @@ pub use factor::{
     AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, QrCode, Reauthenticate, RecoveryCodes, Security,
 };
 pub use fields::Form;
+pub use passkey::{NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password};
 pub use people::{ChangeEmail, ChangePassword, Code, CodeKind, Recover, RecoverPassword, Register};
 
 /// Names of the form fields and the values of the buttons.
@@ -43,6 +45,13 @@ pub mod field {
     /// Where it goes on after a re-authentication.
     pub const TO: &str = "to";
     pub const USERNAME: &str = "username";
+    /// The sealed challenge of a passkey, and what the browser gave for it.
+    pub const PASSKEY_CHALLENGE: &str = "passkey_challenge";
+    pub const CREDENTIAL: &str = "credential";
+    /// The id of a passkey.
+    pub const PASSKEY: &str = "passkey";
+    /// In a URL: it has just been set up.
+    pub const NEW: &str = "new";
     pub const PASSWORD: &str = "password";
     /// A proof of work: what was given out, and the number that solves it.
     pub const CHALLENGE: &str = "challenge";
@@ -72,7 +81,7 @@ pub mod field {
     pub const TOKEN: &str = "token";
     /// On the activity page: where it begins.
     pub const AFTER: &str = "after";
-    /// On the sessions page: what a session is called.
+    /// What a session, or a passkey, is called.
     pub const NAME: &str = "name";
     /// On the sessions page: the session to end or to rename, or all [`OTHERS`].
     pub const SESSION: &str = "session";
@@ -134,6 +143,8 @@ impl Frame {
 /// Why the login page is shown once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginProblem {
+    /// A passkey was not taken, whatever was wrong with it.
+    Passkey,
     /// Whatever was wrong: the page doesn't tell an unknown name from a wrong password or a disabled person.
     Refused,
     /// The form was open for too long, or its CSRF token doesn't fit.
@@ -149,6 +160,7 @@ pub enum LoginProblem {
 impl LoginProblem {
     fn id(self) -> &'static str {
         match self {
+            Self::Passkey => "login-passkey-refused",
             Self::Refused => "login-refused",
             Self::Stale => "form-stale",
             Self::Overloaded => "login-overloaded",
@@ -191,6 +203,8 @@ pub struct Login {
     pub register: Option<String>,
     /// Where somebody without their password gets another one.
     pub recover: Option<String>,
+    /// Nothing where there are no passkeys.
+    pub passkey: Option<PasskeyForm>,
 }
 
 impl Login {

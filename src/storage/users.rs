@@ -194,6 +194,20 @@ pub async fn set_password(tx: &mut Tx, id: &UserId, hash: &SecretString, now: Ti
     Ok(updated == 1)
 }
 
+/// Takes the password away: none is right from now on. `false`: there was none.
+pub async fn remove_password(tx: &mut Tx, id: &UserId, now: Timestamp) -> Result<bool, Error> {
+    let updated = tx
+        .query(
+            "UPDATE users SET password_hash = NULL, password_changed_at = $2, updated_at = $2, version = version + 1 \
+             WHERE id = $1 AND password_hash IS NOT NULL",
+        )
+        .bind(id)
+        .bind(now)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
 /// Whether the person is still active and has the same password as when `user` was read; it stays so until this transaction
 /// ends. What a password opens is stored after this: a new password, or disabling, then either comes first and is seen here,
 /// or comes later and ends what was opened.

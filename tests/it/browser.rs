@@ -7,6 +7,7 @@ mod demonstration;
 mod driver;
 mod factors;
 mod login;
+mod passkeys;
 mod people;
 mod proof_of_work;
 mod relying_party;

@@ -12,6 +12,8 @@ mod interaction;
 mod language;
 mod login;
 mod outage;
+mod passkey_account;
+mod passkeys;
 mod refresh;
 mod resource;
 mod rooms;

@@ -4,5 +4,6 @@ pub mod attack;
 mod endpoints;
 mod lockouts;
 mod login;
+mod passkey;
 mod proof_of_work;
 mod redis;

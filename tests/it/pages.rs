@@ -71,9 +71,14 @@ fn every_field_has_a_label_and_says_how_to_fill_it() {
             assert!(labelled, "{name}: {id}");
             if input.value().attr("type") != Some("checkbox") {
                 let how = input.value().attr("autocomplete");
-                let fine = matches!(how, Some("username" | "current-password" | "new-password" | "email" | "one-time-code"));
+                let fine = matches!(
+                    how,
+                    Some("username" | "username webauthn" | "current-password" | "new-password" | "email" | "one-time-code")
+                );
                 // Nobody but their owner keeps recovery codes; and what is typed to confirm is no login.
-                let own = id == "recovery-code" || id.starts_with("name-") || (name.starts_with("delete") && id == "username");
+                let own = matches!(id, "recovery-code" | "name")
+                    || id.starts_with("name-")
+                    || (name.starts_with("delete") && id == "username");
                 assert!(fine || (own && how == Some("off")), "{name}: {id}");
             }
         }

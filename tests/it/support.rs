@@ -1,10 +1,12 @@
 //! What the tests stand on.
 
+pub mod authenticator;
 pub mod browser;
 pub mod database;
 pub mod factors;
 pub mod flow;
 pub mod mailbox;
+pub mod passkeys;
 pub mod postgres;
 pub mod redis;
 pub mod server;

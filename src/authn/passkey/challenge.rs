@@ -22,6 +22,8 @@ pub const LIFETIME: Seconds = Seconds::minutes(5);
 /// What an answer is good for. A challenge of one kind opens as no other.
 pub trait Ceremony: Serialize + DeserializeOwned + Send + Sync {
     const NAME: &'static str;
+    /// A right answer is a login by itself, and so takes the lock from a password that others guessed at.
+    const FORGIVES: bool = false;
 }
 
 /// Somebody logs in, whoever it turns out to be.
@@ -46,6 +48,7 @@ pub struct Create {
 
 impl Ceremony for LogIn {
     const NAME: &'static str = "log in";
+    const FORGIVES: bool = true;
 }
 
 impl Ceremony for Prove {

@@ -21,6 +21,8 @@ impl Refusal {
     /// Somebody has a passkey with this id.
     pub const TAKEN: Self = Self("passkey_taken");
     pub const TOO_MANY: Self = Self("passkey_too_many");
+    /// Without it, its owner could not log in, or not as strongly as their roles ask for.
+    pub const LAST_FACTOR: Self = Self("last_factor");
     pub const USER_DISABLED: Self = Self("user_disabled");
     /// Our own row.
     pub const UNREADABLE: Self = Self("passkey_unreadable");

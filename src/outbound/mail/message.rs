@@ -54,6 +54,8 @@ messages! {
     /// The code with which a new password is set.
     ResetPassword { code: Secret, } = "reset_password", CODE;
     PasswordChanged = "password_changed", NOTICE;
+    /// The reader logs in with passkeys only.
+    PasswordRemoved = "password_removed", NOTICE;
     /// A login from a device that was not seen before.
     NewDevice {
         /// Browser and system, as far as known.

@@ -1,10 +1,11 @@
 //! Second factors: proving one, setting one up, and what a person has.
 
 use askama::Template;
+use http::StatusCode;
 use qrcode::types::QrError;
 use qrcode::{Color, EcLevel};
 
-use super::{ClientView, Frame, Moment};
+use super::{ClientView, Frame, Moment, PasskeyForm, Passkeys};
 use crate::pages::account::nav::Nav;
 use crate::protocol::authentication::Offer;
 
@@ -13,13 +14,25 @@ use crate::protocol::authentication::Offer;
 pub enum FactorProblem {
     /// Whatever was wrong with it.
     Wrong,
+    /// The passkey was not taken.
+    Passkey,
     TooMany,
 }
 
 impl FactorProblem {
+    /// Of the page that says so.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Wrong => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Passkey => StatusCode::BAD_REQUEST,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
     fn id(self) -> &'static str {
         match self {
             Self::Wrong => "factor-wrong",
+            Self::Passkey => "factor-passkey-refused",
             Self::TooMany => "factor-too-many",
         }
     }
@@ -32,6 +45,8 @@ pub struct Factor {
     pub frame: Frame,
     pub client: Option<ClientView>,
     pub offer: Offer,
+    /// Where the offer holds passkeys.
+    pub passkey: Option<PasskeyForm>,
     pub problem: Option<FactorProblem>,
     pub action: String,
     pub csrf: String,
@@ -50,6 +65,8 @@ pub struct Reauthenticate {
     pub password: bool,
     /// These may be proved, in its place or because they are missing.
     pub offer: Offer,
+    /// Where the offer holds passkeys.
+    pub passkey: Option<PasskeyForm>,
     pub problem: Option<FactorProblem>,
     pub action: String,
     pub csrf: String,
@@ -162,6 +179,8 @@ pub struct Security {
     /// Nothing where there is no password.
     pub password_changed_at: Option<Moment>,
     pub totp: Option<AuthenticatorRow>,
+    /// Nothing where there can't be any.
+    pub passkeys: Option<Passkeys>,
     /// How many are left; nothing where there is nothing that they would stand in for.
     pub recovery_codes: Option<i64>,
     pub csrf: String,

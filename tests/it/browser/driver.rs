@@ -132,6 +132,25 @@ impl Browser {
         self.client.issue_cmd(Raw { path: "goog/cdp/execute", body }).await.unwrap()
     }
 
+    /// Gives the browser an authenticator of its own that says yes to everything, unless `change` has it otherwise (WebAuthn
+    /// Level 3 §11.2).
+    pub async fn add_authenticator(&self, change: Value) {
+        let mut body = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserConsenting": true, "isUserVerified": true,
+        });
+        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        self.client.issue_cmd(Raw { path: "webauthn/authenticator", body }).await.unwrap();
+    }
+
+    /// Goes somewhere in a browser that suggests no passkeys.
+    pub async fn stop_suggestions(&self, url: &str) {
+        let source = "if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false;";
+        let script = self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
+        self.goto(url).await;
+        self.devtools("Page.removeScriptToEvaluateOnNewDocument", script).await;
+    }
+
     /// A picture of the whole page, as PNG in base64.
     pub async fn picture(&self) -> String {
         let picture = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;

@@ -12,8 +12,8 @@ use ostiary::pages::text::Text;
 use ostiary::pages::view::{
     Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
     Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment,
-    QrCode, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup,
-    SignedOut,
+    NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password, QrCode, Reauthenticate, Recover,
+    RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -61,8 +61,10 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         flow: Some("f".to_owned()),
         register: Some(action("/register?flow=f")),
         recover: Some(action("/recover?flow=f")),
+        passkey: Some(passkey_form(action("/login/passkey"))),
     };
     add("login", &login);
+    add("login-without-passkeys", &Login { passkey: None, ..login.clone() });
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
     add("login-refused", &refused);
     let challenge = Challenge { text: "1.login.20.1800000000.n.m".to_owned(), renew: "/challenge/login".to_owned(), wait: 30 };
@@ -151,6 +153,7 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
         frame: frame.clone(),
         client: Some(client("Photo Printer")),
         offer,
+        passkey: None,
         problem: None,
         action: action("/login/factor"),
         csrf: "c".to_owned(),
@@ -159,12 +162,17 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
     };
     add("factor", &factor);
     add("factor-wrong", &Factor { problem: Some(FactorProblem::Wrong), client: None, flow: None, ..factor.clone() });
+    let passkey = || Some(passkey_form(action("/login/factor")));
+    let only = Offer { totp: false, recovery_code: true, passkey: true };
+    add("factor-passkey", &Factor { offer: only, passkey: passkey(), problem: Some(FactorProblem::Passkey), ..factor.clone() });
+    add("factor-all", &Factor { offer: Offer { passkey: true, ..offer }, passkey: passkey(), ..factor.clone() });
     add("factor-recovery", &Factor { offer: Offer { totp: false, ..offer }, ..factor });
     let again = Reauthenticate {
         frame: frame.clone(),
         sign_in_name: HOSTILE.to_owned(),
         password: true,
         offer: Offer { recovery_code: false, ..offer },
+        passkey: None,
         problem: None,
         action: action("/account/reauthenticate"),
         csrf: "c".to_owned(),
@@ -173,6 +181,7 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
     };
     add("reauthenticate", &again);
     add("reauthenticate-problem", &Reauthenticate { problem: Some(FactorProblem::Wrong), ..again.clone() });
+    add("reauthenticate-passkey", &Reauthenticate { passkey: passkey(), ..again.clone() });
     add("reauthenticate-code", &Reauthenticate { password: false, offer, ..again });
     let uri = "otpauth://totp/id.example.org:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=id.example.org";
     let enrolment = Enrolment {
@@ -196,11 +205,35 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
         nav: rooms::nav(Place::Security),
         password_changed_at: Some(at),
         totp: Some(AuthenticatorRow { added_at: at, last_used_at: Some(at), removable: true }),
+        passkeys: None,
         recovery_codes: Some(7),
         csrf: "c".to_owned(),
     };
     let required = AuthenticatorRow { added_at: at, last_used_at: None, removable: false };
     add("security", &security);
+    add("security-passkeys", &Security { passkeys: Some(passkeys()), ..security.clone() });
+    let none = Passkeys { rows: Vec::new(), may_add: true, password: Password::Needed };
+    add("security-no-passkeys", &Security { passkeys: Some(none), totp: None, ..security.clone() });
+    let new = NewPasskey {
+        frame: frame.clone(),
+        passkey: passkey_form(action("/account/security/passkeys")),
+        problem: None,
+        csrf: "c".to_owned(),
+        flow: Some("f".to_owned()),
+    };
+    add("passkey-new", &new);
+    add("passkey-refused", &NewPasskey { problem: Some(NewPasskeyProblem::Taken), flow: None, ..new });
+    let name = NamePasskey {
+        frame: frame.clone(),
+        is_new: true,
+        id: "k".to_owned(),
+        name: HOSTILE.to_owned(),
+        second_only: true,
+        action: action("/account/security/passkeys/name"),
+        csrf: "c".to_owned(),
+        flow: None,
+    };
+    add("passkey-name", &name);
     add("security-required", &Security { totp: Some(required), recovery_codes: Some(0), ..security.clone() });
     add("security-bare", &Security { totp: None, recovery_codes: None, password_changed_at: None, ..security });
 }
@@ -300,4 +333,22 @@ fn with_logo() -> ClientView {
         logo: Some(format!("data:image/png;base64,{png}")),
         ..client("The Society for Rather Long Names of Applications")
     }
+}
+
+fn passkeys() -> Passkeys {
+    let row = |name: &str, alone: bool| PasskeyRow {
+        id: name.len().to_string(),
+        name: name.to_owned(),
+        added_at: Moment(Timestamp::from_seconds(1_795_000_000)),
+        last_used_at: alone.then_some(Moment(Timestamp::from_seconds(1_795_317_500))),
+        is_synchronised: alone,
+        stands_alone: alone,
+        must_stay: alone,
+    };
+    Passkeys { rows: vec![row("Telephone", true), row(HOSTILE, false)], may_add: true, password: Password::Removable }
+}
+
+fn passkey_form(action: String) -> PasskeyForm {
+    let options = "{\"challenge\":\"AAAA\",\"allowCredentials\":[]}".to_owned();
+    PasskeyForm { renew: Some(action.clone()), action, options, challenge: "x".to_owned() }
 }
