@@ -92,8 +92,11 @@ pub(super) async fn send(state: &AppState, context: &RequestContext, draft: &Dra
     state
         .db
         .write(async |tx| {
-            email_codes::insert(tx, &row).await?;
+            mail_counts::queue_up(tx, &mailbox).await?;
             let may = mail_counts::take(tx, &mailbox, purpose.as_str(), QUOTA, context.now).await?;
+            // A code that is not mailed can only be guessed: there is none then. So a mailbox has as many codes as mails.
+            let row = EmailCode { hash: row.hash.filter(|_| may), ..row.clone() };
+            email_codes::insert(tx, &row).await?;
             match &mail {
                 Some(mail) if may => mail::enqueue(tx, &state.outbox, mail, context.now).await?,
                 // As much to write, so that the time does not tell.

@@ -95,7 +95,9 @@ pub async fn door(
 /// owner is told by mail. A sign-in name that is taken is told: whoever chooses one has to know.
 pub async fn begin(state: &AppState, context: &RequestContext, holder: Holder, wish: Wish<'_>) -> Result<Outcome, Problem> {
     let refused = |complaint| Ok(Outcome::Refused { complaints: vec![complaint], strength: None });
-    let domain = wish.address.rsplit_once('@').map_or("", |(_, domain)| domain).to_lowercase();
+    // Where no address is asked for, each sender counts for itself.
+    let domain = wish.address.rsplit_once('@').filter(|_| state.config.registration.identifier.has_address());
+    let domain = domain.map_or_else(|| context.address.to_string(), |(_, domain)| domain.to_lowercase());
     let subject = Subject::new(context.address).mail_domain(&domain);
     match state.guard.admit(Action::Register, &subject, context.now).await {
         Verdict::Allowed => {}
@@ -295,6 +297,10 @@ async fn read(
         complaints.push(Complaint::Name);
     }
     let address = EmailAddress::parse(wish.address).ok();
+    // Whoever is invited by an address has to prove it, and can't where none is asked for.
+    if !identifier.has_address() && invitation.is_some_and(|invitation| invitation.address.is_some()) {
+        complaints.push(Complaint::AddressDomain);
+    }
     if identifier.has_address() {
         match &address {
             None => complaints.push(Complaint::Address),

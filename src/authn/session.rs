@@ -72,13 +72,12 @@ pub fn begin(
 }
 
 /// The same session after its person proved something more: a new secret and a new `sid`, so that whoever got hold of the
-/// old ones gains nothing by it. Its limits stay. `auth_time` moves only if a login could consist of `method` alone.
+/// old ones gains nothing by it. Its limits stay. `auth_time` stays: one more factor is no login.
 pub fn renew(tokens: &TokenHasher, session: &Session, method: Method, now: Timestamp) -> Begun {
     let secret = random::secret();
     let renewed = Session {
         id: new_id(),
         hash: tokens.hash(TokenKind::Session, &secret),
-        auth_time: if method.stands_alone() { now } else { session.auth_time },
         factors: session.factors.clone().and(method, now),
         last_seen_at: now,
         ..session.clone()
@@ -211,7 +210,7 @@ mod tests {
         assert!(house.resumes(&stepped_up.secret, 61).await);
         assert_eq!(stepped_up.session.expires_at, first.session.expires_at);
         assert_eq!((stepped_up.session.auth_time, stepped_up.session.factors.latest()), (NOON, Some(later)));
-        assert_eq!(renew(&house.tokens, &first.session, Method::Password, later).session.auth_time, later);
+        assert_eq!(renew(&house.tokens, &first.session, Method::Password, later).session.auth_time, NOON, "one factor is no login");
     }
 
     #[tokio::test]

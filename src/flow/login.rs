@@ -18,6 +18,7 @@ use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Message};
 use crate::protocol::authentication::{Acr, Enrolled, Factors, Method, Missing, Offer, missing};
 use crate::protocol::id::{ClientId, SessionId, UserId};
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Tx;
@@ -27,6 +28,9 @@ use crate::storage::users::{self, User};
 use crate::storage::{factors, recovery_codes};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
+
+/// Factors that were proved within this time make one login together.
+const RECENT: Seconds = Seconds::minutes(5);
 
 /// Where a login is being made.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +98,7 @@ impl Entrance<'_> {
                 Ok(Step::Next { pending: Box::new(pending), offer })
             }
             // Whoever has nothing to prove it with goes in, and is led to set it up where it is needed.
-            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, (factors, remember), rehashed.as_ref(), None).await,
+            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, (factors, now), remember, (rehashed.as_ref(), None)).await,
         }
     }
 
@@ -131,21 +135,23 @@ impl Entrance<'_> {
     /// After a right second factor. It is spent by the login.
     pub async fn second(self, user: &User, pending: &Pending, proof: &Proof) -> Result<Step, Problem> {
         let factors = pending.factors.clone().and(proof.method, self.context.now);
-        self.begin(user, (factors, pending.remember), None, Some(proof)).await
+        // A login is as fresh as its first step.
+        self.begin(user, (factors, pending.started_at), pending.remember, (None, Some(proof))).await
     }
 
     async fn begin(
         self,
         user: &User,
-        (factors, remember): (Factors, bool),
-        rehashed: Option<&SecretString>,
-        proof: Option<&Proof>,
+        (factors, auth_time): (Factors, Timestamp),
+        remember: bool,
+        (rehashed, proof): (Option<&SecretString>, Option<&Proof>),
     ) -> Result<Step, Problem> {
         let Self { state, context, former, client_id, device } = self;
         let is_new = !device.is_some_and(|device| device.has_seen(&user.id));
         let remember = remember && state.config.session.remembered_absolute > 0;
         let device = context.device(remember);
-        let begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
+        let mut begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
+        begun.session.auth_time = auth_time;
         let event = Event { client_id: client_id.cloned(), ..proved(user, Kind::UserLogin, &begun.session, context) };
         let completion = Completion { user, session: &begun.session, former, rehashed, proof, event: &event };
         let outcome = state
@@ -182,7 +188,13 @@ impl Entrance<'_> {
     /// secret and a new `sid`.
     pub async fn prove(self, login: &Login, proof: &Proof) -> Result<Step, Problem> {
         let Self { state, context, client_id, .. } = self;
-        let begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
+        let mut begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
+        // What was proved lately is a login by itself, where it is all that one of this person needs: as fresh as its first step.
+        let recent = begun.session.factors.since(context.now - RECENT);
+        let missing = Standing::of(state, &login.user).await?.missing(&recent);
+        if let (Missing::Nothing | Missing::Enrolment(_), Some(earliest)) = (missing, recent.earliest()) {
+            begun.session.auth_time = earliest.max(login.session.auth_time);
+        }
         let event = proved(&login.user, Kind::UserReauthenticated, &begun.session, context);
         let event = Event { client_id: client_id.cloned(), ..event };
         let user = &login.user;

@@ -51,6 +51,7 @@ impl WaitingRoom {
 
     /// Sends everybody away: the server must not wait for them.
     pub fn close(&self) {
+        self.seats.close();
         self.closing.notify_waiters();
     }
 }

@@ -121,7 +121,12 @@ impl Failures {
             this.scheduled.store(false, Ordering::Release);
             while let Err(error) = this.write().await {
                 tracing::warn!(%error, "failed logins wait for the database to be written");
+                // One task is enough to try again.
+                if this.scheduled.swap(true, Ordering::AcqRel) {
+                    return;
+                }
                 tokio::time::sleep(PAUSE).await;
+                this.scheduled.store(false, Ordering::Release);
             }
         });
     }
@@ -129,7 +134,9 @@ impl Failures {
     /// Writes what waits.
     pub async fn write(&self) -> Result<(), Error> {
         let _one = self.writing.lock().await;
-        let all: Vec<More> = self.waiting().values().cloned().collect();
+        let mut all: Vec<More> = self.waiting().values().cloned().collect();
+        // Two nodes that write the same rows in another order would wait for each other.
+        all.sort_unstable_by_key(|more| more.key);
         for batch in all.chunks(BATCH) {
             self.db
                 .write(async |tx| {

@@ -123,8 +123,8 @@ impl Postman {
 
     /// Sends everything that is due, and says when something will be next.
     pub async fn round(&self) -> Result<Option<Timestamp>, Error> {
-        self.give_up_expired().await?;
         while !self.0.stopping.load(Ordering::SeqCst) {
+            self.give_up_expired().await?;
             let now = self.0.clock.now();
             if let Some(closed_until) = self.0.breaker.closed_until(now) {
                 return Ok(Some(closed_until));

@@ -109,3 +109,8 @@ pub fn refusal(problems: &[Complaint]) -> StatusCode {
         StatusCode::UNPROCESSABLE_ENTITY
     }
 }
+
+/// Whether a sealed text may be put into a URL as it came: it is looked into where the URL leads.
+pub fn is_base64url(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}

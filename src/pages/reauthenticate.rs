@@ -81,15 +81,12 @@ impl Target {
 
     /// With the sealed flow that the page came with.
     fn location(self, state: &AppState, params: &Params) -> String {
-        let flow = params.get(field::FLOW).filter(|flow| is_base64url(flow));
+        let flow = params.get(field::FLOW).filter(|flow| form::is_base64url(flow));
         let flow = flow.map(|flow| format!("?{}={flow}", field::FLOW)).unwrap_or_default();
         format!("{}{flow}", state.path(self.path()))
     }
 }
 
-fn is_base64url(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
 
 /// Whether somebody may do something sensitive.
 #[derive(Debug)]
@@ -114,7 +111,7 @@ pub async fn fresh<'a>(
     if is_fresh && !matches!(lacks(state, login).await?, Missing::Proof(_)) {
         return Ok(Freshness::Fresh(login));
     }
-    let flow = params.get(field::FLOW).filter(|flow| is_base64url(flow));
+    let flow = params.get(field::FLOW).filter(|flow| form::is_base64url(flow));
     let flow = flow.map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
     let location = format!("{}?{}={}{flow}", state.path("/account/reauthenticate"), field::TO, target.name());
     Ok(Freshness::Elsewhere(Box::new(see_other(&location)?)))

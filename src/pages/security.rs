@@ -14,6 +14,8 @@ use crate::audit::{self, Kind};
 use crate::authn::password::HashingError;
 use crate::authn::recovery_code::{self, NewCodes, RecoveryCode};
 use crate::flow::visitor::{Login, Visitor};
+use crate::guard::limit::Action;
+use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::Enrolled;
 use crate::protocol::params::Params;
@@ -110,6 +112,11 @@ pub async fn post_recovery_codes(
         Freshness::Elsewhere(response) => return Ok(*response),
     };
     let user_id = &login.user.id;
+    // Ten hashes and a mail each time.
+    let subject = Subject::new(context.address).account(user_id.as_str());
+    if let Verdict::Refused { retry_after } = state.guard.admit(Action::RecoveryCode, &subject, context.now).await {
+        return Err(Problem::too_many(retry_after).into());
+    }
     let new = new_codes(&state).await?;
     let event = by(login, Kind::RecoveryCodesCreated, &context, "recovery_codes");
     let stored = state.db.write(async |tx| {

@@ -166,6 +166,11 @@ impl Factors {
         self.0.values().max().copied()
     }
 
+    /// When the first of them was proved.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        self.0.values().min().copied()
+    }
+
     fn methods(&self) -> impl Iterator<Item = Method> {
         self.0.keys().copied()
     }

@@ -13,10 +13,21 @@ pub struct Quota {
     pub windows: [(i64, Seconds); 2],
 }
 
+/// Lets transactions that count for the same mailbox follow one another, until this one ends: for a limit that has to be exact.
+pub async fn queue_up(tx: &mut Tx, mailbox: &[u8; 32]) -> Result<(), Error> {
+    // On PostgreSQL the update of a row locks it; SQLite has one writer anyway. Mailboxes share 256 of them.
+    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind(format!("mailbox {:02x}", mailbox[0]))
+        .bind(Vec::new())
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Counts a mail to a mailbox, in the transaction that sends it; `false`, and nothing counted, when it got enough. `mailbox`
 /// is a keyed hash of the canonical address.
 ///
-/// Two that come at the same moment may both be the last one: a limit on mail need not be exact to the one.
+/// Two that come at the same moment may both be the last one, unless they [queued up](queue_up).
 pub async fn take(tx: &mut Tx, mailbox: &[u8; 32], kind: &str, quota: Quota, now: Timestamp) -> Result<bool, Error> {
     for (most, window) in quota.windows {
         let (count,) = tx

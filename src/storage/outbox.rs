@@ -54,7 +54,7 @@ pub async fn insert(tx: &mut Tx, mail: &Waiting) -> Result<(), Error> {
 pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, Error> {
     let rows = conn
         .query(
-            "SELECT id FROM outbox WHERE next_attempt_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) \
+            "SELECT id FROM outbox WHERE next_attempt_at <= $1 AND expires_at > $1 AND (claimed_until IS NULL OR claimed_until <= $1) \
              ORDER BY next_attempt_at, id LIMIT $2",
         )
         .bind(now)
@@ -92,7 +92,7 @@ pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
 pub async fn claim(tx: &mut Tx, id: &str, now: Timestamp, until: Timestamp) -> Result<Option<Waiting>, Error> {
     tx.query(
         "UPDATE outbox SET claimed_until = $3, attempts = attempts + 1 \
-         WHERE id = $1 AND next_attempt_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2) \
+         WHERE id = $1 AND next_attempt_at <= $2 AND expires_at > $2 AND (claimed_until IS NULL OR claimed_until <= $2) \
          RETURNING id, kind, sealed, attempts, created_at, expires_at",
     )
     .bind(id)

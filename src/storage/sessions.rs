@@ -1,5 +1,7 @@
 //! Browser sessions: stored as hashes of their cookie.
 
+use std::collections::BTreeMap;
+
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::page::{Listed, Page};
@@ -46,14 +48,14 @@ impl Record for Session {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         let (id, hash, user_id) = (columns.read()?, columns.read::<Hash>()?.0, columns.read()?);
         let auth_time = columns.read()?;
-        let factors = columns.read::<Json<Factors>>()?.0;
+        let factors = columns.read::<Json<BTreeMap<String, Timestamp>>>()?.0;
         Ok(Self {
             id,
             hash,
             user_id,
             auth_time,
             // Sessions from before there were second factors began with a password.
-            factors: if factors.is_empty() { Factors::of(Method::Password, auth_time) } else { factors },
+            factors: if factors.is_empty() { Factors::of(Method::Password, auth_time) } else { factors.into() },
             user_agent: columns.read()?,
             device: columns.read()?,
             name: columns.read()?,
