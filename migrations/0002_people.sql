@@ -176,6 +176,9 @@ ALTER TABLE sessions ADD COLUMN device TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN remembered BOOLEAN NOT NULL DEFAULT FALSE;
 ALTER TABLE sessions ADD COLUMN factors TEXT NOT NULL DEFAULT '{}';
 
+-- Its session stands for it alone: an application of the operator's own logged its person in without a browser.
+ALTER TABLE grants ADD COLUMN own_session BOOLEAN NOT NULL DEFAULT FALSE;
+
 -- Why a request was refused, check by check.
 CREATE TABLE explanations (
     trace_id TEXT NOT NULL PRIMARY KEY,

@@ -3,6 +3,8 @@
 pub mod access_token;
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod family;
+pub mod first_party;
 pub mod id_token;
 pub mod refresh_token;
 

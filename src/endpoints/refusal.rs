@@ -14,28 +14,44 @@ use crate::web::error::{Error, Problem};
 
 /// Whoever asks did not prove to be a client: recorded through the queue, which a flood can't fill the database by.
 pub fn unauthenticated(state: &AppState, context: &RequestContext, params: &Params, problem: Problem) -> Response {
+    record_unauthenticated(state, context, params, &problem);
+    Error(problem).into_response()
+}
+
+/// The same, without the answer.
+pub fn record_unauthenticated(state: &AppState, context: &RequestContext, params: &Params, problem: &Problem) {
     if !problem.status.is_server_error() {
         let client_id = params.get("client_id").and_then(|id| ClientId::parse(id).ok());
         let client_id = client_id.filter(|id| state.clients.is_cached(id));
         state.refusals.refused(Event { client_id, ..audit::refused(Kind::ClientAuthentication, context, problem.reason) });
     }
-    Error(problem).into_response()
 }
 
 /// A client is refused. One that proved who it is has its refusal on record before it is answered; a public client, who
 /// may be anybody, goes through the queue; and so does whoever asks too often.
 pub async fn of_client(state: &AppState, context: &RequestContext, client: &Client, kind: Kind, problem: Problem) -> Response {
+    match record_of_client(state, context, client, kind, &problem).await {
+        Ok(()) => Error(problem).into_response(),
+        Err(error) => Error::from(error).into_response(),
+    }
+}
+
+/// The same, without the answer.
+pub async fn record_of_client(
+    state: &AppState,
+    context: &RequestContext,
+    client: &Client,
+    kind: Kind,
+    problem: &Problem,
+) -> Result<(), crate::storage::error::Error> {
     if problem.status.is_server_error() {
-        return Error(problem).into_response();
+        return Ok(());
     }
     let event = Event { client_id: Some(client.id.clone()), ..audit::refused(kind, context, problem.reason) };
     if client.is_public() || problem.status == StatusCode::TOO_MANY_REQUESTS {
         state.refusals.refused(event);
-        return Error(problem).into_response();
+        return Ok(());
     }
     let event = Event { actor: Actor::Client(client.id.clone()), ..event };
-    match state.db.write(async |tx| crate::storage::audit::insert(tx, &event).await).await {
-        Ok(()) => Error(problem).into_response(),
-        Err(error) => Error::from(error).into_response(),
-    }
+    state.db.write(async |tx| crate::storage::audit::insert(tx, &event).await).await
 }

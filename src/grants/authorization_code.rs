@@ -4,22 +4,17 @@
 //! and writes everything that it gives out; only after the commit is anything signed. A code that comes a second time,
 //! in a race too, revokes what its first use gave out (RFC 6749 §4.1.2).
 
-use super::access_token::{self, Prepared};
-use super::id_token::Contents;
-use super::refresh_token;
-use super::{Failure, TokenRequest, TokenResponse, id_token};
+use super::family::{self, Family};
+use super::{Failure, TokenRequest, TokenResponse};
 use crate::audit;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::pkce;
-use crate::protocol::time::{Seconds, Timestamp};
-use crate::random;
+use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::authorization_codes::{self, AuthorizationCode};
-use crate::storage::refresh_tokens::RefreshToken;
-use crate::storage::{self, grants::Grant, refresh_tokens};
-use crate::web::error::Problem;
+use crate::storage::{self, grants::Grant};
 
 /// Every wrong code gets the same answer; the audit log knows why.
 const fn invalid(reason: &'static str) -> OAuthError {
@@ -44,23 +39,15 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     }
     judge(&request, &stored)?;
 
-    let grant = grant(state, client, &stored, context.now);
-    let token = access_token::prepare(state, client, Some(&grant), &grant.scope, context.now);
-    let refresh = refresh_token::allowed(client, &grant.scope).then(random::secret);
-    let refresh_row = refresh.as_deref().map(|secret| first_refresh_token(state, &grant, &token, secret, context.now));
-    let person = if id_token::is_due(&grant) { Some(id_token::person(state, &grant).await?) } else { None };
-    let event = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "authorization_code");
+    let family = Family::prepare(state, client, grant(state, client, &stored, context.now), context.now).await?;
+    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "authorization_code");
     let issued = state
         .db
         .write(async |tx| {
             if !authorization_codes::consume(tx, &hash, context.now).await? {
                 return Ok(false);
             }
-            storage::grants::insert(tx, &grant).await?;
-            if let Some(row) = &refresh_row {
-                refresh_tokens::insert(tx, row).await?;
-            }
-            token.store(tx).await?;
+            family.store(tx).await?;
             storage::audit::insert(tx, &event).await?;
             Ok(true)
         })
@@ -68,24 +55,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     if !issued {
         return replayed(&request, &stored).await;
     }
-
-    let lifetime = token.lifetime();
-    let access_token = token.finish(state).map_err(Problem::internal)?;
-    let id_token = match person {
-        Some(person) => {
-            let contents = Contents { access_token: &access_token, nonce: stored.nonce, person, now: context.now };
-            Some(id_token::sign(state, client, &grant, contents)?)
-        }
-        None => None,
-    };
-    Ok(TokenResponse {
-        access_token,
-        token_type: "Bearer",
-        expires_in: lifetime,
-        refresh_token: refresh,
-        id_token,
-        scope: grant.scope,
-    })
+    Ok(family.finish(state, client, stored.nonce, context.now)?)
 }
 
 /// What can be judged without writing: the redirect URI, the verifier, the time.
@@ -118,37 +88,19 @@ async fn replayed(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Res
 }
 
 fn grant(state: &AppState, client: &Client, code: &AuthorizationCode, now: Timestamp) -> Grant {
-    let lifetime = if refresh_token::allowed(client, &code.scope) {
-        state.config.tokens.refresh_token_absolute
-    } else {
-        client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token)
-    };
     Grant {
         id: code.grant_id.clone(),
         client_id: code.client_id.clone(),
         user_id: code.user_id.clone(),
         session_id: code.session_id.clone(),
+        own_session: false,
         scope: code.scope.clone(),
         claims: code.claims.clone(),
         auth_time: code.auth_time,
         amr: code.amr.clone(),
         acr: code.acr.clone(),
         created_at: now,
-        expires_at: now + Seconds(lifetime),
+        expires_at: now + family::lifetime(state, client, &code.scope),
         revoked_at: None,
-    }
-}
-
-fn first_refresh_token(state: &AppState, grant: &Grant, token: &Prepared, secret: &str, now: Timestamp) -> RefreshToken {
-    RefreshToken {
-        hash: state.tokens.hash(TokenKind::RefreshToken, secret),
-        grant_id: grant.id.clone(),
-        access_token_id: token.claims.jti.as_str().to_owned(),
-        created_at: now,
-        expires_at: (now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at),
-        used_at: None,
-        successor: None,
-        retries: 0,
-        dead: false,
     }
 }

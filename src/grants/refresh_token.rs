@@ -16,10 +16,12 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::state::AppState;
+use crate::storage::db::Tx;
+use crate::storage::error::Error as StorageError;
 use crate::storage::grants::Grant;
 use crate::storage::refresh_tokens::{self, RefreshToken, Rotation};
 use crate::storage::users::UserStatus;
-use crate::storage::{self, access_tokens};
+use crate::storage::{self, access_tokens, sessions};
 use crate::web::error::Problem;
 
 const fn invalid(reason: &'static str) -> OAuthError {
@@ -148,6 +150,7 @@ async fn rotate(
                 }
             }
             token.store(tx).await?;
+            seen(tx, grant, context.now).await?;
             storage::audit::insert(tx, &issued).await?;
             Ok(rotation)
         })
@@ -188,9 +191,18 @@ async fn keep(
                     refresh_tokens::extend(tx, &stored.hash, idle_end).await?;
                 }
                 token.store(tx).await?;
+                seen(tx, grant, context.now).await?;
                 storage::audit::insert(tx, &event).await
             })
             .await?;
+    }
+    Ok(())
+}
+
+/// A session that stands for the grant alone is in use whenever tokens are.
+async fn seen(tx: &mut Tx, grant: &Grant, now: Timestamp) -> Result<(), StorageError> {
+    if grant.own_session {
+        sessions::touch(tx, &grant.session_id, now).await?;
     }
     Ok(())
 }

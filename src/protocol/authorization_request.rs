@@ -239,7 +239,7 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
 /// asks for). `offline_access` is ignored where it can't lead to a refresh token, as OpenID Connect Core §11 says. Where it
 /// can, its other conditions are met without `prompt=consent`: an administrator registered the client for it, and the
 /// consent page names it.
-fn requested_scope(text: Option<&str>, client: &Client, policy: &ServerPolicy) -> Result<Scope, OAuthError> {
+pub fn requested_scope(text: Option<&str>, client: &Client, policy: &ServerPolicy) -> Result<Scope, OAuthError> {
     let registered = &client.metadata.scope;
     let scope = match text {
         Some(text) => {

@@ -53,6 +53,12 @@ impl Params {
         Ok(Self(pairs))
     }
 
+    /// Parameters that did not come form-encoded: those of a JSON body, say. One without a value counts as absent here too.
+    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Self {
+        let given = pairs.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)));
+        Self(given.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// The value of a parameter that was given once; `None` when it was absent, and when it was given more than once.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.values(name);

@@ -17,6 +17,9 @@ pub struct Grant {
     pub user_id: UserId,
     /// The session in which it was given; it may have ended since.
     pub session_id: SessionId,
+    /// The session stands for this grant and nothing else: an application logged its person in without a browser. Neither
+    /// outlives the other.
+    pub own_session: bool,
     pub scope: Scope,
     pub claims: Option<ClaimsRequest>,
     pub auth_time: Timestamp,
@@ -31,8 +34,8 @@ pub struct Grant {
 /// The columns of a [`Grant`], of the table `grants` called `g`.
 macro_rules! grant_columns {
     () => {
-        "g.id, g.client_id, g.user_id, g.session_id, g.scope, g.claims, g.auth_time, g.amr, g.acr, g.created_at, \
-         g.expires_at, g.revoked_at"
+        "g.id, g.client_id, g.user_id, g.session_id, g.own_session, g.scope, g.claims, g.auth_time, g.amr, g.acr, \
+         g.created_at, g.expires_at, g.revoked_at"
     };
 }
 pub(super) use grant_columns;
@@ -44,6 +47,7 @@ impl Record for Grant {
             client_id: columns.read()?,
             user_id: columns.read()?,
             session_id: columns.read()?,
+            own_session: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
             auth_time: columns.read()?,
@@ -58,13 +62,14 @@ impl Record for Grant {
 
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO grants (id, client_id, user_id, session_id, scope, claims, auth_time, amr, acr, created_at, \
-         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, auth_time, amr, acr, created_at, \
+         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(&grant.id)
     .bind(&grant.client_id)
     .bind(&grant.user_id)
     .bind(&grant.session_id)
+    .bind(grant.own_session)
     .bind(&grant.scope)
     .bind(grant.claims.clone().map(Json))
     .bind(grant.auth_time)
@@ -118,18 +123,37 @@ pub async fn list_for_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Grant>,
         .await
 }
 
-/// Revokes one. `false`: it was revoked already, or isn't there.
+/// Revokes one, and ends its own session. `false`: it was revoked already, or isn't there.
 pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
-    let revoked =
-        tx.query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL").bind(id).bind(now).execute().await?;
-    Ok(revoked == 1)
+    let revoked = tx
+        .query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING session_id, own_session")
+        .bind(id)
+        .bind(now)
+        .fetch_optional::<(SessionId, bool)>()
+        .await?;
+    let Some((session, own_session)) = revoked else { return Ok(false) };
+    if own_session {
+        tx.query("DELETE FROM sessions WHERE id = $1").bind(&session).execute().await?;
+    }
+    Ok(true)
 }
 
-/// Revokes all of a person's and tells how many. Authorization codes that are still under way die too.
+/// Revokes all of a person's and tells how many; what logged in without a browser is logged out by that. Authorization codes
+/// that are still under way die too.
 pub async fn revoke_for_user(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<u64, Error> {
     // The codes first: one that is being redeemed is waited for here, and its grant is seen by the next statement.
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND consumed_at IS NULL").bind(user).execute().await?;
-    tx.query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL").bind(user).bind(now).execute().await
+    let revoked =
+        tx.query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL").bind(user).bind(now).execute();
+    let revoked = revoked.await?;
+    tx.query(
+        "DELETE FROM sessions WHERE user_id = $1 AND id IN (\
+            SELECT session_id FROM grants WHERE user_id = $1 AND own_session AND revoked_at IS NOT NULL)",
+    )
+    .bind(user)
+    .execute()
+    .await?;
+    Ok(revoked)
 }
 
 /// Like [`revoke_for_user`], of what one client was given.
@@ -139,12 +163,22 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
         .bind(client)
         .execute()
         .await?;
-    tx.query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL")
+    let revoked = tx
+        .query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL")
         .bind(user)
         .bind(client)
         .bind(now)
         .execute()
-        .await
+        .await?;
+    tx.query(
+        "DELETE FROM sessions WHERE user_id = $1 AND id IN (SELECT session_id FROM grants \
+            WHERE user_id = $1 AND client_id = $2 AND own_session AND revoked_at IS NOT NULL)",
+    )
+    .bind(user)
+    .bind(client)
+    .execute()
+    .await?;
+    Ok(revoked)
 }
 
 /// Deletes up to `limit` grants that ended before `before`, and with them all their tokens.

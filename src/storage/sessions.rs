@@ -152,11 +152,29 @@ pub async fn stands(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
     Ok(found.is_some())
 }
 
-/// Ends one session, and with it the authorization codes that were given out in it and not redeemed yet. `false`: it had
-/// ended already.
+/// Makes a session that has just begun that of an application which logged its person in without a browser: it lives as long as
+/// the grant that is stored next, however little it is used. `false`: it has ended already.
+pub async fn hand_over(tx: &mut Tx, id: &SessionId, expires_at: Timestamp) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE sessions SET remembered = TRUE, expires_at = $2 WHERE id = $1")
+        .bind(id)
+        .bind(expires_at)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Ends one session, and with it the authorization codes that were given out in it and not redeemed yet, and the grant whose
+/// own session it is. `false`: it had ended already.
 pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
-    let ended = tx.query("DELETE FROM sessions WHERE id = $1 RETURNING user_id").bind(id).fetch_optional::<(UserId,)>().await?;
-    let Some((user,)) = ended else { return Ok(false) };
+    let ended = tx
+        .query("DELETE FROM sessions WHERE id = $1 RETURNING id, user_id, last_seen_at")
+        .bind(id)
+        .fetch_optional::<Ended>()
+        .await?;
+    let Some(ended) = ended else { return Ok(false) };
+    revoke_own(tx, &ended).await?;
+    let (_, user, _) = ended;
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND session_id = $2 AND consumed_at IS NULL")
         .bind(&user)
         .bind(id)
@@ -168,17 +186,34 @@ pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
 /// Like [`end`], of all sessions of a person but `except`. Tells how many.
 pub async fn end_all(tx: &mut Tx, user: &UserId, except: Option<&SessionId>) -> Result<u64, Error> {
     let ended = tx
-        .query("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2)")
+        .query("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2) RETURNING id, user_id, last_seen_at")
         .bind(user)
         .bind(except)
-        .execute()
+        .fetch_all::<Ended>()
         .await?;
+    for ended in &ended {
+        revoke_own(tx, ended).await?;
+    }
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND ($2 IS NULL OR session_id <> $2) AND consumed_at IS NULL")
         .bind(user)
         .bind(except)
         .execute()
         .await?;
-    Ok(ended)
+    Ok(ended.len() as u64)
+}
+
+/// A session that was deleted: id, person, last use.
+type Ended = (SessionId, UserId, Timestamp);
+
+/// Revokes the grant whose own session it was, as of its last use: the audit log knows when it really ended.
+async fn revoke_own(tx: &mut Tx, (id, user, last_seen_at): &Ended) -> Result<(), Error> {
+    tx.query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND session_id = $2 AND own_session AND revoked_at IS NULL")
+        .bind(user)
+        .bind(id)
+        .bind(*last_seen_at)
+        .execute()
+        .await?;
+    Ok(())
 }
 
 /// Which sessions to list.

@@ -101,6 +101,7 @@ pub fn grant(id: &str) -> Grant {
         client_id: client_id("app"),
         user_id: user_id("u-anna"),
         session_id: session_id("s"),
+        own_session: false,
         scope: Scope::parse("openid offline_access").unwrap(),
         claims: Some(serde_json::from_value(json!({ "id_token": { "email": { "essential": true } } })).unwrap()),
         auth_time: at(-5),

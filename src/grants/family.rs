@@ -1,0 +1,113 @@
+//! The tokens with which a family begins: access token, refresh token, ID token, of a grant that is new.
+
+use serde_json::{Map, Value};
+
+use super::access_token::{self, Prepared};
+use super::id_token::{self, Contents};
+use super::refresh_token;
+use super::TokenResponse;
+use crate::keys::hash::TokenKind;
+use crate::protocol::client::Client;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::state::AppState;
+use crate::storage::db::Tx;
+use crate::storage::error::Error as StorageError;
+use crate::storage::grants::{self, Grant};
+use crate::storage::refresh_tokens::{self, RefreshToken};
+use crate::web::error::Problem;
+
+/// A grant and its first tokens, decided on and not yet given out.
+pub struct Family {
+    pub grant: Grant,
+    token: Prepared,
+    /// The secret, and its row.
+    refresh: Option<(String, RefreshToken)>,
+    /// What the ID token says of the person, if there is to be one.
+    person: Option<Map<String, Value>>,
+}
+
+/// How long a new grant of `scope` lasts: as long as anything can come of it.
+pub fn lifetime(state: &AppState, client: &Client, scope: &Scope) -> Seconds {
+    Seconds(if refresh_token::allowed(client, scope) {
+        state.config.tokens.refresh_token_absolute
+    } else {
+        client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token)
+    })
+}
+
+impl Family {
+    /// Decides everything; writes nothing.
+    pub async fn prepare(state: &AppState, client: &Client, grant: Grant, now: Timestamp) -> Result<Self, Problem> {
+        let token = access_token::prepare(state, client, Some(&grant), &grant.scope, now);
+        let refresh = refresh_token::allowed(client, &grant.scope).then(random::secret);
+        let refresh = refresh.map(|secret| {
+            let row = first_refresh_token(state, &grant, &token, &secret, now);
+            (secret, row)
+        });
+        let person = if id_token::is_due(&grant) { Some(id_token::person(state, &grant).await?) } else { None };
+        Ok(Self { grant, token, refresh, person })
+    }
+
+    /// `jti`.
+    pub fn access_token_id(&self) -> &str {
+        self.token.claims.jti.as_str()
+    }
+
+    pub async fn store(&self, tx: &mut Tx) -> Result<(), StorageError> {
+        grants::insert(tx, &self.grant).await?;
+        if let Some((_, row)) = &self.refresh {
+            refresh_tokens::insert(tx, row).await?;
+        }
+        self.token.store(tx).await
+    }
+
+    /// The answer. What is signed is signed here: after the commit.
+    pub fn finish(
+        self,
+        state: &AppState,
+        client: &Client,
+        nonce: Option<String>,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Problem> {
+        let Self { grant, token, refresh, person } = self;
+        let lifetime = token.lifetime();
+        let access_token = token.finish(state).map_err(Problem::internal)?;
+        let id_token = match person {
+            Some(person) => {
+                let contents = Contents { access_token: &access_token, nonce, person, now };
+                Some(id_token::sign(state, client, &grant, contents)?)
+            }
+            None => None,
+        };
+        Ok(TokenResponse {
+            access_token,
+            token_type: "Bearer",
+            expires_in: lifetime,
+            refresh_token: refresh.map(|(secret, _)| secret),
+            id_token,
+            scope: grant.scope,
+        })
+    }
+}
+
+impl std::fmt::Debug for Family {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Family").field("grant", &self.grant.id).finish_non_exhaustive()
+    }
+}
+
+fn first_refresh_token(state: &AppState, grant: &Grant, token: &Prepared, secret: &str, now: Timestamp) -> RefreshToken {
+    RefreshToken {
+        hash: state.tokens.hash(TokenKind::RefreshToken, secret),
+        grant_id: grant.id.clone(),
+        access_token_id: token.claims.jti.as_str().to_owned(),
+        created_at: now,
+        expires_at: (now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at),
+        used_at: None,
+        successor: None,
+        retries: 0,
+        dead: false,
+    }
+}
