@@ -4,9 +4,11 @@
 //! no route that the description does not know, and none the other way round.
 
 pub mod audit_log;
+pub mod auth;
 pub mod authorization;
 pub mod body;
 pub mod clients;
+mod cross_origin;
 pub mod error;
 pub mod invitations;
 pub mod keys;
@@ -34,7 +36,7 @@ pub const PATH: &str = "/api/v1";
 /// The API's routes, to be nested at [`PATH`].
 pub fn router(state: &AppState) -> Router<AppState> {
     let (protected, protected_paths) = protected().split_for_parts();
-    let (open, mut paths) = openapi::routes().split_for_parts();
+    let (open, mut paths) = openapi::routes().merge(auth::routes()).split_for_parts();
     paths.merge(protected_paths);
     let description = openapi::Description::new(paths, state);
     protected
@@ -42,6 +44,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(open.layer(axum::Extension(description)))
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn_with_state(state.clone(), cross_origin::allow))
         .layer(from_fn(error::render))
 }
 

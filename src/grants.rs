@@ -28,9 +28,10 @@ pub struct TokenRequest<'a> {
 }
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1; OpenID Connect Core §3.1.3.3).
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct TokenResponse {
     pub access_token: String,
+    #[schema(value_type = String, example = "Bearer")]
     pub token_type: &'static str,
     /// Seconds.
     pub expires_in: i64,
@@ -39,6 +40,7 @@ pub struct TokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
     #[serde(skip_serializing_if = "Scope::is_empty")]
+    #[schema(value_type = String)]
     pub scope: Scope,
 }
 

@@ -4,7 +4,7 @@
 //! database about each, so that one that was revoked, or whose client or person was disabled, is refused at once.
 
 mod caller;
-mod limit;
+pub(super) mod limit;
 pub mod limits;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -16,6 +16,7 @@ use std::marker::PhantomData;
 
 pub use caller::{CSRF_PURPOSE, Caller, Identity};
 
+use super::cross_origin::Asker;
 use super::error::ApiError;
 use crate::audit;
 use crate::state::AppState;
@@ -48,8 +49,12 @@ pub async fn authenticate(
     };
     let actor = caller.actor();
     let (client_id, user_id) = (caller.client_id().cloned(), caller.user_id().cloned());
+    let by_token = client_id.clone();
     request.extensions_mut().insert(caller);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Some(client_id) = by_token {
+        response.extensions_mut().insert(Asker(client_id));
+    }
     if let Some(error) = response.extensions().get::<ApiError>()
         && error.status() == StatusCode::FORBIDDEN
     {

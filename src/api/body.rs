@@ -5,8 +5,11 @@ use axum::extract::FromRequest;
 use http::Request;
 use http::header::{self, HeaderMap};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::error::{ApiError, Detail};
 
@@ -23,6 +26,23 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, ApiError> {
         let value = read(request, &["application/json"]).await?;
         typed(value).map(Self)
+    }
+}
+
+/// A secret in a request. Its `Debug` says nothing.
+#[derive(Clone, Debug, ToSchema)]
+#[schema(value_type = String, format = Password)]
+pub struct SecretText(pub SecretString);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+    }
+}
+
+impl SecretText {
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
     }
 }
 

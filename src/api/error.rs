@@ -1,5 +1,7 @@
 //! The error envelope of the API: `{"error":{"code","message","details","trace_id"}}`.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -7,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::authn::password::HashingError;
@@ -22,7 +25,17 @@ pub struct ApiError(Box<Refusal>);
 #[derive(Clone, Debug)]
 struct Refusal {
     problem: Problem,
-    details: Vec<Detail>,
+    details: Details,
+}
+
+/// What an answer that is an error says beside its code.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum Details {
+    /// What is wrong with single members of the request; empty for most errors.
+    List(Vec<Detail>),
+    /// What to go on with, where the error is a question.
+    Facts(BTreeMap<String, Value>),
 }
 
 /// What is wrong with one member of the request.
@@ -51,7 +64,7 @@ pub struct ErrorEnvelope {
 }
 
 impl ErrorEnvelope {
-    fn new(problem: &Problem, details: Vec<Detail>, trace_id: String) -> Self {
+    fn new(problem: &Problem, details: Details, trace_id: String) -> Self {
         Self { error: ErrorBody { code: problem.code, message: problem.description, details, trace_id } }
     }
 }
@@ -64,8 +77,7 @@ struct ErrorBody {
     /// A sentence for developers.
     #[schema(value_type = String)]
     message: &'static str,
-    /// What is wrong with single members of the request; empty for other errors.
-    details: Vec<Detail>,
+    details: Details,
     /// Names this request in the server's log and audit log.
     trace_id: String,
 }
@@ -99,6 +111,16 @@ errors! {
     own_factors = FORBIDDEN, "own_factors", "Your own second factors are removed on your account's pages, which ask for a proof first.";
     /// For a route that is about the caller's own account.
     not_a_person = FORBIDDEN, "not_a_person", "Only a person has an account of their own.";
+    /// One answer to an unknown name, a wrong password, a lock and a disabled person.
+    invalid_credentials = UNAUTHORIZED, "invalid_credentials", "The name or the password is wrong.";
+    mfa_required = UNAUTHORIZED, "mfa_required", "A second factor is needed: send a code of one of them with the mfa_token; see details.";
+    invalid_mfa_token = UNAUTHORIZED, "invalid_mfa_token", "The mfa_token is not valid any more: begin again with the password.";
+    invalid_code = UNAUTHORIZED, "invalid_code", "The code is wrong, too old, or used already.";
+    too_many_codes = TOO_MANY_REQUESTS, "too_many_codes", "Too many codes were tried: begin again with the password, later.";
+    proof_of_work_required = TOO_MANY_REQUESTS, "proof_of_work_required", "Send the same with a solution of the challenge; see details.";
+    /// Nobody sets up or shows here what it takes.
+    browser_required = FORBIDDEN, "browser_required", "This login needs a factor that can only be proved or set up in a browser: send the person to the authorization endpoint.";
+    not_first_party = FORBIDDEN, "unauthorized_client", "Only a client that is registered as first-party may log people in here.";
     csrf = FORBIDDEN, "csrf", "With a session cookie, each request needs the X-CSRF-Token header and must come from the server's own pages.";
 }
 
@@ -111,7 +133,7 @@ impl ApiError {
     pub fn invalid(details: Vec<Detail>) -> Self {
         let mut error =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Something in the request is not valid; see details.");
-        error.0.details = details;
+        error.0.details = Details::List(details);
         error
     }
 
@@ -119,7 +141,7 @@ impl ApiError {
     pub fn invalid_parameter(field: impl Into<String>, code: &'static str) -> Self {
         let mut error =
             Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", "A parameter in the URL is not valid; see details.");
-        error.0.details = vec![Detail::new(field, code)];
+        error.0.details = Details::List(vec![Detail::new(field, code)]);
         error
     }
 
@@ -167,6 +189,13 @@ impl ApiError {
         self
     }
 
+    /// The same, with what to go on with.
+    #[must_use]
+    pub fn with_facts(mut self, facts: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
+        self.0.details = Details::Facts(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        self
+    }
+
     /// The word for the audit log.
     pub fn reason(&self) -> &'static str {
         self.0.problem.reason
@@ -179,7 +208,10 @@ impl ApiError {
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(Refusal { problem, details: Vec::new() }))
+        if let (StatusCode::TOO_MANY_REQUESTS, Some(seconds)) = (problem.status, problem.retry_after) {
+            return Self::too_many(Seconds(seconds.into()));
+        }
+        Self(Box::new(Refusal { problem, details: Details::List(Vec::new()) }))
     }
 }
 
@@ -226,11 +258,15 @@ pub async fn render(request: Request, next: Next) -> Response {
 /// Writes the envelope of errors that are made before a request reaches the API, or in its place.
 pub fn renderer() -> ErrorRenderer {
     ErrorRenderer::new(|view| {
-        let envelope = ErrorEnvelope::new(view.problem, Vec::new(), view.trace_id.to_string());
+        let envelope = ErrorEnvelope::new(view.problem, Details::List(Vec::new()), view.trace_id.to_string());
         // Texts and nothing else: that can't fail.
         serde_json::to_string(&envelope).unwrap_or_default()
     })
 }
+
+/// Fields of the answer without a body that its envelope keeps.
+const KEPT: [&str; 6] =
+    ["allow", "ratelimit", "ratelimit-policy", "vary", "access-control-allow-origin", "access-control-expose-headers"];
 
 fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -> Response {
     let Refusal { problem, details } = *error.0;
@@ -238,7 +274,7 @@ fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -
     let body = ErrorEnvelope::new(&problem, details, trace_id);
     let mut response = (problem.status, Json(body)).into_response();
     let (parts, _) = bare.into_parts();
-    for field in [header::ALLOW.as_str(), "ratelimit", "ratelimit-policy"] {
+    for field in KEPT {
         if let Some(value) = parts.headers.get(field) {
             response.headers_mut().insert(HeaderName::from_static(field), value.clone());
         }

@@ -28,13 +28,14 @@ use crate::web::error::Problem;
 use crate::web::headers::Csp;
 
 /// The groups of routes, in the order of the page.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("users", "People: status, roles, profile, password, sessions, consents."),
     ("clients", "Applications that log people in, and services."),
     ("sessions", "Where people are logged in."),
     ("keys", "Signing keys."),
     ("audit", "What happened."),
     ("account", "What a person may do with their own account; needs no role."),
+    ("auth", "Logging people in without a browser: for clients that are registered as first-party."),
     ("description", "This description."),
 ];
 

@@ -10,14 +10,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header;
-use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::authorization::{Authorized, UsersRead, UsersWrite};
-use super::body::ApiJson;
+use super::body::{ApiJson, SecretText};
 use super::error::{ApiError, Detail};
 use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
@@ -120,25 +119,14 @@ async fn list(
     Ok(Json(List::of(found, UserSummary::from)).into_response())
 }
 
-/// A password in a request. Its `Debug` says nothing.
-#[derive(Clone, Debug, ToSchema)]
-#[schema(value_type = String, format = Password)]
-pub(super) struct PasswordText(pub(super) SecretString);
-
-impl<'de> Deserialize<'de> for PasswordText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
-    }
-}
-
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
     sign_in_name: String,
     /// Without one, the person can't log in with a password until one is set.
-    password: Option<PasswordText>,
+    password: Option<SecretText>,
     /// Instead of a password: its hash, as another system stored it (argon2, bcrypt, scrypt, PBKDF2). The next login replaces it.
-    password_hash: Option<PasswordText>,
+    password_hash: Option<SecretText>,
     #[serde(default)]
     roles: Vec<String>,
     #[schema(value_type = Option<String>, example = "active")]

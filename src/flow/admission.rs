@@ -59,13 +59,18 @@ impl<L: Limited> FromRequestParts<AppState> for Admitted<L> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, PageError> {
         let context = RequestContext::from_request_parts(parts, state).await.map_err(|error| PageError(error.0))?;
-        match state.guard.admit(L::ACTION, &Subject::new(context.address), context.now).await {
-            Verdict::Refused { retry_after } => {
-                let problem = Problem::too_many(retry_after);
-                state.refusals.refused(audit::refused(L::KIND, &context, problem.reason));
-                Err(problem.into())
-            }
-            verdict => Ok(Self { needs_proof: verdict == Verdict::Challenge, limited: PhantomData }),
+        Ok(Self { needs_proof: admit::<L>(state, &context).await?, limited: PhantomData })
+    }
+}
+
+/// Counts a request of this kind. Whoever may go on may have to give a proof of work: `true`.
+pub async fn admit<L: Limited>(state: &AppState, context: &RequestContext) -> Result<bool, Problem> {
+    match state.guard.admit(L::ACTION, &Subject::new(context.address), context.now).await {
+        Verdict::Refused { retry_after } => {
+            let problem = Problem::too_many(retry_after);
+            state.refusals.refused(audit::refused(L::KIND, context, problem.reason));
+            Err(problem)
         }
+        verdict => Ok(verdict == Verdict::Challenge),
     }
 }

@@ -102,6 +102,13 @@ impl Entrance<'_> {
         }
     }
 
+    /// A login that waits for a second factor which somebody else than its person asks for.
+    pub async fn pending(self, proved: FirstFactor) -> Result<Pending, Problem> {
+        let FirstFactor { user, method, rehashed, carried, .. } = proved;
+        let user = self.renewed(user, rehashed).await?;
+        Ok(Pending::new(&user, carried.and(method, self.context.now), self.context.now))
+    }
+
     /// Checks what was typed as a second factor. It is counted before it is looked at: for `login`, which names the login or the
     /// session that it is for, for the account, and for the sender. The password is not locked by that.
     pub async fn check(self, user: &UserId, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {

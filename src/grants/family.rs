@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::TokenResponse;
 use super::access_token::{self, Prepared};
 use super::id_token::{self, Contents};
 use super::refresh_token;
-use super::TokenResponse;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::Client;
 use crate::protocol::scope::Scope;

@@ -9,9 +9,9 @@ use crate::protocol::id::GrantId;
 use crate::protocol::scope::Scope;
 use crate::random;
 use crate::state::AppState;
+use crate::storage;
 use crate::storage::grants::Grant;
 use crate::storage::sessions::{self, Session};
-use crate::storage;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 

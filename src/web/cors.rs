@@ -48,22 +48,21 @@ impl CrossOrigin {
         if let Some(origin) = self.0.as_ref().filter(registered) {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            let exposed = HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id");
+            let exposed = HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id, ETag");
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         response.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
         response
     }
 
-    fn preflight(&self, registered: bool) -> Response {
+    fn preflight(&self, registered: bool, allows: Allows) -> Response {
         let mut response = StatusCode::NO_CONTENT.into_response();
         let headers = response.headers_mut();
         headers.insert(header::VARY, HeaderValue::from_static("Origin"));
         if let Some(origin) = self.0.as_ref().filter(|_| registered) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
-            let fields = HeaderValue::from_static("Authorization, Content-Type, DPoP");
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, fields);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allows.methods));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allows.fields));
             headers.insert(PREFLIGHT_LIFETIME.0, PREFLIGHT_LIFETIME.1);
         }
         response
@@ -76,11 +75,29 @@ pub async fn client_preflight<S: ClientRegistry>(
     State(registry): State<S>,
     cross_origin: CrossOrigin,
 ) -> Result<Response, Error> {
+    preflight(&registry, &cross_origin, Allows::CLIENT).await
+}
+
+/// What a script may send.
+#[derive(Clone, Copy, Debug)]
+pub struct Allows {
+    methods: &'static str,
+    fields: &'static str,
+}
+
+impl Allows {
+    const CLIENT: Self = Self { methods: "GET, POST", fields: "Authorization, Content-Type, DPoP" };
+    /// The API, below which there are changes and conditions.
+    pub const API: Self = Self { methods: "GET, POST, PATCH, DELETE", fields: "Authorization, Content-Type, If-Match, DPoP" };
+}
+
+/// Whether any client's scripts run in the origin.
+pub async fn preflight<S: ClientRegistry>(registry: &S, cross_origin: &CrossOrigin, allows: Allows) -> Result<Response, Error> {
     let registered = match cross_origin.origin() {
         Some(origin) => registry.clients().has_origin(origin).await?,
         None => false,
     };
-    Ok(cross_origin.preflight(registered))
+    Ok(cross_origin.preflight(registered, allows))
 }
 
 impl<S: Sync> FromRequestParts<S> for CrossOrigin {
@@ -139,13 +156,15 @@ mod tests {
 
     #[test]
     fn a_preflight_lets_registered_origins_send_what_clients_send() {
-        let answer = from(&["https://app.example"]).preflight(true);
+        let answer = from(&["https://app.example"]).preflight(true, Allows::CLIENT);
         assert_eq!(answer.status(), StatusCode::NO_CONTENT);
         assert_eq!(answer.headers()["access-control-allow-origin"], "https://app.example");
         assert_eq!(answer.headers()["access-control-allow-headers"], "Authorization, Content-Type, DPoP");
-        for answer in
-            [from(&["https://app.example"]).preflight(false), from(&["null"]).preflight(true), from(&[]).preflight(true)]
-        {
+        for answer in [
+            from(&["https://app.example"]).preflight(false, Allows::CLIENT),
+            from(&["null"]).preflight(true, Allows::CLIENT),
+            from(&[]).preflight(true, Allows::CLIENT),
+        ] {
             assert!(!answer.headers().contains_key("access-control-allow-origin"));
             assert_eq!(answer.headers()["vary"], "Origin");
         }

@@ -1,6 +1,7 @@
 //! The management API through the real router.
 
 mod audit_log;
+mod auth;
 mod clients;
 mod description;
 mod invitations;

@@ -11,6 +11,7 @@ use crate::protocol::authentication::Acr;
 use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::protocol::scope::{self, Scope};
 use crate::state::AppState;
+use crate::storage::grants;
 use crate::storage::users::{self, User};
 use crate::web::bearer;
 use crate::web::context::RequestContext;
@@ -34,7 +35,7 @@ pub struct Caller {
 pub enum Identity {
     Person {
         user: Box<User>,
-        /// The browser session, when the request came with its cookie.
+        /// The browser session, when the request came with its cookie; or the one that stands for the grant of the token.
         session: Option<SessionId>,
         /// The client, when it came with an access token.
         client: Option<ClientId>,
@@ -73,8 +74,15 @@ impl Caller {
             let mut conn = state.db.read().await?;
             users::by_id(&mut conn, &user_id).await?.ok_or(ApiError::invalid_token("user_unknown"))?
         };
+        let session = match &token.grant_id {
+            Some(grant) if token.client.metadata.first_party => {
+                grants::load(&mut state.db.read().await?, grant).await?.filter(|grant| grant.own_session)
+            }
+            _ => None,
+        };
+        let session = session.map(|grant| grant.session_id);
         let holds = granted.intersection(&Self::of_person(state, &user, |acr| acr.is_met_by(&token.claims.amr)));
-        Ok(Self { identity: Identity::Person { user: Box::new(user), session: None, client: Some(client) }, holds })
+        Ok(Self { identity: Identity::Person { user: Box::new(user), session, client: Some(client) }, holds })
     }
 
     async fn of_session(state: &AppState, context: &RequestContext, headers: &HeaderMap) -> Result<Self, ApiError> {

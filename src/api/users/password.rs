@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{PasswordText, load};
+use super::{SecretText, load};
 use crate::api::authorization::{Authorized, UsersWrite};
 use crate::api::body::ApiJson;
 use crate::api::error::{ApiError, Detail};
@@ -25,7 +25,7 @@ use crate::web::error::Problem;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
-    password: PasswordText,
+    password: SecretText,
 }
 
 /// Set a person's password. It ends their sessions and everything that applications were given on their behalf.
@@ -62,7 +62,7 @@ pub(super) async fn set(
 /// The hash of a password that keeps to the rules.
 pub(super) async fn hash(
     state: &AppState,
-    password: &PasswordText,
+    password: &SecretText,
     sign_in_name: &SignInName,
     profile: Option<&Profile>,
 ) -> Result<SecretString, ApiError> {
@@ -82,7 +82,7 @@ fn known(profile: &Profile) -> Vec<&str> {
 }
 
 /// A hash that another system made, ready to be stored.
-pub(super) fn imported(hash: &PasswordText) -> Result<SecretString, ApiError> {
+pub(super) fn imported(hash: &SecretText) -> Result<SecretString, ApiError> {
     ImportedHash::to_stored(hash.0.expose_secret()).map_err(|problem| {
         let code = match problem {
             UnusableHash::Unknown => "unsupported",

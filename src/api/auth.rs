@@ -1,0 +1,99 @@
+//! `/api/v1/auth`: logging people in without a browser, for applications of the operator's own: clients that are registered as
+//! first-party. What they get are the tokens of the token endpoint, from the same code.
+//!
+//! A confidential client authenticates as at the token endpoint, in the Authorization field or in the body; a public one gives
+//! its name. What is limited is limited as on the pages.
+
+mod login;
+mod tokens;
+
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::body::SecretText;
+use super::cross_origin::Asker;
+use super::error::ApiError;
+use crate::audit::Kind;
+use crate::endpoints::{limit, refusal};
+use crate::protocol::authorization_request::requested_scope;
+use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
+use crate::state::AppState;
+use crate::web::client::{AuthenticatedClient, authenticate};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// The routes that need no access token.
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(login::login))
+        .routes(routes!(login::mfa))
+        .routes(routes!(tokens::refresh))
+        .routes(routes!(tokens::logout))
+}
+
+/// How a request names its client.
+#[derive(Clone, Copy, Debug)]
+struct Named<'a> {
+    client_id: Option<&'a str>,
+    client_secret: Option<&'a SecretText>,
+}
+
+/// A client that may log people in.
+#[derive(Debug)]
+struct FirstParty(AuthenticatedClient);
+
+impl FirstParty {
+    /// Authenticates the client. Its refusal is the answer.
+    async fn enter(state: &AppState, context: &RequestContext, headers: &HeaderMap, named: Named<'_>) -> Result<Self, Response> {
+        let secret = named.client_secret.map(SecretText::expose);
+        let params = Params::of([("client_id", named.client_id), ("client_secret", secret)]);
+        let client = match authenticate(state, context, headers, &params).await {
+            Ok(client) => client,
+            Err(problem) => {
+                refusal::record_unauthenticated(state, context, &params, &problem);
+                return Err(ApiError::from(problem).into_response());
+            }
+        };
+        let client = Self(client);
+        if let Err(limited) = limit::tokens(state, context, &client.0).await {
+            let refused = client.refuse(state, context, Kind::TokenRefused, limited).await;
+            return Err(client.answer(Err(refused)));
+        }
+        if client.0.metadata.first_party {
+            return Ok(client);
+        }
+        let error = ApiError::not_first_party();
+        let problem = Problem::new(error.status(), "unauthorized_client", "client_not_first_party", "");
+        Err(match refusal::record_of_client(state, context, &client.0, Kind::TokenRefused, &problem).await {
+            Ok(()) => error.into_response(),
+            Err(error) => ApiError::from(error).into_response(),
+        })
+    }
+
+    /// Records a refusal.
+    async fn refuse(&self, state: &AppState, context: &RequestContext, kind: Kind, problem: Problem) -> ApiError {
+        match refusal::record_of_client(state, context, &self.0, kind, &problem).await {
+            Ok(()) => problem.into(),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The answer, which scripts of the client's origins may read.
+    fn answer(&self, result: Result<Response, ApiError>) -> Response {
+        let mut response = result.into_response();
+        response.extensions_mut().insert(Asker(self.0.id.clone()));
+        response
+    }
+
+    /// What is asked for, within what the client is registered for: all of that when nothing is said.
+    async fn scope(&self, state: &AppState, context: &RequestContext, asked: Option<&str>) -> Result<Scope, ApiError> {
+        let everything = self.0.metadata.scope.to_string();
+        match requested_scope(Some(asked.unwrap_or(&everything)), &self.0, &state.policy) {
+            Ok(scope) => Ok(scope),
+            Err(error) => Err(self.refuse(state, context, Kind::TokenRefused, error.into()).await),
+        }
+    }
+}
