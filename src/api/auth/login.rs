@@ -138,8 +138,11 @@ impl<'a> At<'a> {
         &self.client.0
     }
 
-    fn entrance(self) -> Entrance<'a> {
-        Entrance { state: self.state, context: self.context, former: None, client_id: Some(&self.client().id) }
+    fn entrance<'b>(self, device: Option<&'b Device>) -> Entrance<'b>
+    where
+        'a: 'b,
+    {
+        Entrance { state: self.state, context: self.context, former: None, client_id: Some(&self.client().id), device }
     }
 
     fn device(self, token: Option<&SecretText>) -> Option<Device> {
@@ -168,7 +171,8 @@ impl<'a> At<'a> {
         };
         let (error, reason, user) = match password::check(state, context, &typed).await? {
             password::Checked::Right { user, rehashed } => {
-                let first = FirstFactor { user: *user, method: Method::Password, rehashed, carried: Factors::default() };
+                let first =
+                    FirstFactor { user: *user, method: Method::Password, rehashed, carried: Factors::default(), remember: false };
                 return self.proved(first, scope, device).await;
             }
             password::Checked::Wrong { reason, user } => (ApiError::invalid_credentials(), reason, user),
@@ -190,13 +194,13 @@ impl<'a> At<'a> {
         let standing = self.standing(&first.user).await?;
         let user_id = first.user.id.clone();
         match standing.missing(&first.carried.clone().and(first.method, self.context.now)) {
-            Missing::Nothing => match self.entrance().first(first).await? {
+            Missing::Nothing => match self.entrance(device.as_ref()).first(first).await? {
                 Step::Done(begun) => self.enter(&begun, scope, device).await,
                 Step::Next { pending, offer } => self.ask(&pending, offer, &scope),
                 Step::Spent | Step::Ended => Err(ApiError::invalid_credentials()),
             },
             Missing::Proof(offer) => {
-                let pending = self.entrance().pending(first).await?;
+                let pending = self.entrance(device.as_ref()).pending(first).await?;
                 self.ask(&pending, offer, &scope)
             }
             Missing::Enrolment(_) => Err(self.needs_browser(&user_id)),
@@ -231,9 +235,11 @@ impl<'a> At<'a> {
         let Some((pending, scope)) = self.open(body.mfa_token.expose()) else { return Err(ApiError::invalid_mfa_token()) };
         let user = users::by_id(&mut state.db.read().await?, &pending.user_id).await?;
         let Some(user) = user.filter(|user| pending.still_holds_for(user)) else { return Err(ApiError::invalid_mfa_token()) };
+        let device = self.device(body.device_token.as_ref());
+        let entrance = self.entrance(device.as_ref());
         let standing = self.standing(&user).await?;
         let Missing::Proof(offer) = standing.missing(&pending.factors) else { return Err(ApiError::invalid_mfa_token()) };
-        let proof = match self.entrance().check(&user.id, &pending.id, body.code.expose(), offer).await? {
+        let proof = match entrance.check(&user.id, &pending.id, body.code.expose(), offer).await? {
             Checked::Right(proof) => proof,
             Checked::Wrong => return Err(ApiError::invalid_code()),
             Checked::TooMany => return Err(ApiError::too_many_codes()),
@@ -242,8 +248,8 @@ impl<'a> At<'a> {
         if standing.missing(&factors) != Missing::Nothing {
             return Err(self.needs_browser(&user.id));
         }
-        match self.entrance().second(&user, &pending, &proof).await? {
-            Step::Done(begun) => self.enter(&begun, scope, self.device(body.device_token.as_ref())).await,
+        match entrance.second(&user, &pending, &proof).await? {
+            Step::Done(begun) => self.enter(&begun, scope, device).await,
             Step::Spent => Err(ApiError::invalid_code()),
             Step::Next { .. } | Step::Ended => Err(ApiError::invalid_mfa_token()),
         }
