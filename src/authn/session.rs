@@ -210,7 +210,11 @@ mod tests {
         assert!(house.resumes(&stepped_up.secret, 61).await);
         assert_eq!(stepped_up.session.expires_at, first.session.expires_at);
         assert_eq!((stepped_up.session.auth_time, stepped_up.session.factors.latest()), (NOON, Some(later)));
-        assert_eq!(renew(&house.tokens, &first.session, Method::Password, later).session.auth_time, NOON, "one factor is no login");
+        assert_eq!(
+            renew(&house.tokens, &first.session, Method::Password, later).session.auth_time,
+            NOON,
+            "one factor is no login"
+        );
     }
 
     #[tokio::test]

@@ -98,7 +98,9 @@ impl Entrance<'_> {
                 Ok(Step::Next { pending: Box::new(pending), offer })
             }
             // Whoever has nothing to prove it with goes in, and is led to set it up where it is needed.
-            Missing::Enrolment(_) | Missing::Nothing => self.begin(&user, (factors, now), remember, (rehashed.as_ref(), None)).await,
+            Missing::Enrolment(_) | Missing::Nothing => {
+                self.begin(&user, (factors, now), remember, (rehashed.as_ref(), None)).await
+            }
         }
     }
 

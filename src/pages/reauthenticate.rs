@@ -87,7 +87,6 @@ impl Target {
     }
 }
 
-
 /// Whether somebody may do something sensitive.
 #[derive(Debug)]
 pub enum Freshness<'a> {
