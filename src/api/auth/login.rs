@@ -37,7 +37,7 @@ use crate::web::error::Problem;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Login {
+pub(super) struct LoginRequest {
     client_id: Option<String>,
     client_secret: Option<SecretText>,
     /// The sign-in name, or a verified e-mail address.
@@ -93,14 +93,14 @@ impl FromRequestParts<AppState> for Admitted {
 ///
 /// Where a second factor is due the answer is the error `mfa_required`: `details` has an `mfa_token`, good for ten minutes, and
 /// the `factors` one of which is to be sent with it.
-#[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = Login,
+#[utoipa::path(post, path = "/auth/login", tag = "auth", security(()), request_body = LoginRequest,
     responses((status = 200, body = LoggedIn), Errors))]
 pub(super) async fn login(
     State(state): State<AppState>,
     context: RequestContext,
     admitted: Admitted,
     headers: HeaderMap,
-    ApiJson(body): ApiJson<Login>,
+    ApiJson(body): ApiJson<LoginRequest>,
 ) -> Response {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
     match FirstParty::enter(&state, &context, &headers, named).await {
@@ -158,7 +158,7 @@ impl<'a> At<'a> {
         });
     }
 
-    async fn login(self, body: &Login, Admitted { needs_proof }: Admitted) -> Result<Response, ApiError> {
+    async fn login(self, body: &LoginRequest, Admitted { needs_proof }: Admitted) -> Result<Response, ApiError> {
         let Self { state, context, client } = self;
         let scope = client.scope(state, context, body.scope.as_deref()).await?;
         let device = self.device(body.device_token.as_ref());

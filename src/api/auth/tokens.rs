@@ -25,7 +25,7 @@ use crate::web::context::RequestContext;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Refresh {
+pub(super) struct RefreshRequest {
     client_id: Option<String>,
     client_secret: Option<SecretText>,
     refresh_token: SecretText,
@@ -34,13 +34,13 @@ pub(super) struct Refresh {
 }
 
 /// Exchange a refresh token for new tokens, as the token endpoint does.
-#[utoipa::path(post, path = "/auth/refresh", tag = "auth", security(()), request_body = Refresh,
+#[utoipa::path(post, path = "/auth/refresh", tag = "auth", security(()), request_body = RefreshRequest,
     responses((status = 200, body = TokenResponse), Errors))]
 pub(super) async fn refresh(
     State(state): State<AppState>,
     context: RequestContext,
     headers: HeaderMap,
-    ApiJson(body): ApiJson<Refresh>,
+    ApiJson(body): ApiJson<RefreshRequest>,
 ) -> Response {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
     let client = match FirstParty::enter(&state, &context, &headers, named).await {
