@@ -104,7 +104,9 @@ pub struct InvalidFilter;
 
 /// Begins to log. A program does this once; a second call changes nothing.
 pub fn init(config: &LogConfig) -> Result<(), InvalidFilter> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|_| InvalidFilter)?;
+    // It takes what anybody sends that is not well-formed for errors of the server's; the audit log has the refusal.
+    let filter = format!("webauthn_rs_core=off,{}", config.filter);
+    let filter = EnvFilter::try_new(filter).map_err(|_| InvalidFilter)?;
     // A second subscriber is refused: tests start the server many times in one process.
     if tracing::subscriber::set_global_default(subscriber(config.format, filter, std::io::stderr)).is_ok() {
         std::panic::set_hook(Box::new(log_panic));

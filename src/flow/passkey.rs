@@ -80,7 +80,7 @@ impl From<Refusal> for Refused {
     }
 }
 
-impl<'a> Counterpart<'a> {
+impl Counterpart<'_> {
     /// Any passkey of anybody will do that verifies its user. `None`: there are no passkeys here.
     pub fn ask_anybody(self) -> Result<Option<Question>, Problem> {
         let Some(party) = &self.state.passkeys else { return Ok(None) };
@@ -264,7 +264,7 @@ impl Entrance<'_> {
         let Self { state, context, client_id, .. } = self;
         let refused = |reason| {
             let (user_id, client_id) = (Some(user.clone()), client_id.cloned());
-            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::SecondFactor, context, reason) });
+            state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
         if !state.guard.admit(Action::Passkey, &Subject::new(context.address), context.now).await.is_allowed() {
             refused("rate_limited");
