@@ -110,7 +110,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
         match line.command {
             None | Some(Command::Serve) => serve::run(config, output).await,
             Some(Command::Dev(arguments)) => dev::run(arguments, config, output).await,
-            Some(Command::User(command)) => user::run(command, config, output).await,
+            Some(Command::User(command)) => Box::pin(user::run(command, config, output)).await,
             Some(Command::Password(command)) => password::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,

@@ -158,7 +158,7 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             output.answer(&Printed::from(&user), |user| format!("Created {} with the id {}.", user.sign_in_name, user.id))
         }
         Command::Import { file } => import::run(&installation, &file, output).await,
-        Command::Invite { address, roles } => invite::run(&installation, address.as_deref(), roles, output).await,
+        Command::Invite { address, roles } => Box::pin(invite::run(&installation, address.as_deref(), roles, output)).await,
         Command::List { role, name } => list(&installation, role, name, output).await,
         Command::Disable { user } => {
             let user = set_status(&installation, &user, UserStatus::Disabled).await?;

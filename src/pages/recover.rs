@@ -40,7 +40,7 @@ pub async fn get(
     offered(&state)?;
     let flow = login::flow_of(&state, &context, &visitor, &params).await?;
     let cookie = form::ensure_own_cookie(&state, &mut visitor);
-    let mut response = show(&state, &visitor, &params, &flow, Vec::new())?;
+    let mut response = show(&state, &visitor, &params, &flow, &[])?;
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -59,7 +59,7 @@ pub async fn post(
     let wanted = (params.get(field::USERNAME).unwrap_or_default(), Some(language.as_str()));
     match recovery::begin(&state, &context, holder(&state, &visitor), wanted).await? {
         Ok(id) => Ok(to_code(&state, "/recover/code", &id, &params)?),
-        Err(complaint) => Ok(show(&state, &visitor, &params, &flow, vec![complaint])?),
+        Err(complaint) => Ok(show(&state, &visitor, &params, &flow, &[complaint])?),
     }
 }
 
@@ -72,7 +72,7 @@ pub async fn get_code(
 ) -> Result<Response, PageError> {
     offered(&state)?;
     let flow = login::flow_of(&state, &context, &visitor, &params).await?;
-    Ok(show_code(&state, &visitor, &params, &flow, Vec::new())?)
+    Ok(show_code(&state, &visitor, &params, &flow, &[])?)
 }
 
 /// `POST /recover/code`.
@@ -89,7 +89,7 @@ pub async fn post_code(
     let typed = (id, params.get(field::CODE).unwrap_or_default());
     match recovery::check(&state, &context, holder(&state, &visitor), typed).await? {
         Ok(()) => Ok(to_code(&state, "/recover/password", id, &params)?),
-        Err(complaint) => Ok(show_code(&state, &visitor, &params, &flow, vec![complaint])?),
+        Err(complaint) => Ok(show_code(&state, &visitor, &params, &flow, &[complaint])?),
     }
 }
 
@@ -144,16 +144,16 @@ fn show(
     visitor: &Visitor,
     params: &Params,
     flow: &InFlow,
-    complaints: Vec<Complaint>,
+    complaints: &[Complaint],
 ) -> Result<Response, Problem> {
     let nonce = Nonce::random();
     let frame = frame(state, visitor, ui_locales(flow).as_deref(), &nonce);
     let view = view::Recover {
-        form: form::of(state, visitor, &frame, ("/recover", PURPOSE)).with(sealed(params, flow), complaints.clone(), None),
+        form: form::of(state, visitor, &frame, ("/recover", PURPOSE)).with(sealed(params, flow), complaints.to_vec(), None),
         sign_in_name: params.get(field::USERNAME).unwrap_or_default().to_owned(),
         frame,
     };
-    answer(&view, flow, &nonce, &complaints)
+    answer(&view, flow, &nonce, complaints)
 }
 
 fn show_code(
@@ -161,19 +161,19 @@ fn show_code(
     visitor: &Visitor,
     params: &Params,
     flow: &InFlow,
-    complaints: Vec<Complaint>,
+    complaints: &[Complaint],
 ) -> Result<Response, Problem> {
     let nonce = Nonce::random();
     let frame = frame(state, visitor, ui_locales(flow).as_deref(), &nonce);
     let form = form::of(state, visitor, &frame, ("/recover/code", CODE_PURPOSE));
     let view = view::Code {
-        form: form.with(sealed(params, flow), complaints.clone(), None),
+        form: form.with(sealed(params, flow), complaints.to_vec(), None),
         kind: CodeKind::Recover,
         address: None,
         id: params.get(field::ID).unwrap_or_default().to_owned(),
         frame,
     };
-    answer(&view, flow, &nonce, &complaints)
+    answer(&view, flow, &nonce, complaints)
 }
 
 fn show_password(

@@ -31,12 +31,12 @@ async fn open_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> 
 
 /// The code in a mail, if there is one in it.
 pub fn code_in(mail: &Mail) -> Option<String> {
-    let code = match &mail.message {
-        Message::RegisterCode { code }
-        | Message::VerifyEmail { code }
-        | Message::ChangeEmail { code }
-        | Message::ResetPassword { code } => code,
-        _ => return None,
+    let (Message::RegisterCode { code }
+    | Message::VerifyEmail { code }
+    | Message::ChangeEmail { code }
+    | Message::ResetPassword { code }) = &mail.message
+    else {
+        return None;
     };
     Some(code.to_string())
 }

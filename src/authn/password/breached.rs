@@ -25,7 +25,7 @@ pub struct UnusableList {
 }
 
 impl UnusableList {
-    pub(super) fn new(path: &Path, problem: impl ToString) -> Self {
+    pub(super) fn new(path: &Path, problem: &dyn std::fmt::Display) -> Self {
         Self { path: path.display().to_string(), problem: problem.to_string() }
     }
 }
@@ -92,12 +92,12 @@ impl HashFile {
     /// # Errors
     /// It can't be read, or is not sorted, as far as a few samples tell.
     pub fn open(path: &Path) -> Result<Self, UnusableList> {
-        let unusable = |problem: &str| UnusableList::new(path, problem);
-        let mut file = File::open(path).map_err(|error| UnusableList::new(path, error))?;
-        let length = file.seek(SeekFrom::End(0)).map_err(|error| UnusableList::new(path, error))?;
+        let unusable = |problem: &str| UnusableList::new(path, &problem);
+        let mut file = File::open(path).map_err(|error| UnusableList::new(path, &error))?;
+        let length = file.seek(SeekFrom::End(0)).map_err(|error| UnusableList::new(path, &error))?;
         let mut before: Option<PasswordHash> = None;
         for sample in 0..64 {
-            let found = line_at(&mut file, length / 64 * sample).map_err(|error| UnusableList::new(path, error))?;
+            let found = line_at(&mut file, length / 64 * sample).map_err(|error| UnusableList::new(path, &error))?;
             let Some((_, hash)) = found else { break };
             if before.is_some_and(|before| before > hash) {
                 return Err(unusable("is not sorted by hash"));
@@ -167,7 +167,8 @@ mod tests {
     fn lines(passwords: &[String], end: &str) -> String {
         let mut hashes: Vec<_> = passwords.iter().map(|password| data_encoding::HEXUPPER.encode(&hash(password))).collect();
         hashes.sort();
-        hashes.iter().enumerate().map(|(number, hash)| format!("{hash}:{}{end}", number * number)).collect()
+        let line = |(number, hash): (usize, &String)| format!("{hash}:{}{end}", number * number);
+        hashes.iter().enumerate().map(line).collect::<Vec<_>>().concat()
     }
 
     #[test]

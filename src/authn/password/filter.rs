@@ -167,13 +167,13 @@ impl FilterFile {
     /// # Errors
     /// It can't be read, or is not what [`build`] made.
     pub fn open(path: &Path) -> Result<Self, UnusableList> {
-        let unusable = |error: io::Error| UnusableList::new(path, error);
+        let unusable = |error: io::Error| UnusableList::new(path, &error);
         let mut file = File::open(path).map_err(unusable)?;
         let bits = head(&mut file).map_err(unusable)?;
         let length = file.seek(SeekFrom::End(0)).map_err(unusable)?;
         let (_, end) = offsets(&mut file, (1 << bits) - 1).map_err(unusable)?;
         if end != length {
-            return Err(UnusableList::new(path, "is cut off, or longer than it should be"));
+            return Err(UnusableList::new(path, &"is cut off, or longer than it should be"));
         }
         Ok(Self(path.to_owned()))
     }
@@ -245,7 +245,7 @@ mod tests {
         let mut hashes: Vec<_> =
             (0..count).map(|number| data_encoding::HEXUPPER.encode(&hash(&format!("password {number}")))).collect();
         hashes.sort();
-        hashes.iter().map(|hash| format!("{hash}:7\r\n")).collect::<String>().into_bytes()
+        hashes.iter().map(|hash| format!("{hash}:7\r\n")).collect::<Vec<_>>().concat().into_bytes()
     }
 
     #[test]

@@ -49,12 +49,12 @@ pub(super) async fn rows(
             Some(id) => state.clients.load(id).await?.map_or_else(|| id.to_string(), |client| ClientView::new(&client).name),
             None => String::new(),
         };
-        rows.push(row(entry, login, client, text));
+        rows.push(row(&entry, login, client, text));
     }
     Ok((rows, listed.next))
 }
 
-fn row(entry: Entry, login: &Login, client: String, text: Text) -> ActivityRow {
+fn row(entry: &Entry, login: &Login, client: String, text: Text) -> ActivityRow {
     let succeeded = entry.outcome == Outcome::Success;
     let by = match &entry.actor {
         Actor::User(id) if *id == login.user.id => None,

@@ -155,6 +155,12 @@ pub struct Data {
     pub csrf: String,
 }
 
+impl Data {
+    const fn has_grace(&self) -> bool {
+        self.grace_days > 0
+    }
+}
+
 /// Why the account is not deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeletionProblem {
@@ -181,6 +187,12 @@ pub struct Delete {
     pub grace_days: i64,
     pub problem: Option<DeletionProblem>,
     pub csrf: String,
+}
+
+impl Delete {
+    const fn has_grace(&self) -> bool {
+        self.grace_days > 0
+    }
 }
 
 /// It was done, or will be.

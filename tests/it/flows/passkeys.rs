@@ -13,6 +13,9 @@ use crate::support::flow::{AuthorizationUrl, claims, redeem, text};
 use crate::support::passkeys::{give_passkey, give_passkey_like, question, use_passkey, use_passkey_twisted};
 use crate::support::server::{Persona, START, TestServer};
 
+/// Something that an authenticator must not answer.
+type Twist = Box<dyn Fn(&mut authenticator::Answer)>;
+
 /// The login page once more, which says that the passkey was not accepted.
 #[track_caller]
 fn assert_refused(answer: &Answer) {
@@ -168,7 +171,6 @@ async fn an_answer_that_is_wrong_in_anything_is_refused() {
     let mut passkey = give_passkey_like(&server, &anna, |answer| answer.flags |= BACKUP_ELIGIBLE | BACKED_UP).await;
     let of_bert = give_passkey(&server, &bert).await;
     let good = USER_PRESENT | USER_VERIFIED | BACKUP_ELIGIBLE;
-    type Twist = Box<dyn Fn(&mut authenticator::Answer)>;
     let wrong: Vec<(&str, Twist)> = vec![
         ("passkey_user_not_present", Box::new(move |answer| answer.flags = good & !USER_PRESENT)),
         ("passkey_user_not_verified", Box::new(move |answer| answer.flags = good & !USER_VERIFIED)),

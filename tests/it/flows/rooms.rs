@@ -24,8 +24,8 @@ async fn log_in_remembered(browser: &mut Browser, name: &str, remember: bool) ->
 
 /// What `Set-Cookie` says of the session's cookie.
 fn session_cookie(answer: &Answer) -> Option<String> {
-    let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned());
-    cookies.filter(|cookie| cookie.starts_with("__Host-sid=")).last()
+    let mut cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned());
+    cookies.rfind(|cookie| cookie.starts_with("__Host-sid="))
 }
 
 async fn logged_in(server: &TestServer, name: &str) -> Browser {

@@ -294,13 +294,13 @@ async fn many_nodes_send_each_mail_once(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Python and PyPI packages: scripts/test"]
 async fn many_nodes_send_each_mail_once_with_sqlite() {
-    many_nodes_send_each_mail_once(TestDatabase::sqlite().await).await;
+    Box::pin(many_nodes_send_each_mail_once(TestDatabase::sqlite().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Python and PyPI packages, and PostgreSQL: scripts/test"]
 async fn many_nodes_send_each_mail_once_with_postgres() {
-    many_nodes_send_each_mail_once(TestDatabase::postgres().await).await;
+    Box::pin(many_nodes_send_each_mail_once(TestDatabase::postgres().await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

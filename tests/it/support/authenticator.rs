@@ -171,8 +171,8 @@ mod cbor {
         let kind = major << 5;
         match u8::try_from(value) {
             Ok(value @ 0..24) => vec![kind | value],
-            Ok(value) => vec![kind | 24, value],
-            Err(_) => [vec![kind | 25], u16::try_from(value).unwrap().to_be_bytes().to_vec()].concat(),
+            Ok(value) => vec![kind | 0x18, value],
+            Err(_) => [vec![kind | 0x19], u16::try_from(value).unwrap().to_be_bytes().to_vec()].concat(),
         }
     }
 }

@@ -170,7 +170,7 @@ async fn an_address_that_tries_a_lot_has_to_prove_work() {
     assert_eq!(details["wait"], 30);
     let challenge = details["challenge"].as_str().unwrap();
     let solves = |number: &u32| Sha256::digest(format!("{challenge}.{number}"))[0] < 128;
-    let (right, wrong) = ((0..).find(solves).unwrap(), (0..).find(|number| !solves(number)).unwrap());
+    let (right, wrong) = ((0..1_000_000_000).find(solves).unwrap(), (0..1_000).find(|number| !solves(number)).unwrap());
     let with = async |solution: u32| {
         let body = json!({"username": "anna", "password": PASSWORD, "challenge": challenge, "solution": solution.to_string()});
         send(&server, &client, "login", body).await
