@@ -34,6 +34,7 @@ activity-user-deletion-taken-back = You logged in, and the account stays
 activity-user-exported = A copy of your data was downloaded
 activity-user-password-changed = The password was changed
 activity-user-password-locked = Too many logins failed: your password is not accepted on unknown devices
+activity-user-password-removed = The password was removed
 activity-lockout-released = The lock of your password was released
 activity-lockout-kept = The lock of your password was looked at and kept
 activity-passkey-added = A passkey was added

@@ -34,6 +34,7 @@ activity-user-deletion-taken-back = Vous vous êtes connecté, et le compte rest
 activity-user-exported = Une copie de vos données a été téléchargée
 activity-user-password-changed = Le mot de passe a été modifié
 activity-user-password-locked = Trop de connexions ont échoué : votre mot de passe n’est plus accepté sur les appareils inconnus
+activity-user-password-removed = Le mot de passe a été supprimé
 activity-lockout-released = Le verrou de votre mot de passe a été levé
 activity-lockout-kept = Le verrou de votre mot de passe a été examiné et maintenu
 activity-passkey-added = Une clé d’accès a été ajoutée

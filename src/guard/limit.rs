@@ -17,7 +17,7 @@ pub enum Action {
     /// Somebody who is logged in is about to type the password once more.
     Reauthenticate,
     Register,
-    /// Somebody asks for a mail: a reset, a code once more. What a mailbox gets is counted by [`super::mailbox`].
+    /// Somebody asks for a mail: a reset, a code once more. What a mailbox gets is counted besides.
     RequestMail,
     Authorize,
     /// The token or revocation endpoint, for a public client.

@@ -156,7 +156,8 @@ mod tests {
         assert_eq!(
             policy,
             "default-src 'none'; script-src 'nonce-R'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; \
-             base-uri 'none'; object-src 'none'; frame-ancestors 'none'; form-action 'self' https://app.example:8443; \
+             worker-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; \
+             form-action 'self' https://app.example:8443; \
              require-trusted-types-for 'script'"
         );
         let policy = Csp::Flow { nonce: None, form_action: "com.example.app:" }.to_header();

@@ -20,7 +20,7 @@ enum Statement<'c> {
     Postgres(&'c mut PgConnection, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
-/// A SELECT whose rows stay as they are until the transaction ends. Made by [`locking!`].
+/// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!`.
 #[derive(Clone, Copy, Debug)]
 pub struct Locking {
     /// SQLite has one writer at a time, and that is the transaction.

@@ -33,6 +33,8 @@ async fn a_person_registers_with_a_code_and_is_logged_in() {
     browser.click("#register").await;
     browser.find("#strength-meter").await;
     look_at_all(&browser, "registration refused").await;
+    // A status of 422 is one.
+    browser.complaints().await;
     choose(&browser, PASSWORD).await;
     browser.click("#register").await;
     browser.find("#code-form").await;
@@ -57,6 +59,7 @@ async fn a_person_comes_back_without_the_password_and_without_javascript() {
     browser.click("#to-recover").await;
     browser.fill("#username", ADDRESS).await;
     browser.click("#recover").await;
+    browser.find("#code-form").await;
     browser.fill("#code", &code(&server).await).await;
     browser.click("#confirm").await;
     choose(&browser, "seven quiet lamps above the harbour").await;

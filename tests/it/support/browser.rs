@@ -229,3 +229,15 @@ pub async fn read(url: String, response: http::Response<Body>) -> Answer {
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8_lossy(&bytes).into_owned(), url }
 }
+
+/// The page without what a passkey would sign: that is another one each time.
+pub fn without_passkey_challenge(page: &str) -> String {
+    let mut page = page.to_owned();
+    for before in ["data-options=\"", "name=\"passkey_challenge\" value=\""] {
+        if let Some((start, rest)) = page.split_once(before) {
+            let (_, end) = rest.split_once('"').expect("an attribute that ends");
+            page = format!("{start}{end}");
+        }
+    }
+    page
+}
