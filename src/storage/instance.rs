@@ -1,4 +1,4 @@
-//! Facts about this installation: the check value of the master key.
+//! Facts about this installation, such as the check value of the master key, and names to lock.
 
 use super::db::{Conn, Tx};
 use super::error::Error;
@@ -18,4 +18,15 @@ pub async fn insert_if_absent(tx: &mut Tx, name: &str, value: &[u8]) -> Result<V
         .execute()
         .await?;
     load(tx, name).await?.ok_or_else(|| Error::other("a value vanished from the table instance"))
+}
+
+/// Makes transactions that lock the same name follow one another, until this one ends: each sees what the one before did.
+pub async fn lock(tx: &mut Tx, name: &str) -> Result<(), Error> {
+    // On PostgreSQL the update of a row locks it; SQLite has one writer anyway.
+    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+        .bind(name)
+        .bind(Vec::new())
+        .execute()
+        .await?;
+    Ok(())
 }

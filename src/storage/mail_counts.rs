@@ -2,6 +2,7 @@
 
 use super::db::Tx;
 use super::error::Error;
+use super::instance;
 use super::value::Hash;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -15,13 +16,8 @@ pub struct Quota {
 
 /// Lets transactions that count for the same mailbox follow one another, until this one ends: for a limit that has to be exact.
 pub async fn queue_up(tx: &mut Tx, mailbox: &[u8; 32]) -> Result<(), Error> {
-    // On PostgreSQL the update of a row locks it; SQLite has one writer anyway. Mailboxes share 256 of them.
-    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-        .bind(format!("mailbox {:02x}", mailbox[0]))
-        .bind(Vec::new())
-        .execute()
-        .await?;
-    Ok(())
+    // Mailboxes share 256 names.
+    instance::lock(tx, &format!("mailbox {:02x}", mailbox[0])).await
 }
 
 /// Counts a mail to a mailbox, in the transaction that sends it; `false`, and nothing counted, when it got enough. `mailbox`

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
+use super::instance;
 use super::login_failures;
 use super::page::{Listed, Page};
 use super::value::{Json, containing, words};
@@ -124,7 +125,7 @@ pub async fn find_by_login_name(conn: &mut Conn, typed: &str) -> Result<Option<U
 /// Makes transactions that give somebody a name or an address to sign in with follow one another, until this one ends: no
 /// index could see that two of them clash.
 pub(super) async fn lock_names(tx: &mut Tx) -> Result<(), Error> {
-    lock(tx, "names").await
+    instance::lock(tx, "names").await
 }
 
 /// Takes a sign-in name for somebody, and says what it looks like.
@@ -321,17 +322,7 @@ pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
 
 /// Makes transactions that take roles away follow one another, until this one ends: each sees what the one before did.
 pub async fn lock_administrators(tx: &mut Tx) -> Result<(), Error> {
-    lock(tx, "administrators").await
-}
-
-async fn lock(tx: &mut Tx, what: &'static str) -> Result<(), Error> {
-    // On PostgreSQL the update of a row locks it; SQLite has one writer anyway.
-    tx.query("INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-        .bind(what)
-        .bind(Vec::new())
-        .execute()
-        .await?;
-    Ok(())
+    instance::lock(tx, "administrators").await
 }
 
 /// Whether an active person other than this one has the role, and means to stay.
