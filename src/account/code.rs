@@ -13,14 +13,11 @@ use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::email_codes::{self, Claim, EmailCode, Purpose};
-use crate::storage::mail_counts::{self, Quota};
+use crate::storage::mail_counts;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 const LIFETIME: Seconds = Seconds::minutes(10);
-
-/// What one mailbox gets of one kind.
-const QUOTA: Quota = Quota { windows: [(3, Seconds::hours(1)), (10, Seconds::days(1))] };
 
 /// Who asked for a code: the browser or app that knows this secret. Nobody else can use the code, nor use up its tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,19 +85,20 @@ pub(super) async fn send(state: &AppState, context: &RequestContext, draft: &Dra
         message,
     });
     let mailbox = state.tokens.hash(TokenKind::Mailbox, address.canonical());
+    let quota = state.guard.mailbox_quota();
     let nobody = state.tokens.hash(TokenKind::Mailbox, &row.id);
     state
         .db
         .write(async |tx| {
             mail_counts::queue_up(tx, &mailbox).await?;
-            let may = mail_counts::take(tx, &mailbox, purpose.as_str(), QUOTA, context.now).await?;
+            let may = mail_counts::take(tx, &mailbox, purpose.as_str(), quota, context.now).await?;
             // A code that is not mailed can only be guessed: there is none then. So a mailbox has as many codes as mails.
             let row = EmailCode { hash: row.hash.filter(|_| may), ..row.clone() };
             email_codes::insert(tx, &row).await?;
             match &mail {
                 Some(mail) if may => mail::enqueue(tx, &state.outbox, mail, context.now).await?,
                 // As much to write, so that the time does not tell.
-                _ => _ = mail_counts::take(tx, &nobody, "none", QUOTA, context.now).await?,
+                _ => _ = mail_counts::take(tx, &nobody, "none", quota, context.now).await?,
             }
             crate::storage::audit::insert(tx, event).await
         })

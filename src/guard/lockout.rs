@@ -30,14 +30,9 @@ impl Guard {
         self.key(&["address", &Sender::of(address).name()])
     }
 
-    /// The name under which mails to a mailbox are counted; `canonical` is the address in its canonical form.
-    pub fn mailbox_key(&self, canonical: &str) -> [u8; 32] {
-        self.key(&["mailbox", canonical])
-    }
-
-    /// What a mailbox may get of one kind of mail: for [`storage::mail_counts::take`].
-    pub fn mailbox_quota(&self) -> Option<Quota> {
-        self.enabled.then_some(self.mailbox)
+    /// What a mailbox may get of one kind of mail, limits or not: for [`storage::mail_counts::take`].
+    pub const fn mailbox_quota(&self) -> Quota {
+        self.mailbox
     }
 
     pub(super) fn key(&self, parts: &[&str]) -> [u8; 32] {
