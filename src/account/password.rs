@@ -5,12 +5,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Complaint, admitted, by, end_everything, hash, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength, Verdict};
-use crate::authn::session::{self, Begun};
+use crate::authn::session::{self, Begun, FRESH};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::authentication::Method;
-use crate::protocol::time::{Seconds, Timestamp};
+use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::profiles;
@@ -18,9 +18,6 @@ use crate::storage::sessions::{self, Session};
 use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
-
-/// How long ago somebody without a password may have proved who they are, to change what guards the account.
-const FRESH: Seconds = Seconds::minutes(5);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]

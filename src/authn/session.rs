@@ -24,6 +24,10 @@ pub struct Begun {
     pub secret: SecretString,
 }
 
+/// How long ago a factor may have been proved by whoever does something sensitive; factors that were proved within it make one
+/// login together.
+pub const FRESH: Seconds = Seconds::minutes(5);
+
 impl Begun {
     /// How long the browser keeps the cookie; `None`: until it is closed.
     pub fn cookie_lifetime(&self) -> Option<Seconds> {

@@ -11,14 +11,14 @@ use crate::authn::login::{Completion, Outcome, complete};
 use crate::authn::password::HashingError;
 use crate::authn::pending::Pending;
 use crate::authn::second_factor::{Failure, Proof, Typed};
-use crate::authn::session::{self, Begun};
+use crate::authn::session::{self, Begun, FRESH};
 use crate::guard::Subject;
 use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Message};
 use crate::protocol::authentication::{Acr, Enrolled, Factors, Method, Missing, Offer, missing};
 use crate::protocol::id::{ClientId, SessionId, UserId};
-use crate::protocol::time::{Seconds, Timestamp};
+use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Tx;
@@ -28,9 +28,6 @@ use crate::storage::users::{self, User};
 use crate::storage::{factors, recovery_codes};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
-
-/// Factors that were proved within this time make one login together.
-const RECENT: Seconds = Seconds::minutes(5);
 
 /// Where a login is being made.
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +196,7 @@ impl Entrance<'_> {
         let Self { state, context, client_id, .. } = self;
         let mut begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
         // What was proved lately is a login by itself, where it is all that one of this person needs: as fresh as its first step.
-        let recent = begun.session.factors.since(context.now - RECENT);
+        let recent = begun.session.factors.since(context.now - FRESH);
         let missing = Standing::of(state, &login.user).await?.missing(&recent);
         if let (Missing::Nothing | Missing::Enrolment(_), Some(earliest)) = (missing, recent.earliest()) {
             begun.session.auth_time = earliest.max(login.session.auth_time);

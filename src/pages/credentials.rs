@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::header;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::flow::frame;
@@ -18,7 +17,6 @@ use crate::state::AppState;
 use crate::storage::email_addresses;
 use crate::storage::email_codes::Purpose as CodePurpose;
 use crate::web::context::RequestContext;
-use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::Nonce;
 use crate::web::params::{PageForm, PageQuery};
@@ -51,8 +49,7 @@ pub async fn post_password(
     match password::change(&state, &context, owner(login), (&passwords[0], &passwords[1])).await? {
         Outcome::Done(begun) => {
             let mut response = see_other(&state.path("/account"))?;
-            let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
-            response.headers_mut().append(header::SET_COOKIE, cookie);
+            form::hand_over(&state, &mut response, &begun);
             Ok(response)
         }
         Outcome::Refused { complaints, strength } => Ok(show_password(&state, &visitor, login, (complaints, strength))?),

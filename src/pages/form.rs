@@ -1,11 +1,13 @@
 //! What the forms of the pages have in common: the browser they are bound to, and the check that they were sent from here.
 
-use http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::view::{Form, Frame, field};
 use crate::account::Complaint;
 use crate::audit::{self, Kind};
+use crate::authn::session::Begun;
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
 use crate::random;
@@ -110,7 +112,23 @@ pub fn refusal(problems: &[Complaint]) -> StatusCode {
     }
 }
 
-/// Whether a sealed text may be put into a URL as it came: it is looked into where the URL leads.
-pub fn is_base64url(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+/// The sealed flow that a form or link came with, if it may be put into a URL as it came: it is looked into where that leads.
+pub fn sealed_flow(params: &Params) -> Option<&str> {
+    let is_base64url = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    params.get(field::FLOW).filter(is_base64url)
+}
+
+/// A URL of our own that takes the same flow along.
+pub fn with_flow(mut url: String, params: &Params) -> String {
+    if let Some(flow) = sealed_flow(params) {
+        url.push(if url.contains('?') { '&' } else { '?' });
+        url.extend([field::FLOW, "=", flow]);
+    }
+    url
+}
+
+/// Gives the browser the session that has begun, for as long as its person wants.
+pub fn hand_over(state: &AppState, response: &mut Response, begun: &Begun) {
+    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
+    response.headers_mut().append(header::SET_COOKIE, cookie);
 }

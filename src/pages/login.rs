@@ -147,8 +147,7 @@ pub fn enter(state: &AppState, visitor: &Visitor, flow: Option<&Flow>, begun: &B
         Some(flow) => to_page(state, visitor, flow, Place::Resume)?,
         None => see_other(&state.path("/account"))?,
     };
-    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    form::hand_over(state, &mut response, begun);
     response.headers_mut().append(header::SET_COOKIE, challenge::remember(state, &visitor.headers, &begun.session));
     Ok(response)
 }

@@ -91,10 +91,8 @@ pub async fn post(
     let name = if name.is_empty() { "Passkey" } else { &name };
     match counterpart.enrol(&login.user, answer(&params), name).await? {
         Ok(passkey) => {
-            let flow = params.get(field::FLOW).filter(|flow| is_base64url(flow));
-            let flow = flow.map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
-            let location = format!("{}?{}={}&{}=1{flow}", state.path(NAME_PATH), field::PASSKEY, passkey.id, field::NEW);
-            Ok(see_other(&location)?)
+            let location = format!("{}?{}={}&{}=1", state.path(NAME_PATH), field::PASSKEY, passkey.id, field::NEW);
+            Ok(see_other(&form::with_flow(location, &params))?)
         }
         Err(refusal) => {
             refused(&state, &context, login, Kind::PasskeyAdded, refusal);
@@ -172,7 +170,7 @@ pub async fn post_name(
             return Err(Problem::not_found().into());
         }
     }
-    match params.get(field::FLOW).filter(|flow| is_base64url(flow)) {
+    match form::sealed_flow(&params) {
         Some(flow) => Ok(see_other(&format!("{}?{}={flow}", state.path("/authorize/resume"), field::FLOW))?),
         None => Ok(see_other(&state.path(SECURITY))?),
     }
@@ -183,10 +181,6 @@ fn cleaned(typed: &str) -> Option<String> {
     let name: String = typed.chars().filter(|character| !character.is_control()).collect();
     let name: String = name.trim().chars().take(LONGEST_NAME).collect();
     Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
-}
-
-fn is_base64url(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 /// `POST /account/security/passkeys/remove`.

@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::StatusCode;
 use secrecy::ExposeSecret;
 
 use super::flow::{Place, frame};
@@ -16,6 +16,7 @@ use crate::audit::{self, Kind};
 use crate::authn::login::{Attempt, attempt};
 use crate::authn::password::{HashingError, Password};
 use crate::authn::second_factor::Proof;
+use crate::authn::session::FRESH;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
 use crate::flow::passkey::Counterpart;
 use crate::flow::visitor::{Login, Visitor};
@@ -23,11 +24,9 @@ use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::protocol::authentication::{Method, Missing, Offer};
 use crate::protocol::params::Params;
-use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::web::context::RequestContext;
-use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
@@ -36,9 +35,6 @@ use crate::web::redirect::see_other;
 const PURPOSE: Purpose = Purpose::of_session("reauthenticate");
 
 const PATH: &str = "/account/reauthenticate";
-
-/// How long a proof is fresh.
-pub const FRESH: Seconds = Seconds::minutes(5);
 
 macro_rules! targets {
     ($($variant:ident = $name:literal, $path:literal;)*) => {
@@ -81,9 +77,7 @@ impl Target {
 
     /// With the sealed flow that the page came with.
     fn location(self, state: &AppState, params: &Params) -> String {
-        let flow = params.get(field::FLOW).filter(|flow| form::is_base64url(flow));
-        let flow = flow.map(|flow| format!("?{}={flow}", field::FLOW)).unwrap_or_default();
-        format!("{}{flow}", state.path(self.path()))
+        form::with_flow(state.path(self.path()), params)
     }
 }
 
@@ -110,10 +104,8 @@ pub async fn fresh<'a>(
     if is_fresh && !matches!(lacks(state, login).await?, Missing::Proof(_)) {
         return Ok(Freshness::Fresh(login));
     }
-    let flow = params.get(field::FLOW).filter(|flow| form::is_base64url(flow));
-    let flow = flow.map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
-    let location = format!("{}?{}={}{flow}", state.path("/account/reauthenticate"), field::TO, target.name());
-    Ok(Freshness::Elsewhere(Box::new(see_other(&location)?)))
+    let location = format!("{}?{}={}", state.path("/account/reauthenticate"), field::TO, target.name());
+    Ok(Freshness::Elsewhere(Box::new(see_other(&form::with_flow(location, params))?)))
 }
 
 /// The answer that leads whoever is logged in with less than their roles ask for to what is missing; `None`: nothing is.
@@ -202,8 +194,7 @@ pub async fn post(
         Checked::Right(proof) => match entrance.prove(login, &proof).await? {
             Step::Done(begun) => {
                 let mut response = see_other(&Target::parse(params.get(field::TO)).location(&state, &params))?;
-                let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
-                response.headers_mut().append(header::SET_COOKIE, cookie);
+                form::hand_over(&state, &mut response, &begun);
                 return Ok(response);
             }
             Step::Spent => wrong,

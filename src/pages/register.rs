@@ -155,9 +155,7 @@ pub(super) fn holder(state: &AppState, visitor: &Visitor) -> Holder {
 
 /// The page on which the code is typed, for the same flow.
 pub(super) fn to_code(state: &AppState, path: &str, id: &str, params: &Params) -> Result<Response, Problem> {
-    let flow = params.get(field::FLOW).filter(|flow| form::is_base64url(flow));
-    let flow = flow.map(|flow| format!("&{}={flow}", field::FLOW)).unwrap_or_default();
-    see_other(&format!("{}?{}={id}{flow}", state.path(path), field::ID))
+    see_other(&form::with_flow(format!("{}?{}={id}", state.path(path), field::ID), params))
 }
 
 /// A page inside its flow, or by itself.

@@ -5,7 +5,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::{StatusCode, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::flow::frame;
 use super::form::{self, Purpose};
@@ -28,7 +28,6 @@ use crate::storage::error::Error as StorageError;
 use crate::storage::setup_links;
 use crate::storage::users::{self, User, UserStatus};
 use crate::web::context::RequestContext;
-use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
@@ -92,8 +91,7 @@ pub async fn post(
         Err(error) => return Err(error.into()),
     }
     let mut response = see_other(&state.path("/admin"))?;
-    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), None);
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    form::hand_over(&state, &mut response, &begun);
     Ok(response)
 }
 

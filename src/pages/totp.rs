@@ -2,8 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, header};
-use secrecy::ExposeSecret;
+use http::StatusCode;
 
 use super::flow::frame;
 use super::form::{self, Purpose};
@@ -27,7 +26,6 @@ use crate::storage::audit::Event;
 use crate::storage::totp_factors::{self, TotpFactor};
 use crate::storage::{recovery_codes, sessions, users};
 use crate::web::context::RequestContext;
-use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::{PageForm, PageQuery};
@@ -87,8 +85,7 @@ pub async fn post(
         None => state.path("/account/security"),
     };
     let mut response = show_codes(&state, &visitor, &codes.codes, continue_to)?;
-    let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
-    response.headers_mut().append(header::SET_COOKIE, cookie);
+    form::hand_over(&state, &mut response, &begun);
     Ok(response)
 }
 
