@@ -4,6 +4,7 @@
 //! database about each, so that one that was revoked, or whose client or person was disabled, is refused at once.
 
 mod caller;
+mod freshness;
 pub(super) mod limit;
 pub mod limits;
 
@@ -56,7 +57,7 @@ pub async fn authenticate(
         response.extensions_mut().insert(Asker(client_id));
     }
     if let Some(error) = response.extensions().get::<ApiError>()
-        && error.status() == StatusCode::FORBIDDEN
+        && matches!(error.status(), StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED)
     {
         let refusal = audit::refused(audit::Kind::ApiRefused, &context, error.reason());
         state.refusals.refused(Event { actor, client_id, user_id, ..refusal });

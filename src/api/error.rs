@@ -13,6 +13,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::authn::password::HashingError;
+use crate::authn::session::FRESH;
+use crate::protocol::authentication::Acr;
 use crate::protocol::time::Seconds;
 use crate::storage;
 use crate::web::context::RequestContext;
@@ -182,6 +184,24 @@ impl ApiError {
     pub fn insufficient_scope(scope: &'static str) -> Self {
         let challenge = format!("Bearer realm=\"ostiary\", error=\"insufficient_scope\", scope=\"{scope}\"");
         Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "This needs a scope that you do not hold.").challenge(challenge)
+    }
+
+    /// RFC 9470 §3: the person has to prove more, or again. `acr` is what their login lacks; without it only freshness is missing.
+    pub fn reauthentication_required(acr: Option<Acr>) -> Self {
+        let max_age = FRESH.0;
+        let acr_values = acr.map(|acr| format!(", acr_values=\"{acr}\"")).unwrap_or_default();
+        let challenge = format!(
+            "Bearer realm=\"ostiary\", error=\"insufficient_user_authentication\", \
+             error_description=\"A more recent or stronger authentication is required\"{acr_values}, max_age=\"{max_age}\""
+        );
+        let facts = [("max_age", Some(max_age.into())), ("acr_values", acr.map(|acr| acr.as_str().into()))];
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "reauthentication_required",
+            "The person has to prove again, or with another factor, that it is them; see details.",
+        )
+        .challenge(challenge)
+        .with_facts(facts.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
     fn challenge(mut self, challenge: String) -> Self {

@@ -13,7 +13,7 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::state::AppState;
-use crate::storage::access_tokens::{self, AccessToken, Standing};
+use crate::storage::access_tokens::{self, AccessToken, Authentication, Standing};
 use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
 use crate::storage::grants::Grant;
@@ -138,7 +138,11 @@ async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
 async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
     let hash = state.tokens.hash(TokenKind::AccessToken, token);
     let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
-    let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
+    let Some((row, standing, authentication)) = found.filter(|(row, ..)| now < row.expires_at) else { return Ok(None) };
+    let (auth_time, acr, amr) = match authentication {
+        Some(Authentication { auth_time, acr, amr }) => (Some(auth_time), Some(acr), amr),
+        None => (None, None, Vec::new()),
+    };
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
         sub: row.user_id.map_or_else(|| row.client_id.to_string(), String::from),
@@ -149,9 +153,9 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
         jti: TokenId::parse(row.id).map_err(Problem::internal)?,
         client_id: row.client_id,
         scope: row.scope,
-        auth_time: None,
-        acr: None,
-        amr: Vec::new(),
+        auth_time,
+        acr,
+        amr,
         sid: None,
     };
     Ok(Some((claims, standing)))

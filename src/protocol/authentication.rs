@@ -272,7 +272,12 @@ pub enum Missing {
 /// What is missing to reach every one of `required`. The strongest comes first, so that nobody is asked for a factor that the
 /// next question would have made needless; and proof comes before enrolment, so that nobody sets up a factor on half a login.
 pub fn missing(factors: &Factors, enrolled: Enrolled, required: &[Acr]) -> Missing {
-    let mut unmet: Vec<Acr> = required.iter().copied().filter(|acr| !factors.satisfies(*acr)).collect();
+    missing_to(|acr| factors.satisfies(acr), enrolled, required)
+}
+
+/// [`missing`], of a login of which it is only known what it reaches.
+pub fn missing_to(reaches: impl Fn(Acr) -> bool, enrolled: Enrolled, required: &[Acr]) -> Missing {
+    let mut unmet: Vec<Acr> = required.iter().copied().filter(|acr| !reaches(*acr)).collect();
     unmet.sort_unstable_by(|left, right| right.cmp(left));
     match (unmet.iter().find_map(|acr| enrolled.offer(*acr)), unmet.first()) {
         (Some(offer), _) => Missing::Proof(offer),

@@ -24,6 +24,14 @@ pub struct AccessToken {
     pub expires_at: Timestamp,
 }
 
+/// How the person of a grant proved who they are: what a JWT says of it itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentication {
+    pub auth_time: Timestamp,
+    pub acr: String,
+    pub amr: Vec<String>,
+}
+
 impl Record for AccessToken {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
         Ok(Self {
@@ -59,22 +67,29 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     Ok(())
 }
 
-struct Loaded(AccessToken, Standing);
+/// A token, whether it counts, and how the person of its grant proved who they are.
+pub type Found = (AccessToken, Standing, Option<Authentication>);
+
+struct Loaded(Found);
 
 impl Record for Loaded {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self(AccessToken::read(columns)?, Standing::read(columns)?))
+        let (token, standing) = (AccessToken::read(columns)?, Standing::read(columns)?);
+        let (auth_time, acr) = (columns.read::<Option<Timestamp>>()?, columns.read::<Option<String>>()?);
+        let amr = columns.read::<Option<Json<Vec<String>>>>()?.map(|json| json.0).unwrap_or_default();
+        let authentication = auth_time.zip(acr).map(|(auth_time, acr)| Authentication { auth_time, acr, amr });
+        Ok(Self((token, standing, authentication)))
     }
 }
 
 /// The token, an expired one too, and whether it counts, as [`standing`] tells: one statement, for introspection.
-pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
+pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<Found>, Error> {
     let found = conn
         .query(
             "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, \
              EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
              COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
-             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \
+             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE), g.auth_time, g.acr, g.amr \
              FROM access_tokens t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN users u ON u.id = g.user_id \
              WHERE t.hash = $1",
         )
@@ -83,7 +98,7 @@ pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Op
         .bind(UserStatus::Active)
         .fetch_optional::<Loaded>()
         .await?;
-    Ok(found.map(|Loaded(token, standing)| (token, standing)))
+    Ok(found.map(|Loaded(found)| found))
 }
 
 /// Revokes one access token of either format, by its `jti`. `expires_at` is when it would have expired, or later.

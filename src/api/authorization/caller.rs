@@ -3,16 +3,18 @@
 use http::header::{self, HeaderMap};
 use secrecy::SecretString;
 
+use super::freshness::Proved;
 use super::limits::scopes_of;
 use crate::api::error::ApiError;
 use crate::authn::session;
 use crate::grants::access_token;
 use crate::protocol::authentication::Acr;
-use crate::protocol::id::{ClientId, SessionId, UserId};
+use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::scope::{self, Scope};
 use crate::state::AppState;
-use crate::storage::grants;
+use crate::storage::sessions::Session;
 use crate::storage::users::{self, User};
+use crate::storage::{grants, sessions};
 use crate::web::bearer;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
@@ -39,6 +41,8 @@ pub enum Identity {
         session: Option<SessionId>,
         /// The client, when it came with an access token.
         client: Option<ClientId>,
+        /// How and when they proved who they are.
+        proved: Proved,
     },
     Service(ClientId),
 }
@@ -75,14 +79,22 @@ impl Caller {
             users::by_id(&mut conn, &user_id).await?.ok_or(ApiError::invalid_token("user_unknown"))?
         };
         let session = match &token.grant_id {
-            Some(grant) if token.client.metadata.first_party => {
-                grants::load(&mut state.db.read().await?, grant).await?.filter(|grant| grant.own_session)
-            }
+            Some(grant) if token.client.metadata.first_party => Self::own_session(state, grant).await?,
             _ => None,
         };
-        let session = session.map(|grant| grant.session_id);
-        let holds = granted.intersection(&Self::of_person(state, &user, |acr| acr.is_met_by(&token.claims.amr)));
-        Ok(Self { identity: Identity::Person { user: Box::new(user), session, client: Some(client) }, holds })
+        let proved = Proved::of_token(&token.claims, session.as_ref());
+        let session = session.map(|session| session.id);
+        let holds = granted.intersection(&Self::of_person(state, &user, |acr| proved.reaches(acr)));
+        Ok(Self { identity: Identity::Person { user: Box::new(user), session, client: Some(client), proved }, holds })
+    }
+
+    /// The session that stands for this grant and nothing else.
+    async fn own_session(state: &AppState, grant: &GrantId) -> Result<Option<Session>, ApiError> {
+        let mut conn = state.db.read().await?;
+        match grants::load(&mut conn, grant).await?.filter(|grant| grant.own_session) {
+            Some(grant) => Ok(sessions::by_id(&mut conn, &grant.session_id).await?),
+            None => Ok(None),
+        }
     }
 
     async fn of_session(state: &AppState, context: &RequestContext, headers: &HeaderMap) -> Result<Self, ApiError> {
@@ -92,8 +104,9 @@ impl Caller {
         let secret = SecretString::from(secret);
         let found = session::resume(&state.db, &state.tokens, &secret, context.now, &state.config.session).await?;
         let (session, user) = found.ok_or_else(ApiError::unauthenticated)?;
-        let holds = Self::of_person(state, &user, |acr| session.factors.satisfies(acr));
-        Ok(Self { identity: Identity::Person { user: Box::new(user), session: Some(session.id), client: None }, holds })
+        let proved = Proved::of_session(&session);
+        let holds = Self::of_person(state, &user, |acr| proved.reaches(acr));
+        Ok(Self { identity: Identity::Person { user: Box::new(user), session: Some(session.id), client: None, proved }, holds })
     }
 
     /// All that a person may do here: their own account, and what their roles give to a login as strong as these roles ask for.
