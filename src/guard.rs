@@ -4,6 +4,7 @@
 //! [memory](table). Nothing here tells a caller about somebody else's account: an answer of 429 comes from what the caller's
 //! own address, client or session did.
 
+mod attempt;
 pub mod buckets;
 mod delay;
 pub mod device;
@@ -15,6 +16,7 @@ pub mod login;
 pub mod network;
 pub mod proof_of_work;
 pub mod shared;
+mod subject;
 mod surge;
 pub mod table;
 
@@ -23,16 +25,17 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 
-use self::buckets::Bucket;
+use self::buckets::{Bucket, Counted};
 use self::delay::WaitingRoom;
 use self::device::{Device, Devices};
 use self::failures::Failures;
 use self::gcra::Decision;
-use self::limit::{Action, Excess, Key, LIMITS, Limit};
+use self::limit::{Action, Excess, LIMITS, Limit};
 use self::login::LoginRates;
-use self::network::{Class, Networks, ProxyWatch, Sender, Site, UnusableList};
+use self::network::{Class, Networks, ProxyWatch, Sender, UnusableList};
 use self::proof_of_work::ProofOfWork;
 use self::shared::{Shared, UnusableRedis};
+pub use self::subject::Subject;
 use self::surge::Surge;
 use self::table::Table;
 use crate::clock::Clock;
@@ -73,67 +76,6 @@ impl Verdict {
             (Self::Refused { .. }, _) | (Self::Challenge, Self::Allowed) => self,
             _ => other,
         }
-    }
-}
-
-/// Who is about to do something: whatever the rows of the action count by.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    address: IpAddr,
-    account: Option<&'a str>,
-    client: Option<&'a str>,
-    session: Option<&'a str>,
-    mail_domain: Option<&'a str>,
-    token: Option<&'a str>,
-}
-
-impl<'a> Subject<'a> {
-    pub const fn new(address: IpAddr) -> Self {
-        Self { address, account: None, client: None, session: None, mail_domain: None, token: None }
-    }
-
-    /// The person's id, or the canonical name that was typed where nobody has it.
-    #[must_use]
-    pub const fn account(self, account: &'a str) -> Self {
-        Self { account: Some(account), ..self }
-    }
-
-    /// The client's identifier, as it was presented.
-    #[must_use]
-    pub const fn client(self, client: &'a str) -> Self {
-        Self { client: Some(client), ..self }
-    }
-
-    /// Whatever names the login under way.
-    #[must_use]
-    pub const fn session(self, session: &'a str) -> Self {
-        Self { session: Some(session), ..self }
-    }
-
-    /// In lower case.
-    #[must_use]
-    pub const fn mail_domain(self, domain: &'a str) -> Self {
-        Self { mail_domain: Some(domain), ..self }
-    }
-
-    /// An access token, or a session's secret.
-    #[must_use]
-    pub const fn token(self, token: &'a str) -> Self {
-        Self { token: Some(token), ..self }
-    }
-
-    /// What a row counts by. Who leaves a part out shares one bucket with all who do.
-    fn part(&self, key: Key) -> &'a str {
-        let part = match key {
-            Key::Address => Some(""),
-            Key::Account => self.account,
-            Key::Client | Key::ClientAndAddress => self.client,
-            Key::Session => self.session,
-            Key::MailDomain => self.mail_domain,
-            Key::Token => self.token,
-        };
-        debug_assert!(part.is_some(), "the subject has no {key:?}");
-        part.unwrap_or_default()
     }
 }
 
@@ -270,10 +212,15 @@ impl Guard {
             return (verdict, tightest);
         }
         for (limit, rate) in rows(action, &self.rates) {
-            let standing = self.take(limit, rate, subject, now).await;
-            verdict = verdict.and(self.judge(limit, standing.decision, subject));
-            if tightest.is_none_or(|before: Standing| rank(standing.decision) < rank(before.decision)) {
+            let (decision, rate) = self.take_each(self.buckets(limit, rate, subject), now).await;
+            let standing = Standing { name: limit.name, rate, decision };
+            verdict = verdict.and(self.judge(limit, decision, subject));
+            if tightest.is_none_or(|before: Standing| rank(decision) < rank(before.decision)) {
                 tightest = Some(standing);
+            }
+            if matches!(verdict, Verdict::Refused { .. }) {
+                // What is not looked at is not taken from the rows that follow: nobody uses up what is somebody else's too.
+                break;
             }
         }
         (verdict, tightest)
@@ -284,7 +231,7 @@ impl Guard {
         let mut verdict = Verdict::Allowed;
         if self.enabled {
             for (limit, rate) in rows(action, &self.rates) {
-                for (bucket, rate) in self.buckets(limit, rate, subject).into_iter().flatten() {
+                for (bucket, rate) in self.buckets(limit, rate, subject) {
                     let decision = self.table.look(self.table.key(bucket), rate, now.as_micros());
                     verdict = verdict.and(self.judge(limit, decision, subject));
                 }
@@ -293,37 +240,14 @@ impl Guard {
         verdict
     }
 
-    async fn take(&self, limit: &Limit, rate: Rate, subject: &Subject<'_>, now: Timestamp) -> Standing {
-        let mut standing = Standing { name: limit.name, rate, decision: Decision::Allowed { full_at: 0, remaining: u32::MAX } };
-        for (bucket, rate) in self.buckets(limit, rate, subject).into_iter().flatten() {
-            let decision = self.take_one(bucket, rate, now).await;
-            if rank(decision) < rank(standing.decision) {
-                standing = Standing { rate, decision, ..standing };
-            }
-            if !decision.is_allowed() {
-                // What one sender is refused is not taken from its neighbours' share.
-                break;
-            }
-        }
-        standing
-    }
-
-    /// The buckets of a row: one, or for an IPv6 address its own and its site's.
-    fn buckets<'a>(&self, limit: &Limit, rate: Rate, subject: &Subject<'a>) -> [Option<(Bucket<'a>, Rate)>; 2] {
-        let bucket = Bucket::of(limit.name, subject.part(limit.key).as_bytes());
-        if !matches!(limit.key, Key::Address | Key::ClientAndAddress) {
-            return [Some((bucket, rate)), None];
+    /// The buckets of a row.
+    fn buckets<'a>(&self, limit: &Limit, rate: Rate, subject: &Subject<'a>) -> Counted<'a> {
+        let bucket = Bucket::of(limit.name, subject.part(limit.key));
+        if !limit.key.is_of_an_address() {
+            return Counted::one(bucket, rate);
         }
         self.proxy.note(subject.address);
-        let rate = self.networks.class(subject.address).adapt(rate);
-        let sender = Sender::of(subject.address);
-        // The last byte of a /64 is 0: no sender is its site.
-        let site = sender.site().map(|site| {
-            let mut network = site.bytes();
-            network[15] = 48;
-            (bucket.at(network), Site::adapt(rate))
-        });
-        [Some((bucket.at(sender.bytes()), rate)), site]
+        self.at_address(bucket, rate, subject.address)
     }
 
     fn judge(&self, limit: &Limit, decision: Decision, subject: &Subject<'_>) -> Verdict {

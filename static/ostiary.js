@@ -47,12 +47,12 @@ for (const field of document.querySelectorAll("input[name=solution][data-worker]
   let begun = 0;
   const solve = () => {
     begun = performance.now();
-    status.textContent = status.dataset.working;
+    if (status) status.textContent = status.dataset.working;
     return new Promise((resolve, reject) => {
       const worker = new Worker(workerURL);
       worker.onmessage = (event) => {
         field.value = event.data;
-        status.textContent = status.dataset.done;
+        if (status) status.textContent = status.dataset.done;
         worker.terminate();
         resolve();
       };

@@ -154,8 +154,8 @@ async fn release(
     if let Some(user_id) = &row.user_id {
         state.guard.forgive(user_id).await;
     }
-    if let Some(address) = row.address.as_deref().and_then(|name| name.trim_end_matches("/64").parse().ok()) {
-        state.guard.forgive_address(address).await;
+    if let Some(name) = &row.address {
+        state.guard.forgive_network(name).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -110,10 +110,11 @@ impl Entrance<'_> {
 
     /// Checks what was typed as a second factor. It is counted before it is looked at: for `login`, which names the login or the
     /// session that it is for, for the account, and for the sender. The password is not locked by that.
-    pub async fn check(self, user: &UserId, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {
+    /// Nobody else uses up what a known device of the person may try.
+    pub async fn check(self, user: &User, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {
         let Self { state, context, .. } = self;
         let refused = |reason| {
-            let (user_id, client_id) = (Some(user.clone()), self.client_id.cloned());
+            let (user_id, client_id) = (Some(user.id.clone()), self.client_id.cloned());
             state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
         let Some(typed) = Typed::parse(typed) else {
@@ -121,12 +122,13 @@ impl Entrance<'_> {
             return Ok(Checked::Wrong);
         };
         let action = if typed.method() == Method::Totp { Action::Code } else { Action::RecoveryCode };
-        let subject = Subject::new(context.address).account(user.as_str()).session(login);
+        let device = state.guard.known_device(self.device, user, context.now);
+        let subject = Subject::new(context.address).account(user.id.as_str()).device(device.as_ref()).session(login);
         if !state.guard.admit(action, &subject, context.now).await.is_allowed() {
             refused("too_many_codes");
             return Ok(Checked::TooMany);
         }
-        match state.codes().check(user, &typed, offer, context.now).await {
+        match state.codes().check(&user.id, &typed, offer, context.now).await {
             Ok(Some(proof)) => Ok(Checked::Right(proof)),
             Ok(None) => {
                 refused("wrong_code");

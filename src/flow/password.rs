@@ -4,14 +4,19 @@
 
 use secrecy::SecretString;
 
+use super::login::{Checked as Factor, Entrance};
+use crate::audit::{self, Kind};
 use crate::authn::login::{Attempt, attempt};
 use crate::authn::password::{HashingError, Password};
+use crate::authn::second_factor::Proof;
 use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::guard::login::{Attempt as Counted, Entry};
+use crate::protocol::authentication::Method;
 use crate::protocol::sign_in_name::SignInName;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
+use crate::storage::audit::Event;
 use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
@@ -77,7 +82,7 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
     };
     tracing::trace!(trace_id = %context.trace_id, "a password is checked");
     // Where it opens nothing it is compared with nothing: not even a renewal of the hash tells that it was right.
-    let judged = user.as_ref().filter(|_| ticket.opens());
+    let judged = user.as_ref().filter(|_| ticket.closed().is_none());
     match attempt(&state.passwords, judged, &password).await {
         Ok(Attempt::Accepted { rehashed }) => {
             state.guard.succeeded(&ticket).await?;
@@ -88,10 +93,53 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
         }
         Ok(Attempt::Refused { reason }) => {
             state.guard.failed(&ticket).await?;
-            let reason = if ticket.opens() || user.is_none() { reason } else { "password_locked" };
+            let reason = ticket.closed().filter(|_| user.is_some()).unwrap_or(reason);
             wrong(reason, user)
         }
         Err(HashingError::Overloaded) => Ok(Checked::Overloaded),
         Err(error) => Err(Problem::internal(error)),
+    }
+}
+
+impl Entrance<'_> {
+    /// Checks the password that somebody who is logged in typed once more. Counted before it is hashed, like a login.
+    pub async fn check_password(self, user: &User, typed: &str) -> Result<Factor, Problem> {
+        let Self { state, context, device, client_id, .. } = self;
+        let refused = |reason| {
+            let (user_id, client_id) = (Some(user.id.clone()), client_id.cloned());
+            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
+        };
+        let Ok(password) = Password::parse(typed) else {
+            refused("password_malformed");
+            return Ok(Factor::Wrong);
+        };
+        let counted = Counted {
+            address: context.address,
+            name: user.sign_in_name.canonical(),
+            user: Some(user),
+            device,
+            challenged: false,
+            proved: false,
+            now: context.now,
+        };
+        let ticket = match state.guard.reauthenticate(&counted).await? {
+            Entry::Open(ticket) => ticket,
+            Entry::Challenge | Entry::Refused { .. } | Entry::Overloaded => {
+                refused("too_many_passwords");
+                return Ok(Factor::TooMany);
+            }
+        };
+        match attempt(&state.passwords, Some(user).filter(|_| ticket.closed().is_none()), &password).await {
+            Ok(Attempt::Accepted { .. }) => {
+                state.guard.confirmed(&ticket).await?;
+                Ok(Factor::Right(Proof::spent(Method::Password)))
+            }
+            Ok(Attempt::Refused { reason }) => {
+                refused(ticket.closed().unwrap_or(reason));
+                Ok(Factor::Wrong)
+            }
+            Err(HashingError::Overloaded) => Err(Problem::overloaded()),
+            Err(error) => Err(Problem::internal(error)),
+        }
     }
 }

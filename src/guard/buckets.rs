@@ -3,9 +3,12 @@
 //! What this node alone would refuse never reaches Redis, and what Redis says is noted here: so a flood costs one look at
 //! memory, and an emptied Redis forgets nothing that this node has seen.
 
-use super::Guard;
+use std::net::IpAddr;
+
 use super::gcra::{self, Decision};
+use super::network::Network;
 use super::shared::Mode;
+use super::{Guard, rank};
 use crate::config::Rate;
 use crate::protocol::time::Timestamp;
 
@@ -31,12 +34,54 @@ impl<'a> Bucket<'a> {
     }
 }
 
+/// What one thing is counted by: one bucket, or that of a sender and that of the site around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a>([Option<(Bucket<'a>, Rate)>; 2]);
+
+impl<'a> Counted<'a> {
+    pub const fn one(bucket: Bucket<'a>, rate: Rate) -> Self {
+        Self([Some((bucket, rate)), None])
+    }
+}
+
+impl<'a> IntoIterator for Counted<'a> {
+    type Item = (Bucket<'a>, Rate);
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Self::Item>, 2>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().flatten()
+    }
+}
+
 /// Sets a node's share of a bucket apart from the whole, while nodes can't count together.
 const fn share_of(bucket: Bucket<'_>) -> (&'static str, Bucket<'_>) {
     ("share", bucket)
 }
 
 impl Guard {
+    /// What an address is counted by: a bucket for each of its networks, as large as their class allows.
+    pub(super) fn at_address<'a>(&self, bucket: Bucket<'a>, rate: Rate, address: IpAddr) -> Counted<'a> {
+        let rate = self.networks.class(address).adapt(rate);
+        let mut networks = Network::around(address).map(|network| (bucket.at(network.bytes()), network.adapt(rate)));
+        Counted([networks.next(), networks.next()])
+    }
+
+    /// Takes one out of each bucket until one refuses: what one sender is refused is not taken from its neighbours' share. The
+    /// decision that left the least, and the rate of its bucket.
+    pub(super) async fn take_each(&self, buckets: Counted<'_>, now: Timestamp) -> (Decision, Rate) {
+        let mut tightest = (Decision::Allowed { full_at: 0, remaining: u32::MAX }, Rate::per(1, 1));
+        for (bucket, rate) in buckets {
+            let decision = self.take_one(bucket, rate, now).await;
+            if rank(decision) < rank(tightest.0) {
+                tightest = (decision, rate);
+            }
+            if !decision.is_allowed() {
+                break;
+            }
+        }
+        tightest
+    }
+
     /// Takes one out of a bucket.
     pub(super) async fn take_one(&self, bucket: Bucket<'_>, rate: Rate, now: Timestamp) -> Decision {
         let (key, micros) = (self.table.key(bucket), now.as_micros());

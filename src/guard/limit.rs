@@ -47,6 +47,12 @@ pub enum Key {
     Token,
 }
 
+impl Key {
+    pub const fn is_of_an_address(self) -> bool {
+        matches!(self, Self::Address | Self::ClientAndAddress)
+    }
+}
+
 /// What happens when the bucket is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Excess {
@@ -69,7 +75,7 @@ pub struct Limit {
 
 macro_rules! limits {
     ($($name:ident: $action:ident by $key:ident => $excess:ident;)*) => {
-        /// Every row.
+        /// Every row. Those of one action are asked in this order, and none after one that refuses.
         pub const LIMITS: &[Limit] = &[$(Limit {
             name: stringify!($name),
             action: Action::$action,
@@ -85,9 +91,9 @@ limits! {
     login_hard: Login by Address => Refuse;
     passkey: Passkey by Address => Refuse;
     code_session: Code by Session => Refuse;
+    code_address: Code by Address => Refuse;
     code_account_hourly: Code by Account => Refuse;
     code_account_daily: Code by Account => Refuse;
-    code_address: Code by Address => Refuse;
     recovery_code: RecoveryCode by Account => Refuse;
     reauthentication: Reauthenticate by Account => Refuse;
     register: Register by Address => Challenge;

@@ -1,11 +1,9 @@
 //! What the guard keeps in the database, and by what names: keys of accounts, devices and addresses; blocks of addresses.
 
-use std::net::IpAddr;
-
 use aws_lc_rs::hmac;
 
 use super::Guard;
-use super::network::Sender;
+use super::network::Network;
 use crate::audit::{self, Kind, Origin};
 use crate::protocol::id::UserId;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -26,8 +24,8 @@ impl Guard {
         }
     }
 
-    pub(super) fn address_key(&self, address: IpAddr) -> [u8; 32] {
-        self.key(&["address", &Sender::of(address).name()])
+    pub(super) fn network_key(&self, network: Network) -> [u8; 32] {
+        self.key(&["address", &network.name()])
     }
 
     /// What a mailbox may get of one kind of mail, limits or not: for [`storage::mail_counts::take`].
@@ -41,10 +39,9 @@ impl Guard {
         hash
     }
 
-    /// Keeps an address out for a day.
-    pub(super) async fn block(&self, sender: Sender, now: Timestamp) -> Result<(), Error> {
-        let (name, until) = (sender.name(), now + self.login.block);
-        let key = self.key(&["address", &name]);
+    /// Keeps an address, or the whole site around it, out for a day.
+    pub(super) async fn block(&self, network: Network, now: Timestamp) -> Result<(), Error> {
+        let (key, name, until) = (self.network_key(network), network.name(), now + self.login.block);
         let origin = Origin { at: now, address: Some(name.clone()), trace_id: TraceId::random().to_string() };
         let event = Event { actor: Actor::System, ..audit::event(Kind::AddressBlocked, origin) };
         self.failures

@@ -1,18 +1,26 @@
 //! An attempt to log in with a password: what it is counted as before anything is hashed, and what becomes of it.
 //!
-//! An attempt counts as a failure until it is known to be none, so that a thousand that come at once are a thousand. Strangers
-//! are counted by account wherever they come from; a browser in which the owner logged in before has a bucket of its own, so
-//! nothing that strangers do keeps the owner out. Nothing here depends on whether there is such an account.
+//! An attempt counts as a failure until it is known to be none, so that a thousand that come at once are a thousand. A browser
+//! in which the owner logged in before has a bucket of its own, so nothing that strangers do keeps the owner out.
+//!
+//! Strangers are counted twice. By the name that they typed, wherever they come from: what follows from that can be seen (a
+//! delay, a proof of work, a refusal), and says nothing but how often this name was typed. And by account, whichever of its
+//! names was typed: what follows from that can't be seen. The password is then not looked at, and the answer is that to a
+//! wrong one; the form that comes back carries a challenge, and who solves it is looked at again. So nothing tells whether
+//! there is such an account, or whether two names are one.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::attempt::Counted;
+pub use super::attempt::{Attempt, Entry, Ticket};
 use super::buckets::Bucket;
 use super::device::Device;
 use super::failures::{Counter, DEVICE_LIMIT};
 use super::gcra::Decision;
-use super::network::Sender;
-use super::{Guard, delay, seconds};
+use super::limit::Action;
+use super::network::Network;
+use super::surge::Surge;
+use super::{Guard, Subject, Verdict, delay, seconds};
 use crate::config::{Config, Rate};
 use crate::protocol::id::UserId;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -20,65 +28,6 @@ use crate::storage::error::Error;
 use crate::storage::login_failures::{self, Kind, LoginFailures};
 use crate::storage::users::User;
 
-/// Who tries.
-#[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
-    pub address: IpAddr,
-    /// The canonical form of the name, or what was typed when it has none.
-    pub name: &'a str,
-    /// Whose name it is.
-    pub user: Option<&'a User>,
-    /// Of the browser's cookie.
-    pub device: Option<&'a Device>,
-    /// [`Guard::admit`] asked for a proof of work.
-    pub challenged: bool,
-    /// It was given.
-    pub proved: bool,
-    pub now: Timestamp,
-}
-
-/// Whether the password is looked at.
-#[derive(Debug)]
-#[must_use]
-pub enum Entry {
-    /// It is. Say what came of it: [`Guard::failed`] or [`Guard::succeeded`].
-    Open(Ticket),
-    /// Not without a proof of work.
-    Challenge,
-    /// Not from this address before that.
-    Refused { retry_after: Seconds },
-    /// Too many are waiting.
-    Overloaded,
-}
-
-/// An attempt that is under way.
-#[derive(Debug)]
-pub struct Ticket {
-    counted: Counted,
-    user_id: Option<UserId>,
-    account: [u8; 32],
-    address: IpAddr,
-    locked: bool,
-    /// There may be something in the database to forget after a success.
-    stored: bool,
-    begun_at: Timestamp,
-}
-
-/// What the attempt was counted by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Counted {
-    Account,
-    Device([u8; 32]),
-}
-
-impl Ticket {
-    /// Whether a right password opens the door. It is hashed all the same when it doesn't: the answer must not tell.
-    pub const fn opens(&self) -> bool {
-        !self.locked
-    }
-}
-
-/// Buckets that are not in the table, because what they do is not the same for everybody.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LoginRates {
     pub pair: Rate,
@@ -106,69 +55,141 @@ impl LoginRates {
 impl Guard {
     /// Counts an attempt, makes it wait if it has to, and says whether its password is looked at.
     pub async fn login(&self, attempt: &Attempt<'_>) -> Result<Entry, Error> {
-        let Attempt { address, user, now, .. } = *attempt;
-        let account = self.account_key(user.map(|user| &user.id), attempt.name);
-        let mut ticket = Ticket {
-            counted: Counted::Account,
-            user_id: user.map(|user| user.id.clone()),
-            account,
-            address,
-            locked: false,
-            stored: false,
-            begun_at: now,
-        };
+        let mut ticket = self.ticket(attempt);
         if !self.enabled {
             return Ok(Entry::Open(ticket));
         }
-        let device_key = self.device_key(attempt);
-        let blocked_key = self.address_key(address);
-        let rows = {
-            let mut conn = self.failures.db().read().await?;
-            login_failures::load(&mut conn, [&account, &device_key.unwrap_or_default(), &blocked_key]).await?
-        };
-        let row = |key: &[u8; 32]| rows.iter().find(|row| row.key == *key);
-        if let Some(until) = row(&blocked_key).filter(|row| row.is_locked(now)).and_then(|row| row.locked_until) {
-            return Ok(Entry::Refused { retry_after: seconds(until.as_micros() - now.as_micros()) });
-        }
-        let is_known = |key: &[u8; 32]| {
-            let written = row(key);
-            let failed = written.map_or(0, |row| row.consecutive) + self.failures.count_of(key);
-            failed < DEVICE_LIMIT && written.is_none_or(|row| !row.is_locked(now))
-        };
-        if let Some(key) = device_key.filter(is_known)
-            && self.take_one(Bucket::of("login_device", &key), self.login.device, now).await.is_allowed()
-        {
-            self.count(&ticket, key, Kind::Device, now);
-            ticket.counted = Counted::Device(key);
-            ticket.stored = row(&key).is_some() || row(&account).is_some();
+        let now = attempt.now;
+        let rows = self.rows(attempt, &ticket).await?;
+        if self.is_known(attempt, &mut ticket, &rows).await {
             return Ok(Entry::Open(ticket));
         }
-        self.stranger(attempt, ticket, row(&account)).await
-    }
-
-    async fn stranger(&self, attempt: &Attempt<'_>, mut ticket: Ticket, row: Option<&LoginFailures>) -> Result<Entry, Error> {
-        let Attempt { address, now, .. } = *attempt;
-        let class = self.networks.class(address);
-        let bucket = Bucket::of("login_account", &ticket.account);
-        let tried = self.level(bucket, self.login.account, now);
-        let needs_proof = attempt.challenged || tried >= self.login.account.burst() || self.surge.is_on(now);
-        if needs_proof && !attempt.proved {
-            return Ok(Entry::Challenge);
+        // An address may be kept out for what others do there; a known device is not.
+        let blocked = rows.iter().filter(|row| row.kind == Kind::Address && row.is_locked(now));
+        if let Some(until) = blocked.filter_map(|row| row.locked_until).max() {
+            return Ok(Entry::Refused { retry_after: seconds(until.as_micros() - now.as_micros()) });
         }
-        let pair = Bucket::of("login_pair", &ticket.account).at(Sender::of(address).bytes());
-        if let Decision::Refused { retry_after } = self.take_one(pair, class.adapt(self.login.pair), now).await {
-            return Ok(Entry::Refused { retry_after: seconds(retry_after) });
-        }
-        let level = self.count_one(bucket, self.login.account, now).await;
-        let waiting = self.count(&ticket, ticket.account, Kind::Account, now);
-        let consecutive = row.map_or(0, |row| row.consecutive) + waiting;
-        let row_locked = row.is_some_and(|row| row.is_locked(now));
-        ticket.locked = row_locked || consecutive > self.failures.limit(Kind::Account);
-        ticket.stored = row.is_some();
+        let level = match self.at_the_door(attempt, &ticket).await {
+            Ok(level) => level,
+            Err(entry) => return Ok(entry),
+        };
+        self.at_the_account(attempt, &mut ticket, &rows).await;
         match self.waiting_room.wait(delay::after(level)).await {
             Ok(()) => Ok(Entry::Open(ticket)),
             Err(delay::NoSeat) => Ok(Entry::Overloaded),
         }
+    }
+
+    /// Counts the password that somebody who is logged in types once more. Whoever stole a session has as many tries as a
+    /// stranger: they count to the failures that lock the password.
+    pub async fn reauthenticate(&self, attempt: &Attempt<'_>) -> Result<Entry, Error> {
+        let mut ticket = self.ticket(attempt);
+        if !self.enabled {
+            return Ok(Entry::Open(ticket));
+        }
+        let device = attempt.user.and_then(|user| self.known_device(attempt.device, user, attempt.now));
+        let id = attempt.user.map_or("", |user| user.id.as_str());
+        let subject = Subject::new(attempt.address).account(id).device(device.as_ref());
+        if let Verdict::Refused { retry_after } = self.admit(Action::Reauthenticate, &subject, attempt.now).await {
+            return Ok(Entry::Refused { retry_after });
+        }
+        let rows = self.rows(attempt, &ticket).await?;
+        if !self.is_known(attempt, &mut ticket, &rows).await {
+            self.count_failure(&mut ticket, &rows, attempt.now);
+        }
+        Ok(Entry::Open(ticket))
+    }
+
+    /// What is known of a browser in which this person logged in: the name of its buckets.
+    pub fn known_device(&self, device: Option<&Device>, user: &User, now: Timestamp) -> Option<[u8; 32]> {
+        let device = device.filter(|device| device.knows(user, self.devices.lifetime(), now))?;
+        Some(self.key(&["device", device.id(), user.id.as_str()]))
+    }
+
+    fn ticket(&self, attempt: &Attempt<'_>) -> Ticket {
+        Ticket {
+            counted: Counted::Nothing,
+            user_id: attempt.user.map(|user| user.id.clone()),
+            name: self.key(&["typed", attempt.name]),
+            account: self.account_key(attempt.user.map(|user| &user.id), attempt.name),
+            address: attempt.address,
+            closed: None,
+            stored: false,
+            begun_at: attempt.now,
+        }
+    }
+
+    /// What is written down of the account, the device and the networks: one query, whatever there is.
+    async fn rows(&self, attempt: &Attempt<'_>, ticket: &Ticket) -> Result<Vec<LoginFailures>, Error> {
+        let device = attempt.user.and_then(|user| self.known_device(attempt.device, user, attempt.now));
+        let mut networks = Network::around(attempt.address).map(|network| self.network_key(network));
+        let keys = [Some(ticket.account), device, networks.next(), networks.next()].map(Option::unwrap_or_default);
+        let mut conn = self.failures.db().read().await?;
+        login_failures::load(&mut conn, keys.each_ref()).await
+    }
+
+    /// Whether this is a browser in which the person logged in before, and which did not guess since; then it is counted as one.
+    async fn is_known(&self, attempt: &Attempt<'_>, ticket: &mut Ticket, rows: &[LoginFailures]) -> bool {
+        let Some(key) = attempt.user.and_then(|user| self.known_device(attempt.device, user, attempt.now)) else { return false };
+        let written = row(rows, &key);
+        let failed = written.map_or(0, |row| row.consecutive) + self.failures.count_of(&key);
+        if failed >= DEVICE_LIMIT
+            || written.is_some_and(|row| row.is_locked(attempt.now))
+            || !self.take_one(Bucket::of("login_device", &key), self.login.device, attempt.now).await.is_allowed()
+        {
+            return false;
+        }
+        self.count(ticket, key, Kind::Device, attempt.now);
+        ticket.counted = Counted::Device(key);
+        ticket.stored = written.is_some() || row(rows, &ticket.account).is_some();
+        true
+    }
+
+    /// Counts a stranger by what can be seen from outside: the name that was typed, and where from. How often the name was
+    /// typed, or the answer that ends it.
+    async fn at_the_door(&self, attempt: &Attempt<'_>, ticket: &Ticket) -> Result<u32, Entry> {
+        let (now, rate) = (attempt.now, self.login.account);
+        let bucket = Bucket::of("login_name", &ticket.name);
+        let is_due = |tried: u32| attempt.challenged || tried > rate.burst() || self.surge.is_on(now);
+        if is_due(self.level(bucket, rate, now) + 1) && !attempt.proved {
+            return Err(Entry::Challenge);
+        }
+        let pair = self.at_address(Bucket::of("login_pair", &ticket.name), self.login.pair, attempt.address);
+        if let Decision::Refused { retry_after } = self.take_each(pair, now).await.0 {
+            return Err(Entry::Refused { retry_after: seconds(retry_after) });
+        }
+        let level = self.count_one(bucket, rate, now).await;
+        // Others may have come at the same time.
+        if is_due(level) && !attempt.proved { Err(Entry::Challenge) } else { Ok(level) }
+    }
+
+    /// Counts a stranger by account, without a sign: a password that is not looked at is not counted either.
+    async fn at_the_account(&self, attempt: &Attempt<'_>, ticket: &mut Ticket, rows: &[LoginFailures]) {
+        let (now, rate) = (attempt.now, self.login.account);
+        let bucket = Bucket::of("login_account", &ticket.account);
+        if !attempt.proved {
+            let pair = self.at_address(Bucket::of("login_account_pair", &ticket.account), self.login.pair, attempt.address);
+            let is_full = self.level(bucket, rate, now) >= rate.burst();
+            if is_full
+                || !self.take_each(pair, now).await.0.is_allowed()
+                || self.count_one(bucket, rate, now).await > rate.burst()
+            {
+                ticket.closed = Some("account_throttled");
+                return;
+            }
+        } else {
+            self.count_one(bucket, rate, now).await;
+        }
+        self.count_failure(ticket, rows, now);
+    }
+
+    fn count_failure(&self, ticket: &mut Ticket, rows: &[LoginFailures], now: Timestamp) {
+        let written = row(rows, &ticket.account);
+        let consecutive = written.map_or(0, |row| row.consecutive) + self.count(ticket, ticket.account, Kind::Account, now);
+        let is_locked = written.is_some_and(|row| row.is_locked(now)) || consecutive > self.failures.limit(Kind::Account);
+        ticket.counted = Counted::Account;
+        ticket.closed = is_locked.then_some("password_locked");
+        ticket.stored = written.is_some();
     }
 
     /// The password was wrong, or opened nothing.
@@ -178,22 +199,20 @@ impl Guard {
         }
         let now = ticket.begun_at;
         self.surge.record(false, now);
-        if ticket.counted != Counted::Account {
+        if matches!(ticket.counted, Counted::Device(_)) {
             return Ok(());
         }
-        // Each account counts once for an address, for as long as the address is watched.
-        let sender = Sender::of(ticket.address);
-        let seen = Bucket::of("login_seen", &ticket.account).at(sender.bytes());
-        let window = Rate::per(1, window(self.login.accounts));
-        if !self.take_one(seen, window, now).await.is_allowed() {
-            return Ok(());
-        }
-        let bucket = Bucket::of("login_accounts", b"").at(sender.bytes());
+        // Each name counts once for a network, for as long as the network is watched.
         let rate = self.networks.class(ticket.address).adapt(self.login.accounts);
-        if self.take_one(bucket, rate, now).await.is_allowed() {
-            return Ok(());
+        let seen = Rate::per(1, window(self.login.accounts));
+        for network in Network::around(ticket.address) {
+            let is_new = self.take_one(Bucket::of("login_seen", &ticket.name).at(network.bytes()), seen, now).await.is_allowed();
+            let bucket = Bucket::of("login_accounts", b"").at(network.bytes());
+            if is_new && !self.take_one(bucket, network.adapt(rate), now).await.is_allowed() {
+                self.block(network, now).await?;
+            }
         }
-        self.block(sender, now).await
+        Ok(())
     }
 
     /// The password was right. Strangers' failures at the account are forgotten when a stranger turned out to be the owner.
@@ -201,15 +220,25 @@ impl Guard {
         if !self.enabled {
             return Ok(());
         }
-        self.surge.record(true, ticket.begun_at);
-        self.failures.forget(&ticket.account);
+        // Who logs in again and again must not make up for the failures of others, or of their own.
+        let once = Bucket::of("login_success", &ticket.account);
+        if self.table.take(self.table.key(once), Surge::WINDOW, ticket.begun_at.as_micros()).is_allowed() {
+            self.surge.record(true, ticket.begun_at);
+        }
+        self.confirmed(ticket).await
+    }
+
+    /// The password that was typed once more was right.
+    pub async fn confirmed(&self, ticket: &Ticket) -> Result<(), Error> {
         match ticket.counted {
+            Counted::Nothing => return Ok(()),
             Counted::Account => self.refill(Bucket::of("login_account", &ticket.account)).await,
             Counted::Device(key) => {
                 self.failures.forget(&key);
                 self.refill(Bucket::of("login_device", &key)).await;
             }
         }
+        self.failures.forget(&ticket.account);
         if ticket.stored || self.delayed(ticket) {
             self.failures.db().write(async |tx| ticket.forget(tx).await).await?;
         }
@@ -221,16 +250,21 @@ impl Guard {
         self.clock.now() >= ticket.begun_at + Seconds(1)
     }
 
-    /// Lets an account in again from anywhere, as far as this node's memory goes: after its rows were cleared.
+    /// Lets an account in again from anywhere, as far as this node's memory goes: after its rows were cleared. How often its
+    /// names were typed stays as it is: whoever typed them would see it.
     pub async fn forgive(&self, user_id: &UserId) {
         let account = self.account_key(Some(user_id), "");
         self.failures.forget(&account);
         self.refill(Bucket::of("login_account", &account)).await;
     }
 
-    /// The same for an address.
-    pub async fn forgive_address(&self, address: IpAddr) {
-        self.refill(Bucket::of("login_accounts", b"").at(Sender::of(address).bytes())).await;
+    /// The same for a network, by the name under which it was kept out.
+    pub async fn forgive_network(&self, name: &str) {
+        let address = name.split('/').next().and_then(|address| address.parse().ok());
+        let Some(address) = address else { return };
+        if let Some(network) = Network::around(address).find(|network| network.name() == name) {
+            self.refill(Bucket::of("login_accounts", b"").at(network.bytes())).await;
+        }
     }
 
     fn count(&self, ticket: &Ticket, key: [u8; 32], kind: Kind, now: Timestamp) -> i64 {
@@ -238,22 +272,10 @@ impl Guard {
         self.failures.write_later();
         waiting
     }
-
-    fn device_key(&self, attempt: &Attempt<'_>) -> Option<[u8; 32]> {
-        let (device, user) = (attempt.device?, attempt.user?);
-        let known = device.knows(user, self.devices.lifetime(), attempt.now);
-        known.then(|| self.key(&["device", device.id(), user.id.as_str()]))
-    }
 }
 
-impl Ticket {
-    async fn forget(&self, tx: &mut crate::storage::db::Tx) -> Result<(), Error> {
-        if let Counted::Device(key) = &self.counted {
-            login_failures::forget(tx, key, true).await?;
-        }
-        // A lock stays: the owner came in by a known device, and strangers stay out.
-        login_failures::forget(tx, &self.account, self.counted == Counted::Account).await
-    }
+fn row<'a>(rows: &'a [LoginFailures], key: &[u8; 32]) -> Option<&'a LoginFailures> {
+    rows.iter().find(|row| row.key == *key)
 }
 
 /// How long a bucket takes to fill, in seconds.

@@ -48,13 +48,51 @@ impl Sender {
 }
 
 impl Site {
-    /// What a site may do of what each of its senders may.
-    pub const fn adapt(rate: Rate) -> Rate {
-        rate.times(SITE_TIMES)
+    fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+/// What an address is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Network {
+    Sender(Sender),
+    Site(Site),
+}
+
+impl Network {
+    /// The sender, and then the site around it, if it is IPv6.
+    pub fn around(address: IpAddr) -> impl Iterator<Item = Self> {
+        let sender = Sender::of(address);
+        [Some(Self::Sender(sender)), sender.site().map(Self::Site)].into_iter().flatten()
     }
 
+    /// What it may do of what a sender may.
+    pub const fn adapt(self, rate: Rate) -> Rate {
+        match self {
+            Self::Sender(_) => rate,
+            Self::Site(_) => rate.times(SITE_TIMES),
+        }
+    }
+
+    /// No sender is named like its site: the last byte of a /64 is 0.
     pub fn bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        match self {
+            Self::Sender(sender) => sender.bytes(),
+            Self::Site(site) => {
+                let mut bytes = site.bytes();
+                bytes[15] = 48;
+                bytes
+            }
+        }
+    }
+
+    /// For a person to read: `192.0.2.1`, `2001:db8::/64`, `2001:db8::/48`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Sender(sender) => sender.name(),
+            Self::Site(site) => format!("{}/48", Ipv6Addr::from_bits(site.0)),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::config::Rate;
 use crate::protocol::time::Timestamp;
 
 /// Minutes that count as now.
@@ -44,6 +45,9 @@ struct Counts {
 }
 
 impl Surge {
+    /// A success of one account counts once in the time that counts as now.
+    pub const WINDOW: Rate = Rate::per(1, 60 * MINUTES as u32);
+
     pub fn record(&self, success: bool, now: Timestamp) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         counts.advance(now);

@@ -142,6 +142,30 @@ async fn a_code_is_tried_5_times_in_a_login_10_in_an_hour_and_20_in_a_day() {
 }
 
 #[tokio::test]
+async fn codes_that_are_refused_use_up_nothing_of_the_account_and_a_known_device_has_its_own() {
+    let guard = guard().await;
+    let (stranger, owner) = (subject(ADDRESS), subject("192.0.2.2").session("t"));
+    let attempts: Vec<_> = (0..1_000).map(|_| guard.admit(Action::Code, &stranger, NOON)).collect();
+    let mut allowed = 0;
+    for attempt in attempts {
+        allowed += u32::from(attempt.await.is_allowed());
+    }
+    assert_eq!(allowed, 5);
+    assert_eq!(at_once(&guard, Action::Code, &owner, NOON).await.0, 5, "of the account's ten in an hour five are left");
+    let next = subject("192.0.2.3").session("u");
+    assert_eq!(at_once(&guard, Action::Code, &next, NOON).await.0, 0);
+    for _ in 0..100 {
+        assert!(!guard.admit(Action::Code, &next, NOON).await.is_allowed());
+    }
+    let known = [7; 32];
+    assert_eq!(at_once(&guard, Action::Code, &next.session("w").device(Some(&known)), NOON).await.0, 5);
+    // Of the day's twenty ten are left.
+    let later = NOON + Seconds::hours(1);
+    assert_eq!(at_once(&guard, Action::Code, &next.session("v"), later).await.0, 5);
+    assert_eq!(at_once(&guard, Action::Code, &subject("192.0.2.4").session("x"), later).await.0, 5);
+}
+
+#[tokio::test]
 async fn recovery_codes_are_tried_5_times_an_hour() {
     refuses_after(Action::RecoveryCode, 5, 720).await;
 }

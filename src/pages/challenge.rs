@@ -25,6 +25,7 @@ pub fn of_form(state: &AppState, context: &RequestContext, action: Action) -> Ch
         text: state.guard.challenge(action, context.address, context.now),
         renew: state.path(&format!("/challenge/{word}")),
         wait: WAIT.0,
+        quiet: false,
     }
 }
 

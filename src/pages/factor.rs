@@ -99,11 +99,11 @@ pub async fn post(
         client_id: flow.as_ref().map(|(flow, _)| &flow.request.client_id),
     };
     let (user, id) = match &question.who {
-        Who::Pending(pending, user) => (&user.id, pending.id.as_str()),
-        Who::Session(login) => (&login.user.id, login.session.id.as_str()),
+        Who::Pending(pending, user) => (&**user, pending.id.as_str()),
+        Who::Session(login) => (&login.user, login.session.id.as_str()),
     };
     let checked = match visitor.browser.as_ref().filter(|_| params.contains(field::CREDENTIAL) && question.offer.passkey) {
-        Some(browser) => entrance.check_passkey(user, browser.expose_secret(), passkey::answer(&params)).await?,
+        Some(browser) => entrance.check_passkey(&user.id, browser.expose_secret(), passkey::answer(&params)).await?,
         None => entrance.check(user, id, params.get(field::CODE).unwrap_or_default(), question.offer).await?,
     };
     let wrong = if params.contains(field::CREDENTIAL) { FactorProblem::Passkey } else { FactorProblem::Wrong };

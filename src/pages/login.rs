@@ -105,8 +105,9 @@ pub async fn post(
     };
     let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
     record_refusal(&state, &context, Kind::UserLogin, client, user.as_ref().map(|user| &user.id), reason);
-    let challenge = problem == LoginProblem::Challenge || state.guard.expects_proof(Action::Login, context.address, context.now);
-    let challenge = challenge.then(|| challenge::of_form(&state, &context, Action::Login));
+    // Each answer brings one: it may be that the next attempt is looked at for its sake alone.
+    let is_asked = problem == LoginProblem::Challenge || state.guard.expects_proof(Action::Login, context.address, context.now);
+    let challenge = Some(challenge::of_form(&state, &context, Action::Login).quiet(!is_asked));
     let shown = Shown { sign_in_name: typed.name.to_owned(), problem: Some(problem), challenge };
     let mut response = show(&state, &context, visitor, &params, flow.as_ref(), shown)?;
     *response.status_mut() = match problem {

@@ -8,24 +8,18 @@ use axum::response::Response;
 use http::StatusCode;
 use secrecy::ExposeSecret;
 
+use super::challenge;
 use super::flow::{Place, frame};
 use super::form::{self, Purpose};
 use super::site;
 use super::view::{self, FactorProblem, PasskeyForm, field};
-use crate::audit::{self, Kind};
-use crate::authn::login::{Attempt, attempt};
-use crate::authn::password::{HashingError, Password};
-use crate::authn::second_factor::Proof;
 use crate::authn::session::FRESH;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
 use crate::flow::passkey::Counterpart;
 use crate::flow::visitor::{Login, Visitor};
-use crate::guard::Subject;
-use crate::guard::limit::Action;
-use crate::protocol::authentication::{Method, Missing, Offer};
+use crate::protocol::authentication::{Missing, Offer};
 use crate::protocol::params::Params;
 use crate::state::AppState;
-use crate::storage::audit::Event;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -179,14 +173,16 @@ pub async fn post(
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let choices = choices(&state, login).await?;
-    let entrance = Entrance { state: &state, context: &context, former: Some(&login.session.id), client_id: None, device: None };
+    let device = challenge::device_of(&state, &visitor.headers);
+    let former = Some(&login.session.id);
+    let entrance = Entrance { state: &state, context: &context, former, client_id: None, device: device.as_ref() };
     let passkey = params.contains(field::CREDENTIAL);
     let checked = match (params.get(field::PASSWORD), params.get(field::CODE), choices.second) {
         (_, _, Some(offer)) if passkey && offer.passkey => {
             entrance.check_passkey(&login.user.id, login.secret.expose_secret(), super::passkey::answer(&params)).await?
         }
-        (Some(typed), _, _) if choices.password => password(&state, &context, login, typed).await?,
-        (_, Some(typed), Some(offer)) => entrance.check(&login.user.id, login.session.id.as_str(), typed, offer).await?,
+        (Some(typed), _, _) if choices.password => entrance.check_password(&login.user, typed).await?,
+        (_, Some(typed), Some(offer)) => entrance.check(&login.user, login.session.id.as_str(), typed, offer).await?,
         _ => Checked::Wrong,
     };
     let wrong = if passkey { FactorProblem::Passkey } else { FactorProblem::Wrong };
@@ -205,32 +201,6 @@ pub async fn post(
     };
     let passkey = passkey_form(&state, &context, login, choices).await?;
     Ok(page(&state, &visitor, login, &params, (choices, passkey), Some(problem))?)
-}
-
-/// Counted before it is hashed, like a login.
-async fn password(state: &AppState, context: &RequestContext, login: &Login, typed: &str) -> Result<Checked, Problem> {
-    let refused = |reason| {
-        let user_id = Some(login.user.id.clone());
-        state.refusals.refused(Event { user_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
-    };
-    let Ok(password) = Password::parse(typed) else {
-        refused("password_malformed");
-        return Ok(Checked::Wrong);
-    };
-    let subject = Subject::new(context.address).account(login.user.id.as_str());
-    if !state.guard.admit(Action::Reauthenticate, &subject, context.now).await.is_allowed() {
-        refused("too_many_passwords");
-        return Ok(Checked::TooMany);
-    }
-    match attempt(&state.passwords, Some(&login.user), &password).await {
-        Ok(Attempt::Accepted { .. }) => Ok(Checked::Right(Proof::spent(Method::Password))),
-        Ok(Attempt::Refused { reason }) => {
-            refused(reason);
-            Ok(Checked::Wrong)
-        }
-        Err(HashingError::Overloaded) => Err(Problem::overloaded()),
-        Err(error) => Err(Problem::internal(error)),
-    }
 }
 
 fn page(

@@ -178,6 +178,15 @@ pub struct Challenge {
     pub renew: String,
     /// Seconds that who has no script waits instead.
     pub wait: i64,
+    /// It is solved without a word: nobody asked for it yet.
+    pub quiet: bool,
+}
+
+impl Challenge {
+    #[must_use]
+    pub fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
+    }
 }
 
 /// Sign-in name and password.

@@ -39,7 +39,7 @@ pub struct LoginFailures {
     pub kind: Kind,
     /// Whose account; `None` where nobody has the name, and for addresses.
     pub user_id: Option<UserId>,
-    /// For [`Kind::Address`]: an IPv4 address or an IPv6 /64.
+    /// For [`Kind::Address`]: an IPv4 address, or an IPv6 /64 or /48.
     pub address: Option<String>,
     /// Without a success between them.
     pub consecutive: i64,
@@ -85,11 +85,12 @@ macro_rules! columns {
 }
 
 /// The rows of an attempt, in one query that takes as long whether there are any or not.
-pub async fn load(conn: &mut Conn, keys: [&[u8; 32]; 3]) -> Result<Vec<LoginFailures>, Error> {
-    conn.query(concat!("SELECT ", columns!(), " FROM login_failures WHERE key IN ($1, $2, $3)"))
+pub async fn load(conn: &mut Conn, keys: [&[u8; 32]; 4]) -> Result<Vec<LoginFailures>, Error> {
+    conn.query(concat!("SELECT ", columns!(), " FROM login_failures WHERE key IN ($1, $2, $3, $4)"))
         .bind(Hash(*keys[0]))
         .bind(Hash(*keys[1]))
         .bind(Hash(*keys[2]))
+        .bind(Hash(*keys[3]))
         .fetch_all()
         .await
 }

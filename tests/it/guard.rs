@@ -7,3 +7,4 @@ mod login;
 mod passkey;
 mod proof_of_work;
 mod redis;
+mod strangers;

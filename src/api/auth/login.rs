@@ -175,8 +175,8 @@ impl<'a> At<'a> {
                     FirstFactor { user: *user, method: Method::Password, rehashed, carried: Factors::default(), remember: false };
                 return self.proved(first, scope, device).await;
             }
-            password::Checked::Wrong { reason, user } => (ApiError::invalid_credentials(), reason, user),
-            password::Checked::Challenge => (self.challenge(), "proof_of_work_missing", None),
+            password::Checked::Wrong { reason, user } => (self.challenging(ApiError::invalid_credentials()), reason, user),
+            password::Checked::Challenge => (self.challenging(ApiError::proof_of_work_required()), "proof_of_work_missing", None),
             password::Checked::Overloaded => (Problem::overloaded().into(), "overloaded", None),
             password::Checked::TooMany { retry_after } => (ApiError::too_many(retry_after), "rate_limited", None),
         };
@@ -184,9 +184,10 @@ impl<'a> At<'a> {
         Err(error)
     }
 
-    fn challenge(self) -> ApiError {
+    /// With a challenge for the next attempt: it may be that it is looked at for its sake alone.
+    fn challenging(self, error: ApiError) -> ApiError {
         let challenge = self.state.guard.challenge(Action::Login, self.context.address, self.context.now);
-        ApiError::proof_of_work_required().with_facts([("challenge", challenge.into()), ("wait", WAIT.0.into())])
+        error.with_facts([("challenge", challenge.into()), ("wait", WAIT.0.into())])
     }
 
     /// After a right password: in, or on to the next factor. No token is given out before the login is all that it has to be.
@@ -239,7 +240,7 @@ impl<'a> At<'a> {
         let entrance = self.entrance(device.as_ref());
         let standing = self.standing(&user).await?;
         let Missing::Proof(offer) = standing.missing(&pending.factors) else { return Err(ApiError::invalid_mfa_token()) };
-        let proof = match entrance.check(&user.id, &pending.id, body.code.expose(), offer).await? {
+        let proof = match entrance.check(&user, &pending.id, body.code.expose(), offer).await? {
             Checked::Right(proof) => proof,
             Checked::Wrong => return Err(ApiError::invalid_code()),
             Checked::TooMany => return Err(ApiError::too_many_codes()),

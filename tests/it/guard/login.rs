@@ -65,10 +65,15 @@ on_both! {
         let anna = server.person("Anna").await;
         let mail = EmailAddress::parse("anna@example.com").unwrap();
         server.state.db.write(async |tx| email_addresses::save(tx, &anna.id, &mail, true, server.clock.now()).await).await.unwrap();
-        let names = ["anna", "ANNA", "anna ", "\u{ff41}nna", "anna@example.com", "Anna@Example.COM"];
+        let names = ["anna", "ANNA", "anna ", "\u{ff41}nna"];
         let answers = attempts(&server, &names, 26).await;
         assert!(answers[..20].iter().all(|(answer, _)| is_refused(answer)));
         assert!(answers[20..].iter().all(|(answer, _)| is_challenge(answer)), "one after the other, none is free again");
+        // The address is another name: what follows from the counter that they share can't be seen.
+        let mut visitor = Visitor::new(&server, ELSEWHERE).await;
+        for name in ["anna@example.com", "Anna@Example.COM"] {
+            assert!(is_refused(&visitor.try_once(name, PASSWORD).await), "it is not looked at");
+        }
         assert_eq!(row(&server, Some(&anna), "").await.unwrap().consecutive, 20);
     }
 
@@ -170,7 +175,7 @@ on_both! {
         for attempt in tries {
             looked_at += i64::from(is_refused(&attempt.await.unwrap()));
         }
-        assert!((20..=50).contains(&looked_at), "{looked_at}");
+        assert_eq!(looked_at, 20);
         assert_eq!(row(&server, Some(&anna), "").await.unwrap().consecutive, looked_at);
     }
 
@@ -283,7 +288,8 @@ async fn a_locked_password_and_a_wrong_one_look_the_same() {
         let answer = visitor.try_once("anna", password).await;
         let nonce =
             answer.header("content-security-policy").unwrap().split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
-        let body = without_passkey_challenge(&answer.body).replace(nonce, "").replace(answer.form().field("csrf"), "");
+        let body = without_passkey_challenge(&answer.body).replace(nonce, "");
+        let body = ["csrf", "challenge"].iter().fold(body, |body, field| body.replace(answer.form().field(field), ""));
         (answer.status, answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>(), body)
     };
     assert_eq!(comparable(PASSWORD, HOME).await, comparable("wrong password", ELSEWHERE).await);

@@ -67,7 +67,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add("login-without-passkeys", &Login { passkey: None, ..login.clone() });
     let refused = Login { sign_in_name: "alice@example.org".to_owned(), problem: Some(LoginProblem::Refused), ..login.clone() };
     add("login-refused", &refused);
-    let challenge = Challenge { text: "1.login.20.1800000000.n.m".to_owned(), renew: "/challenge/login".to_owned(), wait: 30 };
+    let challenge =
+        Challenge { text: "1.login.20.1800000000.n.m".to_owned(), renew: "/challenge/login".to_owned(), wait: 30, quiet: false };
     let challenged = Login { problem: Some(LoginProblem::Challenge), challenge: Some(challenge), ..refused.clone() };
     add("login-challenge", &challenged);
     add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
