@@ -8,6 +8,7 @@ use crate::guard::gcra::{self, Decision};
 use crate::guard::limit::Action;
 use crate::guard::{Standing, Subject, Verdict};
 use crate::state::AppState;
+use crate::web::bearer;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 
@@ -25,8 +26,13 @@ pub async fn admit(
     if let Verdict::Refused { retry_after } = state.guard.look(Action::FailApi, &subject, context.now) {
         return Err((ApiError::too_many(retry_after), None));
     }
-    let presented = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(token) = presented.or_else(|| state.cookies.read(headers, Cookie::Session)) else { return Ok(None) };
+    // The token itself, however the field around it is spelled; what is no token is refused, and counted as that.
+    let token = match bearer::presented(headers, None, None) {
+        Ok(None) if !headers.contains_key(header::AUTHORIZATION) => state.cookies.read(headers, Cookie::Session),
+        Ok(token) => token,
+        Err(_) => None,
+    };
+    let Some(token) = token else { return Ok(None) };
     let (verdict, standing) = state.guard.standing(Action::Api, &subject.token(token), context.now).await;
     match verdict {
         Verdict::Refused { retry_after } => Err((ApiError::too_many(retry_after), standing)),
