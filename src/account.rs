@@ -53,6 +53,23 @@ pub enum Complaint {
 }
 
 impl Complaint {
+    /// A stable word for whoever explains it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Name => "name_refused",
+            Self::NameTaken => "name_taken",
+            Self::Address => "address_refused",
+            Self::AddressDomain => "address_domain_refused",
+            Self::Password(problem) => problem.code(),
+            Self::Repetition => "repetition_differs",
+            Self::CurrentPassword => "wrong_password",
+            Self::Code => "code_wrong",
+            Self::Overloaded => "overloaded",
+            Self::TooMany => "rate_limited",
+            Self::Challenge => "proof_of_work_missing",
+        }
+    }
+
     /// Trying the same again may help.
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Overloaded | Self::Password(NewPasswordProblem::Uncheckable))

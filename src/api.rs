@@ -10,6 +10,7 @@ pub mod body;
 pub mod clients;
 mod cross_origin;
 pub mod error;
+mod explain;
 pub mod invitations;
 pub mod keys;
 pub mod lockouts;
@@ -58,5 +59,6 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(sessions::routes())
         .merge(lockouts::routes())
         .merge(audit_log::routes())
+        .merge(explain::routes())
         .merge(me::routes())
 }

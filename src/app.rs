@@ -92,7 +92,7 @@ pub fn shell(state: &AppState) -> Shell {
         api: api::error::renderer(),
         api_path: state.path(api::PATH),
     };
-    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, audiences)
+    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, audiences).explaining(state.explanations.clone())
 }
 
 /// A public document: any origin may read it.

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 pub mod dev;
+pub mod explain;
 pub mod failure;
 pub mod key;
 pub mod mail;
@@ -75,6 +76,9 @@ enum Command {
     /// Mail: try whether it can be sent.
     #[command(subcommand)]
     Mail(mail::Command),
+    /// Say why a request was refused, check by check, by the trace id that its answer showed.
+    #[command(after_help = explain::EXAMPLE)]
+    Explain(explain::Arguments),
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
     Migrate,
@@ -115,6 +119,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
+            Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
             Some(Command::Config(_)) => Ok(()),
         }

@@ -15,8 +15,8 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, Identifier, KeysConfig,
-    LogConfig, LogFormat, MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, ExplainConfig, Identifier,
+    KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig,
     RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
@@ -99,5 +99,6 @@ config! {
     rates: RatesConfig,
     redis: RedisConfig,
     audit: AuditConfig,
+    explain: ExplainConfig,
     log: LogConfig,
 }

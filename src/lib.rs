@@ -52,6 +52,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod endpoints;
+pub mod explain;
 pub mod flow;
 pub mod grants;
 pub mod guard;

@@ -7,6 +7,7 @@ pub mod audience;
 pub mod authentication;
 pub mod authorization_request;
 pub mod authorize;
+pub mod checks;
 pub mod claims;
 pub mod claims_request;
 pub mod client;

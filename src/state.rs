@@ -14,6 +14,7 @@ use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList 
 use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::explain;
 use crate::guard::limit::Action;
 use crate::guard::{self, Guard, Subject, Verdict};
 use crate::keys::hash::TokenHasher;
@@ -67,6 +68,8 @@ pub struct Shared {
     pub clients: ClientCache,
     /// Takes the audit events of refused requests.
     pub refusals: audit::Queue,
+    /// Takes what there is to explain about them.
+    pub explanations: explain::Queue,
     pub csrf: Csrf,
     pub cookies: Cookies,
     pub policy: ServerPolicy,
@@ -113,11 +116,12 @@ pub struct Parts {
     pub master: MasterKey,
     pub keys: Arc<KeyRing>,
     pub refusals: audit::Queue,
+    pub explanations: explain::Queue,
 }
 
 impl AppState {
     pub fn new(parts: Parts) -> Result<Self, StateError> {
-        let Parts { config, clock, db, master, keys, refusals } = parts;
+        let Parts { config, clock, db, master, keys, refusals, explanations } = parts;
         let issuer = Url::parse(&config.server.issuer).map_err(|_| StateError::Issuer)?;
         let origin = issuer.origin().ascii_serialization();
         let scopes = configured_scopes(&config.tokens.scopes)?;
@@ -145,6 +149,7 @@ impl AppState {
             db,
             keys,
             refusals,
+            explanations,
         })))
     }
 

@@ -3,6 +3,8 @@
 //! The trace id is not kept in a tracing span: a span costs about a microsecond a request, on requests that log nothing. It
 //! is a thread-local instead, set while a request's future is polled ([`in_trace`]).
 
+pub mod findings;
+
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::pin::Pin;
@@ -35,6 +37,12 @@ impl TraceId {
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
         Self(text)
+    }
+
+    /// Reads one as answers and the log show it. What is not of this shape names nothing.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')).then_some(Self(digits))
     }
 
     pub fn as_str(&self) -> &str {

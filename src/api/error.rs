@@ -258,6 +258,7 @@ impl From<HashingError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        self.0.problem.remember();
         let mut response = self.0.problem.status.into_response();
         response.extensions_mut().insert(self);
         response

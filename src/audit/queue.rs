@@ -4,20 +4,16 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
-
-use tokio::sync::{mpsc, oneshot};
 
 use super::{Kind, Origin};
-use crate::clock::Clock;
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::storage;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
+use crate::storage::queue;
+use crate::telemetry::findings;
 
 /// Refusals that may wait to be folded.
 const CAPACITY: usize = 8_192;
@@ -25,29 +21,12 @@ const CAPACITY: usize = 8_192;
 /// Different refusals that one batch holds: a sender who varies what is folded by fills this, not the table.
 const MAX_ROWS: usize = 1_024;
 
-/// How long a refusal waits for others like it.
-const WINDOW: Duration = Duration::from_secs(1);
-
 /// Takes refusals in. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Queue {
-    sender: mpsc::Sender<Message>,
-    dropped: Arc<AtomicI64>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Refused(Box<Event>),
-    Flush(oneshot::Sender<()>),
-}
+pub struct Queue(queue::Queue<Event>);
 
 /// Writes what the [`Queue`] took in. Run it in a task of its own.
-#[derive(Debug)]
-pub struct Worker {
-    receiver: mpsc::Receiver<Message>,
-    dropped: Arc<AtomicI64>,
-    batch: Batch,
-}
+pub type Worker = queue::Worker<Batch>;
 
 /// A queue and its worker.
 pub fn queue() -> (Queue, Worker) {
@@ -55,9 +34,8 @@ pub fn queue() -> (Queue, Worker) {
 }
 
 fn with_capacity(capacity: usize) -> (Queue, Worker) {
-    let (sender, receiver) = mpsc::channel(capacity);
-    let dropped = Arc::new(AtomicI64::new(0));
-    (Queue { sender, dropped: dropped.clone() }, Worker { receiver, dropped, batch: Batch::default() })
+    let (queue, worker) = queue::queue(Batch::default(), capacity);
+    (Queue(queue), worker)
 }
 
 impl Queue {
@@ -65,87 +43,19 @@ impl Queue {
     ///
     /// `event.client_id` must be a registered client's: what an anonymous sender makes up would defeat the folding.
     pub fn refused(&self, event: Event) {
-        if self.sender.try_send(Message::Refused(Box::new(event))).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if let Some(reason) = event.reason {
+            findings::refused(reason);
         }
+        if let Some(client) = &event.client_id {
+            findings::client(client);
+        }
+        self.0.push(event);
     }
 
     /// Waits until everything recorded before is written.
     pub async fn flush(&self) {
-        let (done, written) = oneshot::channel();
-        if self.sender.send(Message::Flush(done)).await.is_ok() {
-            // An error means that the worker ended, which writes everything first.
-            let _ = written.await;
-        }
+        self.0.flush().await;
     }
-}
-
-impl Worker {
-    /// Writes batches until `shutdown` resolves, then what is left.
-    pub async fn run(mut self, db: Db, clock: Clock, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let mut tick = tokio::time::interval(WINDOW);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                _ = tick.tick() => self.write(db.clone(), clock.now()).await,
-                message = self.receiver.recv() => match message {
-                    Some(message) => self.take(message, db.clone(), clock.now()).await,
-                    None => break,
-                },
-            }
-        }
-        self.receiver.close();
-        while let Some(message) = self.receiver.recv().await {
-            self.take(message, db.clone(), clock.now()).await;
-        }
-        self.write(db.clone(), clock.now()).await;
-    }
-
-    async fn take(&mut self, message: Message, db: Db, now: Timestamp) {
-        match message {
-            Message::Refused(event) => {
-                if !self.batch.fold(*event) {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Message::Flush(done) => {
-                self.write(db, now).await;
-                // Whoever waited may have gone.
-                let _ = done.send(());
-            }
-        }
-    }
-
-    /// Writes the batch in one transaction. While the database is down it is kept, and goes on folding.
-    async fn write(&mut self, db: Db, now: Timestamp) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if self.batch.is_empty() && dropped == 0 {
-            return;
-        }
-        let mut rows: Vec<Event> = self.batch.rows.values().cloned().collect();
-        rows.sort_by_key(|event| event.at);
-        rows.extend((dropped > 0).then(|| lost(dropped, now)));
-        let written = commit(db, rows).await;
-        match written {
-            Ok(()) => self.batch.rows.clear(),
-            Err(error) => {
-                self.dropped.fetch_add(dropped, Ordering::Relaxed);
-                tracing::warn!(%error, rows = self.batch.rows.len(), "refusals wait for the database to be written to the audit log");
-            }
-        }
-    }
-}
-
-async fn commit(db: Db, rows: Vec<Event>) -> Result<(), Error> {
-    db.write(async |tx| {
-        for event in &rows {
-            storage::audit::insert(tx, event).await?;
-        }
-        Ok(())
-    })
-    .await
 }
 
 fn lost(count: i64, now: Timestamp) -> Event {
@@ -155,15 +65,17 @@ fn lost(count: i64, now: Timestamp) -> Event {
 
 /// Refusals of one window: the first of its kind, and how many there were.
 #[derive(Debug, Default)]
-struct Batch {
+pub struct Batch {
     rows: HashMap<Key, Event>,
 }
 
 type Key = (&'static str, Option<&'static str>, Option<ClientId>, Option<UserId>, Option<String>);
 
-impl Batch {
-    /// Adds an event to its like. `false`: there is no room for one that is new.
-    fn fold(&mut self, event: Event) -> bool {
+impl queue::Batch for Batch {
+    type Row = Event;
+
+    /// Adds an event to its like.
+    fn add(&mut self, event: Event) -> bool {
         let full = self.rows.len() >= MAX_ROWS;
         let key = (event.kind, event.reason, event.client_id.clone(), event.user_id.clone(), event.address.clone());
         match self.rows.entry(key) {
@@ -179,11 +91,31 @@ impl Batch {
     fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
+
+    /// In one transaction. How many were lost is a row too.
+    async fn write(&mut self, db: &Db, now: Timestamp, dropped: i64) -> Result<(), Error> {
+        let mut rows: Vec<Event> = self.rows.values().cloned().collect();
+        rows.sort_by_key(|event| event.at);
+        rows.extend((dropped > 0).then(|| lost(dropped, now)));
+        db.write(async |tx| {
+            for event in &rows {
+                storage::audit::insert(tx, event).await?;
+            }
+            Ok::<_, Error>(())
+        })
+        .await?;
+        self.rows.clear();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
+    use super::queue::Batch as _;
     use super::*;
+    use crate::clock::Clock;
 
     fn event(reason: &'static str, address: &str) -> Event {
         let origin = Origin { at: Timestamp::from_seconds(1), address: Some(address.to_owned()), trace_id: "t".to_owned() };
@@ -194,10 +126,10 @@ mod tests {
     fn repeats_of_one_refusal_become_one_row_with_a_count() {
         let mut batch = Batch::default();
         for _ in 0..500 {
-            assert!(batch.fold(event("wrong_password", "192.0.2.1")));
+            assert!(batch.add(event("wrong_password", "192.0.2.1")));
         }
-        batch.fold(event("wrong_password", "192.0.2.2"));
-        batch.fold(event("unknown_user", "192.0.2.1"));
+        batch.add(event("wrong_password", "192.0.2.2"));
+        batch.add(event("unknown_user", "192.0.2.1"));
         let mut counts: Vec<_> = batch.rows.values().map(|event| event.count).collect();
         counts.sort_unstable();
         assert_eq!(counts, [1, 1, 500]);
@@ -206,18 +138,18 @@ mod tests {
     #[test]
     fn a_sender_who_varies_addresses_fills_one_batch_and_not_the_table() {
         let mut batch = Batch::default();
-        let taken = (0..5_000).filter(|number| batch.fold(event("wrong_password", &format!("2001:db8::{number:x}")))).count();
+        let taken = (0..5_000).filter(|number| batch.add(event("wrong_password", &format!("2001:db8::{number:x}")))).count();
         assert_eq!(taken, MAX_ROWS);
-        assert!(batch.fold(event("wrong_password", "2001:db8::1")), "a repeat still counts when the batch is full");
+        assert!(batch.add(event("wrong_password", "2001:db8::1")), "a repeat still counts when the batch is full");
     }
 
     #[test]
     fn a_full_queue_counts_what_it_drops_and_does_not_wait() {
-        let (queue, worker) = with_capacity(10);
+        let (queue, _worker) = with_capacity(10);
         for _ in 0..25 {
             queue.refused(event("wrong_password", "192.0.2.1"));
         }
-        assert_eq!(worker.dropped.load(Ordering::Relaxed), 15);
+        assert_eq!(queue.0.lost(), 15);
     }
 
     async fn written(db: &Db) -> Vec<(String, i64)> {

@@ -26,7 +26,7 @@ use crate::storage::error::Error as StorageError;
 use crate::storage::{setup_links, users};
 use crate::telemetry::{self, TraceId};
 use crate::web::server::{self, Limits, Shutdown};
-use crate::{app, random};
+use crate::{app, explain, random};
 
 pub const EXAMPLE: &str = "\
 While nobody has the role 'admin', a link is printed with which the first administrator is made. It works once, for an hour;
@@ -60,6 +60,7 @@ pub struct Server {
     pub state: AppState,
     listener: TcpListener,
     refusals: Worker,
+    explanations: explain::Worker,
     /// None where mail is off.
     postman: Option<Postman>,
 }
@@ -79,11 +80,12 @@ impl Server {
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
-        let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue })
+        let (explained, explanations) = explain::queue(&config.explain);
+        let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue, explanations: explained })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, refusals, postman })
+        Ok(Self { state, listener, refusals, explanations, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -106,7 +108,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, refusals, postman } = self;
+        let Self { state, listener, refusals, explanations, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -130,9 +132,14 @@ impl Server {
             }))
         });
         let (served, after_serving) = oneshot::channel::<()>();
-        let refusals = tokio::spawn(refusals.run(db.clone(), clock, async {
+        let refusals = tokio::spawn(refusals.run(db.clone(), clock.clone(), async {
             // Either way there is nothing more to come.
             let _ = after_serving.await;
+        }));
+        let (explained, after_explaining) = oneshot::channel::<()>();
+        let explanations = tokio::spawn(explanations.run(db.clone(), clock, async {
+            // Either way there is nothing more to come.
+            let _ = after_explaining.await;
         }));
 
         let stopped = server::serve(listener, app::shell(&state), limits(&state.config), shutdown).await;
@@ -147,6 +154,10 @@ impl Server {
         drop(served);
         if let Err(error) = refusals.await {
             tracing::error!(%error, "the last refusals were not written to the audit log");
+        }
+        drop(explained);
+        if let Err(error) = explanations.await {
+            tracing::error!(%error, "the last refusals can not be explained");
         }
         // The mail that is being sent is sent; the rest waits in the outbox.
         drop(stop_mail);

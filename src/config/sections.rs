@@ -162,6 +162,16 @@ section! {
 }
 
 section! {
+    /// Explanations of refused requests (`ostiary explain`).
+    ExplainConfig {
+        /// Days that they are kept. 0 keeps none.
+        days: u32 = 7;
+        /// The most that are kept; the oldest go first.
+        rows: u32 = 100_000;
+    }
+}
+
+section! {
     /// The log on standard error.
     LogConfig {
         /// `text` or `json`.

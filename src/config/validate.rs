@@ -54,6 +54,8 @@ impl Config {
             "tokens.client_secret_overlap_hours",
             "must be between 0 hours and 365 days",
         )?;
+        require(self.explain.days <= 365, "explain.days", "must not exceed 365")?;
+        require((1_000..=10_000_000).contains(&self.explain.rows), "explain.rows", "must be between 1000 and 10000000")?;
         require(self.keys.rotation_days > 0, "keys.rotation_days", "must be at least 1")?;
         require(
             u64::from(self.keys.publish_hours) < u64::from(self.keys.rotation_days) * 24,

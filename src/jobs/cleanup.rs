@@ -12,8 +12,8 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::{
-    access_tokens, authorization_codes, email_codes, grants, invitations, login_failures, mail_counts, refresh_tokens, sessions,
-    spent,
+    access_tokens, authorization_codes, email_codes, explanations, grants, invitations, login_failures, mail_counts,
+    refresh_tokens, sessions, spent,
 };
 
 /// How often.
@@ -53,6 +53,10 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| mail_counts::delete_expired(tx, counted, BATCH).await).await? > 0 {}
     while db.write(async |tx| email_codes::delete_expired(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| invitations::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    let explained = now - Seconds::days(config.explain.days.into());
+    while db.write(async |tx| explanations::delete_expired(tx, explained, BATCH).await).await? > 0 {}
+    let rows = config.explain.rows.into();
+    while db.write(async |tx| explanations::trim(tx, rows, BATCH).await).await? > 0 {}
     while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }

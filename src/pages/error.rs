@@ -73,7 +73,14 @@ mod tests {
 
     #[test]
     fn every_error_has_a_title_a_text_and_the_reference() {
-        let frame = Frame { text: Text::default(), base: String::new(), host: "id.example".into(), nonce: None, here: None };
+        let frame = Frame {
+            text: Text::default(),
+            base: String::new(),
+            host: "id.example".into(),
+            nonce: None,
+            here: None,
+            trace_id: None,
+        };
         for (status, reason) in [
             (400, "client_unknown"),
             (400, "redirect_uri_mismatch"),

@@ -13,6 +13,7 @@ use crate::protocol::params::Params;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::Event;
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::Problem;
@@ -101,6 +102,9 @@ pub fn of(state: &AppState, visitor: &Visitor, frame: &Frame, (path, purpose): (
 
 /// The status of a form that is shown again for these reasons.
 pub fn refusal(problems: &[Complaint]) -> StatusCode {
+    if let Some(problem) = problems.first() {
+        findings::answered(problem.reason(), false);
+    }
     if problems.contains(&Complaint::TooMany) {
         StatusCode::TOO_MANY_REQUESTS
     } else if problems.iter().any(|problem| problem.is_passing()) {

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::text::{Text, Wishes};
 use super::view::Frame;
+use crate::telemetry::current_trace;
 use crate::web::cookie::{Cookie, Cookies};
 use crate::web::error::Problem;
 use crate::web::headers::{Csp, Nonce};
@@ -54,6 +55,7 @@ impl Site {
             host: self.host.to_string(),
             nonce: nonce.map(|nonce| nonce.as_str().to_owned()),
             here: None,
+            trace_id: current_trace().map(|trace_id| trace_id.to_string()),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::totp_factors::{self, TotpFactor};
 use crate::storage::{recovery_codes, sessions, users};
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -63,6 +64,7 @@ pub async fn post(
     let sealed = params.get(field::ENROLMENT).unwrap_or_default();
     let Some(secret) = enrolment::open(&state.flows, sealed, &login.session, context.now) else {
         // Open for too long: another secret, and a word about it.
+        findings::answered("enrolment_stale", false);
         let again = (&Secret::random(), Some(EnrolmentProblem::Stale));
         return Ok(show(&state, &context, &visitor, login, &params, again)?);
     };

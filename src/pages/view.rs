@@ -102,6 +102,8 @@ pub struct Frame {
     pub nonce: Option<String>,
     /// Path and query of this page, to come back to it; none where that can't be done.
     pub here: Option<String>,
+    /// Names the request, for whoever asks for help with what is wrong.
+    pub trace_id: Option<String>,
 }
 
 /// A language that the page can be read in.

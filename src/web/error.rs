@@ -17,6 +17,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Seconds;
 use crate::storage;
+use crate::telemetry::{self, findings};
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -107,7 +108,16 @@ impl Problem {
         if self.code.is_empty() {
             return "{}".to_owned();
         }
-        serde_json::json!({ "error": self.code, "error_description": self.description }).to_string()
+        let mut body = serde_json::json!({ "error": self.code, "error_description": self.description });
+        if let Some(trace_id) = telemetry::current_trace() {
+            body["trace_id"] = trace_id.as_str().into();
+        }
+        body.to_string()
+    }
+
+    /// Keeps why, for whoever asks for an explanation.
+    pub(crate) fn remember(&self) {
+        findings::answered(self.reason, self.status.is_server_error());
     }
 
     fn put_headers(&self, response: &mut Response) {
@@ -168,6 +178,7 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        self.0.remember();
         let body = self.0.to_json();
         let fields = [
             (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
@@ -193,6 +204,7 @@ impl<P: Into<Problem>> From<P> for PageError {
 impl IntoResponse for PageError {
     /// The page itself is written by the shell, which knows the trace id and the reader's language.
     fn into_response(self) -> Response {
+        self.0.remember();
         let mut response = self.0.status.into_response();
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         self.0.put_headers(&mut response);

@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode, Version};
+use http::{Method, Request, StatusCode, Uri, Version};
 use ipnet::IpNet;
 use tower::Service;
 
@@ -26,7 +26,10 @@ use super::error::{ErrorPage, Problem};
 use super::headers::{self, Csp};
 use crate::clock::Clock;
 use crate::config::ServerConfig;
-use crate::telemetry::{Traced, in_trace};
+use crate::explain::{self, Case, Decision};
+use crate::protocol::metadata::issuer_path;
+use crate::telemetry::findings::Findings;
+use crate::telemetry::{Traced, findings, in_trace};
 
 /// The longest request target.
 const MAX_URI: usize = 8 * 1_024;
@@ -49,6 +52,10 @@ struct Shared {
     trusted_proxies: Vec<IpNet>,
     hsts: bool,
     audiences: Audiences,
+    /// The issuer's path.
+    base: String,
+    /// Where refused requests are explained, if they are.
+    explanations: Option<explain::Queue>,
     /// Requests that are being finished although their client went away.
     left_behind: AtomicUsize,
     panics: AtomicUsize,
@@ -61,10 +68,29 @@ impl Shell {
             trusted_proxies: config.trusted_proxies.clone(),
             hsts: config.issuer.starts_with("https:"),
             audiences,
+            base: issuer_path(&config.issuer).to_owned(),
+            explanations: None,
             left_behind: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
         };
         Self { router, shared: Arc::new(shared) }
+    }
+
+    /// Explains what it refuses.
+    #[must_use]
+    pub fn explaining(mut self, queue: explain::Queue) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.explanations = Some(queue);
+        }
+        self
+    }
+
+    /// Explains what never came as far as here.
+    pub(super) fn explain_head(&self, trace_id: TraceId, status: StatusCode, reason: &'static str) {
+        let mut findings = Findings::default();
+        findings.collect(|| findings::refused(reason));
+        let known = Asked { method: None, uri: Uri::default(), address: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
+        self.shared.explain(trace_id, &known, status, &mut findings);
     }
 
     /// Requests that are being finished although their client went away.
@@ -92,16 +118,18 @@ impl Shell {
         let (reader, line) = (Reader::of(&request, &self.shared.audiences), LogLine::begin(&request));
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
+        let asked = Asked { method: Some(request.method().clone()), uri: request.uri().clone(), address };
+        let mut findings = Findings::default();
         let context = RequestContext::new(trace_id, address, self.shared.clock.now(), request.headers());
         if let Some(problem) = refuse(&request) {
             let work = Work::Refused(Box::new(problem));
-            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, work };
+            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work };
         }
         request.extensions_mut().insert(context);
         let mut router = self.router.clone();
-        let begun = in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
-        let work = begun.map_or(Work::Panicked, Work::Begun);
-        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, work }
+        let begin = || in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
+        let work = findings.collect(begin).map_or(Work::Panicked, Work::Begun);
+        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work }
     }
 }
 
@@ -176,6 +204,27 @@ impl LogLine {
     }
 }
 
+/// What was asked for and by whom, as far as an explanation needs it.
+#[derive(Debug)]
+struct Asked {
+    /// None where the request could not be read.
+    method: Option<Method>,
+    uri: Uri,
+    address: IpAddr,
+}
+
+impl Shared {
+    fn explain(&self, trace_id: TraceId, asked: &Asked, status: StatusCode, findings: &mut Findings) {
+        let (Some(queue), Some(found)) = (&self.explanations, findings.take()) else { return };
+        let path = asked.uri.path();
+        let path = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let method = asked.method.as_ref().map_or("-", Method::as_str);
+        if let Some(decision) = Decision::new(method, path, status.as_u16(), *found) {
+            queue.push(Case { trace_id, at: self.clock.now(), sender: asked.address, decision });
+        }
+    }
+}
+
 /// One request on its way to its answer.
 ///
 /// Work that has begun is finished: when this future is dropped because the client went away, the rest of it runs in a task of
@@ -186,6 +235,9 @@ pub struct Handling {
     trace_id: TraceId,
     reader: Reader,
     line: Option<Box<LogLine>>,
+    asked: Asked,
+    /// What is found out about it.
+    findings: Findings,
     work: Work,
 }
 
@@ -204,13 +256,17 @@ impl Future for Handling {
         let this = &mut *self;
         let answer = match &mut this.work {
             Work::Begun(future) => {
-                match in_trace(this.trace_id, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))) {
+                let poll = || in_trace(this.trace_id, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
+                match this.findings.collect(poll) {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Ok(Poll::Ready(Ok(response))) => response,
                     Err(_) => this.panicked(),
                 }
             }
-            Work::Refused(problem) => this.shared.audiences.answer(this.reader.audience, (**problem).clone(), this.trace_id),
+            Work::Refused(problem) => {
+                let answer = || this.shared.audiences.answer(this.reader.audience, (**problem).clone(), this.trace_id);
+                this.findings.collect(|| in_trace(this.trace_id, answer))
+            }
             Work::Panicked | Work::Done => this.panicked(),
         };
         this.work = Work::Done;
@@ -225,13 +281,17 @@ impl std::fmt::Debug for Handling {
 }
 
 impl Handling {
-    fn panicked(&self) -> Response {
+    fn panicked(&mut self) -> Response {
         let count = self.shared.panics.fetch_add(1, Ordering::Relaxed) + 1;
-        let problem = in_trace(self.trace_id, || Problem::internal(format_args!("a handler panicked ({count} since the start)")));
-        self.shared.audiences.answer(self.reader.audience, problem, self.trace_id)
+        let answer = || {
+            let problem = Problem::internal(format_args!("a handler panicked ({count} since the start)"));
+            self.shared.audiences.answer(self.reader.audience, problem, self.trace_id)
+        };
+        self.findings.collect(|| in_trace(self.trace_id, answer))
     }
 
-    fn finish(&self, mut response: Response) -> Response {
+    fn finish(&mut self, mut response: Response) -> Response {
+        self.shared.explain(self.trace_id, &self.asked, response.status(), &mut self.findings);
         if let Some(ErrorPage(problem)) = response.extensions_mut().remove() {
             let html = self.shared.audiences.page.render(&self.reader.view(&problem, self.trace_id));
             let fields = response.headers_mut();

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["account", "flow", "grants"],
     &["state"],
     &["web"],
-    &["audit", "guard", "jobs"],
+    &["audit", "explain", "guard", "jobs"],
     &["keys", "authn", "outbound"],
     &["storage"],
     &["config", "telemetry"],

@@ -15,6 +15,7 @@ use crate::pages::view::{self, DeletionProblem, Moment, field};
 use crate::pages::{form, site};
 use crate::protocol::sign_in_name::SignInName;
 use crate::state::AppState;
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
@@ -83,6 +84,7 @@ pub async fn post_delete(
     };
     let typed = SignInName::parse(params.get(field::USERNAME).unwrap_or_default());
     if !typed.is_ok_and(|typed| typed.canonical() == login.user.sign_in_name.canonical()) {
+        findings::answered("deletion_name_differs", false);
         return Ok(question(&state, &visitor, login, Some(DeletionProblem::Name))?);
     }
     let due = match delete(&state, &context, &login.user).await? {

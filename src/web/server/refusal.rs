@@ -23,6 +23,7 @@ pub(super) fn in_place_of(head: &[u8], has_line: bool, audience: Audience, shell
         _ => Problem::request(status, "malformed_request", "The request is not HTTP/1.1 as it should be"),
     };
     let trace_id = TraceId::random();
+    shell.explain_head(trace_id, problem.status, problem.reason);
     let body = shell.audiences().json(audience, &problem, trace_id);
     let mut response = Error(problem).into_response();
     let fields = response.headers_mut();

@@ -43,6 +43,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         host: "id.example.org".to_owned(),
         nonce: Some(NONCE.to_owned()),
         here: Some(format!("{base}/login?flow=a&b=c")),
+        trace_id: None,
     };
     let mut pages = Vec::new();
     let mut add = |name: &str, template: &dyn DynRender| pages.push((name.to_owned(), template.html()));

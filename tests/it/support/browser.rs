@@ -26,6 +26,17 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// The body, but for what names this one request.
+    #[track_caller]
+    pub fn without_trace_id(&self) -> String {
+        self.body.replace(self.trace_id(), "")
+    }
+
+    #[track_caller]
+    pub fn trace_id(&self) -> &str {
+        self.header("x-request-id").expect("every answer has one")
+    }
+
     #[track_caller]
     pub fn location(&self) -> &str {
         self.header("location").unwrap_or_else(|| panic!("no Location in {self:#?}"))

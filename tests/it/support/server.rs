@@ -23,7 +23,7 @@ use ostiary::storage::signing_keys::{self, SigningKey};
 use ostiary::storage::users::{User, UserStatus};
 use ostiary::storage::{clients, outbox, profiles, users};
 use ostiary::web::shell::Shell;
-use ostiary::{app, audit, random};
+use ostiary::{app, audit, explain, random};
 use serde_json::{Value, json};
 use tower::Service;
 
@@ -69,9 +69,11 @@ impl TestServer {
         let clock = Clock::fixed(START);
         let (refusals, worker) = audit::queue();
         tokio::spawn(worker.run(database.db.clone(), clock.clone(), std::future::pending()));
+        let (explanations, worker) = explain::queue(&config.explain);
+        tokio::spawn(worker.run(database.db.clone(), clock.clone(), std::future::pending()));
         let master = MasterKey::from_bytes([7; 32]);
         let keys = key_ring(&database, &master, &config).await;
-        let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), master, keys, refusals };
+        let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), master, keys, refusals, explanations };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock, database: Arc::new(database) }
     }
@@ -81,6 +83,8 @@ impl TestServer {
         self.state.guard.write_failures().await.expect("written");
         let (refusals, worker) = audit::queue();
         tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
+        let (explanations, worker) = explain::queue(&self.state.config.explain);
+        tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
         let parts = Parts {
             config: self.state.config.clone(),
             clock: self.clock.clone(),
@@ -88,6 +92,7 @@ impl TestServer {
             master: MasterKey::from_bytes([7; 32]),
             keys: self.state.keys.clone(),
             refusals,
+            explanations,
         };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock: self.clock.clone(), database: self.database.clone() }

@@ -1,0 +1,189 @@
+//! Checks of the authorization endpoint.
+
+use super::{Group, check};
+
+/// What is answered with a page, for the redirection URI may be an attacker's.
+pub const DESTINATION: Group = Group {
+    name: "Client and redirection URI",
+    checks: &[
+        check("client_id", &["client_id_duplicated", "client_id_missing"], "client_id", "One client_id."),
+        check(
+            "client",
+            &["client_unknown"],
+            "Is there such a client?",
+            "The client_id of a registered client: `ostiary client list`.",
+        ),
+        check("client_status", &["client_disabled"], "Is it enabled?", "Enabling the client: `ostiary client enable`."),
+        check("redirect_uri_given", &["redirect_uri_duplicated", "redirect_uri_missing"], "redirect_uri", "One redirect_uri."),
+        check(
+            "redirect_uri",
+            &["redirect_uri_mismatch"],
+            "Is it one of those that the client is registered for?",
+            "A redirect_uri that is registered, character by character (RFC 9700 section 2.1); only the port of a native application's loopback address may differ.",
+        ),
+    ],
+};
+
+/// What is answered by redirect, to the client.
+pub const REQUEST: Group = Group {
+    name: "Authorization request",
+    checks: &[
+        check(
+            "repetition",
+            &["parameter_duplicated"],
+            "Was a parameter given more than once?",
+            "Each parameter once (RFC 6749 section 3.1).",
+        ),
+        check("response_type", &["response_type_missing", "response_type_unsupported"], "response_type", "response_type=code."),
+        check(
+            "grant_type",
+            &["grant_type_not_registered"],
+            "May the client log people in?",
+            "A client that is registered with the grant type authorization_code.",
+        ),
+        check("response_mode", &["response_mode_invalid"], "response_mode", "query, fragment or form_post; or none."),
+        check(
+            "unsupported",
+            &["request_object", "request_uri", "registration"],
+            "Parameters that are not supported.",
+            "A request without request, request_uri and registration.",
+        ),
+        check(
+            "code_challenge",
+            &["code_challenge_missing"],
+            "code_challenge",
+            "A code_challenge: PKCE (RFC 7636) is required of every client.",
+        ),
+        check(
+            "code_challenge_method",
+            &["code_challenge_method_unsupported"],
+            "code_challenge_method",
+            "code_challenge_method=S256; without one, plain would be meant.",
+        ),
+        check(
+            "code_challenge_form",
+            &["code_challenge_invalid"],
+            "Is the challenge a hash?",
+            "The SHA-256 of the verifier in base64url, without padding.",
+        ),
+        check(
+            "scope_form",
+            &["scope_malformed"],
+            "The form of scope.",
+            "Scope values, separated by single spaces (RFC 6749 section 3.3).",
+        ),
+        check(
+            "scope",
+            &["scope_not_registered"],
+            "May the client have what it asks for?",
+            "Asking for values only that the client is registered for, or registering it for more.",
+        ),
+        check(
+            "scope_left",
+            &["scope_empty"],
+            "Is something left that is known here?",
+            "At least one scope value that this server knows.",
+        ),
+        check("nonce", &["nonce_invalid"], "The length of nonce.", "A nonce of at most 2048 bytes."),
+        check(
+            "state",
+            &["state_invalid"],
+            "Can state be given back as it is?",
+            "A state of at most 4096 bytes, without line breaks for form_post.",
+        ),
+        check("prompt", &["prompt_invalid"], "prompt", "none alone, or any of login, consent and select_account."),
+        check("max_age", &["max_age_invalid"], "max_age", "A number of seconds."),
+        check(
+            "claims",
+            &["claims_invalid"],
+            "claims",
+            "A JSON object as OpenID Connect Core section 5.5 describes it, of at most 4 KiB.",
+        ),
+        check(
+            "id_token_hint_length",
+            &["id_token_hint_too_long"],
+            "The length of id_token_hint.",
+            "An id_token_hint of at most 8192 bytes.",
+        ),
+        check("acr_values", &["acr_values_too_long"], "The length of acr_values.", "acr_values of at most 1024 bytes."),
+        check(
+            "id_token_hint",
+            &["id_token_hint_invalid"],
+            "Is id_token_hint an ID token of this server?",
+            "An ID token that this server signed, expired or not.",
+        ),
+    ],
+};
+
+/// Whether a code may be given.
+pub const DECISION: Group = Group {
+    name: "Person and consent",
+    checks: &[
+        check(
+            "acr_reachable",
+            &["acr_unreachable"],
+            "The essential acr values of the claims parameter.",
+            "At least one that this server knows: 1, 2 or phr.",
+        ),
+        check(
+            "subjects",
+            &["subjects_differ"],
+            "Do id_token_hint and the sub claim name one person?",
+            "The same person in both, or one of them alone.",
+        ),
+        check(
+            "session",
+            &["login_required"],
+            "Is somebody logged in?",
+            "A login in this browser: without prompt=none the person would have been asked.",
+        ),
+        check(
+            "subject",
+            &["other_user_logged_in"],
+            "Is it the person who is asked for?",
+            "That very person's login; without prompt=none there would have been a login page.",
+        ),
+        check(
+            "age",
+            &["max_age_exceeded"],
+            "Is the login young enough?",
+            "A login that is no older than max_age; without prompt=none the person would have been asked again.",
+        ),
+        check(
+            "factors",
+            &["step_up_required"],
+            "Is the login strong enough?",
+            "A further factor, which can't be asked for with prompt=none.",
+        ),
+        check("consent", &["consent_denied"], "Did the person agree?", "The person says yes."),
+        check(
+            "client_identity",
+            &["client_identity_not_assured"],
+            "Is it certain who the client is?",
+            "A page on which the person agrees: anybody on the device could use this redirection URI, so prompt=none is refused.",
+        ),
+        check(
+            "remembered_consent",
+            &["consent_required"],
+            "Did the person agree before?",
+            "A consent that covers all that is asked for; without prompt=none the person would have been asked.",
+        ),
+        check(
+            "flow_size",
+            &["flow_too_large"],
+            "Does the request fit into a URL once it is sealed?",
+            "A shorter request: less than about 5 KB in all.",
+        ),
+    ],
+};
+
+/// What is posted is fetched again as a query.
+pub const AS_QUERY: Group = Group {
+    name: "Length of a posted request",
+    checks: &[check(
+        "request_length",
+        &["request_too_large"],
+        "Does the request fit into a URL?",
+        "An authorization request of less than 8 KiB.",
+    )],
+};

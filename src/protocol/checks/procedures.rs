@@ -1,0 +1,170 @@
+//! What is done, and which checks it goes through in which order.
+
+use super::account::{ADMINISTRATOR, CHANGE, OWNER};
+use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
+use super::authorize::{AS_QUERY, DECISION, DESTINATION, REQUEST};
+use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
+use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
+use super::token::{BEARER, CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN, USERINFO};
+use super::{Group, Procedure};
+
+const fn procedure(
+    name: &'static str,
+    routes: &'static [&'static str],
+    about: &'static str,
+    groups: &'static [&'static Group],
+) -> Procedure {
+    Procedure { name, about, routes, groups }
+}
+
+/// What has no checks of its own: documents, health, and paths where there is nothing.
+pub const ANYTHING: Procedure = procedure("other", &["* /*"], "Whatever stands nowhere else:", &[&HEAD, &QUERY]);
+
+/// Every procedure. The first that fits a request is its own.
+pub const PROCEDURES: &[Procedure] = &[
+    procedure(
+        "authorize",
+        &["GET /authorize"],
+        "An application sends a person to log in:",
+        &[&HEAD, &ADDRESS, &QUERY, &DESTINATION, &REQUEST, &DECISION],
+    ),
+    procedure("authorize/post", &["POST /authorize"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
+    procedure(
+        "authorize/resume",
+        &["GET /authorize/resume"],
+        "A page of the login sends the browser back:",
+        &[&HEAD, &ADDRESS, &QUERY, &FLOW, &DECISION],
+    ),
+    procedure(
+        "token",
+        &["POST /token"],
+        "A client asks for tokens:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT],
+    ),
+    procedure(
+        "token/authorization_code",
+        &[],
+        "A client redeems an authorization code. Part of `POST /token`.",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &CODE],
+    ),
+    procedure(
+        "token/refresh_token",
+        &[],
+        "A client uses a refresh token. Part of `POST /token` and of `POST /api/v1/auth/refresh`.",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &REFRESH],
+    ),
+    procedure(
+        "token/client_credentials",
+        &[],
+        "A service asks for a token of its own. Part of `POST /token`.",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &CLIENT_CREDENTIALS],
+    ),
+    procedure(
+        "introspect",
+        &["POST /introspect"],
+        "A resource server asks what a token is worth. A token that counts for nothing is no refusal:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &INTROSPECTION, &RATE, &TOKEN],
+    ),
+    procedure(
+        "revoke",
+        &["POST /revoke"],
+        "A client takes a token back:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &TOKEN, &OWN_TOKEN],
+    ),
+    procedure(
+        "userinfo",
+        &["GET /userinfo", "POST /userinfo"],
+        "A client asks who has logged in. The checks of the body are made where there is one:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &USERINFO],
+    ),
+    procedure(
+        "login",
+        &["POST /login", "GET /login"],
+        "A person gives a name and a password:",
+        &[&HEAD, &ADDRESS, &BODY, &CSRF, &FLOW, &PASSWORD, &SESSION],
+    ),
+    procedure(
+        "login/passkey",
+        &["POST /login/passkey"],
+        "A person uses a passkey:",
+        &[&HEAD, &ADDRESS, &BODY, &CSRF, &FLOW, &PASSKEY, &SESSION],
+    ),
+    procedure(
+        "login/passkey/question",
+        &["GET /login/passkey"],
+        "The login page asks for another challenge:",
+        &[&HEAD, &PASSKEY_QUESTION],
+    ),
+    procedure(
+        "login/factor",
+        &["POST /login/factor", "GET /login/factor"],
+        "A person proves a second factor:",
+        &[&HEAD, &BODY, &CSRF, &FLOW, &SECOND_FACTOR, &SESSION, &DECISION],
+    ),
+    procedure(
+        "login/select",
+        &["POST /login/select", "GET /login/select"],
+        "A person chooses an account:",
+        &[&HEAD, &BODY, &CSRF, &FLOW],
+    ),
+    procedure(
+        "consent",
+        &["POST /consent", "GET /consent"],
+        "A person agrees, or does not:",
+        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION],
+    ),
+    procedure(
+        "register",
+        &["* /register", "* /register/code"],
+        "Somebody wants an account:",
+        &[&HEAD, &BODY, &CSRF, &FLOW, &REGISTRATION, &MAILED_CODE],
+    ),
+    procedure(
+        "recover",
+        &["* /recover", "* /recover/*"],
+        "Somebody forgot a password:",
+        &[&HEAD, &BODY, &CSRF, &FLOW, &MAILED_CODE, &CHANGE],
+    ),
+    procedure("setup", &["* /setup"], "The first administrator is made:", &[&HEAD, &BODY, &CSRF, &SETUP, &REGISTRATION]),
+    procedure(
+        "reauthenticate",
+        &["* /account/reauthenticate"],
+        "A person shows that it is still them:",
+        &[&HEAD, &BODY, &CSRF, &OWNER, &SECOND_FACTOR, &SESSION],
+    ),
+    procedure(
+        "account",
+        &["* /account", "* /account/*", "* /language", "* /logout"],
+        "A person looks after their account:",
+        &[&HEAD, &BODY, &CSRF, &OWNER, &SECOND_FACTOR, &MAILED_CODE, &CHANGE],
+    ),
+    procedure("admin", &["* /admin", "* /admin/*"], "An administrator opens the console:", &[&HEAD, &ADMINISTRATOR]),
+    procedure(
+        "api/auth",
+        &["* /api/v1/auth/*"],
+        "An application of the operator's own does for a person what the pages do:",
+        &[
+            &HEAD,
+            &ADDRESS,
+            &CALLER,
+            &CONTENT,
+            &CLIENT,
+            &RATE,
+            &FIRST_PARTY,
+            &PASSWORD,
+            &SECOND_FACTOR,
+            &SESSION,
+            &STEPS,
+            &GRANT,
+            &REFRESH,
+            &PERMISSION,
+        ],
+    ),
+    procedure("api", &["* /api/v1", "* /api/v1/*"], "A call of the API:", &[&HEAD, &CALLER, &PERMISSION, &CONTENT, &THING]),
+    ANYTHING,
+];
+
+const CONSENT_FORM: Group = Group {
+    name: "Form of the consent page",
+    checks: &[super::check("scope_form", &["scope_malformed"], "What was ticked.", "The form as the page showed it.")],
+};

@@ -1,0 +1,69 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+fn of(procedure: &str, reason: &str) -> Vec<(&'static str, Outcome)> {
+    let found = named(procedure).unwrap().outcomes(Some(reason), |_| false);
+    found.into_iter().map(|(check, outcome)| (check.name, outcome)).collect()
+}
+
+#[test]
+fn what_stands_before_the_failed_check_passed_and_nothing_after_it_was_reached() {
+    let outcomes = of("authorize", "redirect_uri_mismatch");
+    let failed = outcomes.iter().position(|(_, outcome)| *outcome == Outcome::Failed).unwrap();
+    assert_eq!(outcomes[failed].0, "redirect_uri");
+    assert!(outcomes[..failed].iter().all(|(_, outcome)| *outcome == Outcome::Passed));
+    assert!(outcomes[failed + 1..].iter().all(|(_, outcome)| *outcome == Outcome::NotReached));
+}
+
+#[test]
+fn of_two_checks_with_one_reason_the_one_that_saw_something_failed() {
+    let token = named("token").unwrap();
+    let failed = |seen: &str| {
+        let outcomes = token.outcomes(Some("rate_limited"), |check| check.name == seen);
+        outcomes.iter().find(|(_, outcome)| *outcome == Outcome::Failed).unwrap().0.name
+    };
+    assert_eq!(failed(""), "failed_authentications");
+    assert_eq!(failed("client_limit"), "client_limit");
+}
+
+#[test]
+fn after_a_fault_nothing_is_said_of_the_checks() {
+    let outcomes = of("token", "storage_unavailable");
+    assert_eq!(outcomes.last(), Some(&("database", Outcome::Failed)));
+    assert!(outcomes[..outcomes.len() - 1].iter().all(|(_, outcome)| *outcome == Outcome::Unknown));
+}
+
+#[test]
+fn a_request_is_found_by_method_and_path() {
+    for (method, path, name) in [
+        ("GET", "/authorize", "authorize"),
+        ("HEAD", "/authorize", "authorize"),
+        ("POST", "/authorize", "authorize/post"),
+        ("GET", "/authorize/resume", "authorize/resume"),
+        ("POST", "/token", "token"),
+        ("GET", "/token", "other"),
+        ("POST", "/recover/code", "recover"),
+        ("POST", "/account/security/totp", "account"),
+        ("POST", "/account/reauthenticate", "reauthenticate"),
+        ("POST", "/api/v1/auth/login", "api/auth"),
+        ("DELETE", "/api/v1/admin/users/x", "api"),
+        ("GET", "/nothing", "other"),
+        ("GET", "", "other"),
+    ] {
+        assert_eq!(of_request(method, path).name, name, "{method} {path}");
+    }
+}
+
+#[test]
+fn names_are_unique_and_everything_is_said() {
+    let names: BTreeSet<_> = PROCEDURES.iter().map(|procedure| procedure.name).collect();
+    assert_eq!(names.len(), PROCEDURES.len());
+    for group in groups() {
+        let mut seen = BTreeSet::new();
+        for Check { name, reasons, about, needs } in group.checks {
+            assert!(seen.insert(name), "{name} twice in {}", group.name);
+            assert!(!reasons.is_empty() && !about.is_empty() && needs.ends_with('.'), "{name}");
+        }
+    }
+}

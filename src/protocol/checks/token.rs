@@ -1,0 +1,293 @@
+//! Checks of the endpoints that clients call directly.
+
+use super::{Group, check};
+
+/// Who the client is.
+pub const CLIENT: Group = Group {
+    name: "Client authentication",
+    checks: &[
+        check(
+            "credentials_repeated",
+            &["parameter_duplicated"],
+            "Were credentials given more than once?",
+            "Each of client_id and client_secret once.",
+        ),
+        check(
+            "one_method",
+            &["client_authentication_twice"],
+            "Is it one method?",
+            "Credentials in the Authorization field or in the body, not in both (RFC 6749 section 2.3).",
+        ),
+        check(
+            "assertion",
+            &["client_assertion_unsupported"],
+            "client_assertion",
+            "A client secret: assertions are not supported.",
+        ),
+        check("authorization_scheme", &["authorization_scheme_unsupported"], "The scheme of the Authorization field.", "Basic."),
+        check(
+            "basic",
+            &["authorization_header_malformed"],
+            "The form of the Authorization field.",
+            "base64 of client_id and secret, each form-encoded, with a colon between them (RFC 6749 section 2.3.1).",
+        ),
+        check(
+            "one_client",
+            &["client_ids_differ"],
+            "Do header and body name one client?",
+            "The same client_id in both, or in the header alone.",
+        ),
+        check(
+            "secret_without_id",
+            &["client_id_missing"],
+            "client_secret without client_id",
+            "A client_id beside the client_secret.",
+        ),
+        check(
+            "credentials",
+            &["client_authentication_missing"],
+            "Are there any credentials?",
+            "The Authorization field, or client_id in the body.",
+        ),
+        check(
+            "failed_authentications",
+            &["rate_limited"],
+            "How often did this fail lately, for this client from this address?",
+            "Waiting for as long as Retry-After says.",
+        ),
+        check(
+            "client",
+            &["client_unknown"],
+            "Is there such a client?",
+            "The client_id of a registered client: `ostiary client list`.",
+        ),
+        check(
+            "method",
+            &["client_authentication_method_not_registered"],
+            "Is it the method that the client is registered with?",
+            "The client's token_endpoint_auth_method, or registering it with this one.",
+        ),
+        check(
+            "secret",
+            &["client_secret_wrong"],
+            "Is it one of the client's valid secrets?",
+            "A secret that counts: `ostiary client reset-secret` makes a new one.",
+        ),
+        check("client_status", &["client_disabled"], "Is the client enabled?", "Enabling the client: `ostiary client enable`."),
+    ],
+};
+
+pub const RATE: Group = Group {
+    name: "Limit by client",
+    checks: &[check(
+        "client_limit",
+        &["rate_limited"],
+        "How many such requests did the client send lately?",
+        "Waiting for as long as Retry-After says; or a higher limit in `[rates]`.",
+    )],
+};
+
+pub const GRANT: Group = Group {
+    name: "Grant type",
+    checks: &[
+        check("grant_type_given", &["parameter_missing"], "grant_type", "A grant_type."),
+        check(
+            "grant_type",
+            &["grant_type_unknown"],
+            "Is it one that there is?",
+            "authorization_code, refresh_token or client_credentials.",
+        ),
+        check(
+            "grant_type_allowed",
+            &["grant_type_not_allowed"],
+            "May the client use it?",
+            "Registering the client with this grant type.",
+        ),
+    ],
+};
+
+pub const CODE: Group = Group {
+    name: "Authorization code",
+    checks: &[
+        check("code_given", &["parameter_missing"], "code", "A code."),
+        check(
+            "code",
+            &["code_unknown"],
+            "Was it given out here?",
+            "A code of this server's, complete. One whose person logged out is forgotten.",
+        ),
+        check(
+            "code_client",
+            &["code_of_another_client"],
+            "Was it given to this client?",
+            "The client that the person logged in to.",
+        ),
+        check(
+            "code_use",
+            &["code_replayed"],
+            "Was it used before?",
+            "A code that was not used. What the first use gave out has been revoked: the person must log in again.",
+        ),
+        check("code_age", &["code_expired"], "Is it still good?", "Redeeming it within `tokens.authorization_code` seconds."),
+        check(
+            "redirect_uri",
+            &["redirect_uri_mismatch"],
+            "Is redirect_uri that of the authorization request?",
+            "The same redirect_uri, character by character.",
+        ),
+        check(
+            "code_verifier_given",
+            &["code_verifier_missing"],
+            "code_verifier",
+            "The code_verifier of this login (RFC 7636 section 4.5).",
+        ),
+        check(
+            "code_verifier",
+            &["code_verifier_mismatch"],
+            "Is it what the challenge was made of?",
+            "43 to 128 characters whose SHA-256 is the code_challenge of the same login.",
+        ),
+    ],
+};
+
+pub const REFRESH: Group = Group {
+    name: "Refresh token",
+    checks: &[
+        check("refresh_token_given", &["parameter_missing"], "refresh_token", "A refresh_token."),
+        check(
+            "refresh_token",
+            &["refresh_token_unknown"],
+            "Was it given out here?",
+            "A refresh token of this server's, complete.",
+        ),
+        check(
+            "refresh_token_client",
+            &["refresh_token_of_another_client"],
+            "Was it given to this client?",
+            "The client that it was given to.",
+        ),
+        check(
+            "grant",
+            &["grant_revoked"],
+            "Does its grant still count?",
+            "A new login: the person, the client, an administrator or a replayed token ended this one.",
+        ),
+        check(
+            "idle",
+            &["refresh_token_expired"],
+            "When was it last used?",
+            "Using it within `tokens.refresh_token_idle`; now, a new login.",
+        ),
+        check("grant_age", &["grant_expired"], "How old is the login?", "A new login: `tokens.refresh_token_absolute` is over."),
+        check("person", &["user_disabled"], "Is the person enabled?", "Enabling the person: `ostiary user enable`."),
+        check(
+            "still_allowed",
+            &["refresh_not_allowed_any_more"],
+            "May the client still have refresh tokens?",
+            "Registering the client with the grant type refresh_token and the scope offline_access.",
+        ),
+        check(
+            "factors",
+            &["acr_required_since"],
+            "Is the login as strong as the client asks for now?",
+            "A new login with the factors that the client's required_acr asks for.",
+        ),
+        check("scope_form", &["scope_malformed"], "The form of scope.", "Scope values, separated by single spaces; or none."),
+        check(
+            "scope",
+            &["scope_wider_than_granted"],
+            "Is it within what was granted?",
+            "Asking for no more than the person agreed to and the client is registered for.",
+        ),
+        check(
+            "refresh_token_use",
+            &["refresh_token_replayed"],
+            "Was it replaced by another one that was used?",
+            "The newest token of its family. The whole family has been revoked: the person must log in again.",
+        ),
+    ],
+};
+
+pub const CLIENT_CREDENTIALS: Group = Group {
+    name: "Client credentials",
+    checks: &[
+        check("confidential", &["client_credentials_by_public_client"], "Can the client authenticate?", "A confidential client."),
+        check("scope_form", &["scope_malformed"], "The form of scope.", "Scope values, separated by single spaces; or none."),
+        check(
+            "scope_person",
+            &["scope_needs_a_person"],
+            "Does it concern a person?",
+            "No openid, profile, email, address, phone or offline_access: there is no person.",
+        ),
+        check(
+            "scope",
+            &["scope_not_allowed"],
+            "May the client have what it asks for?",
+            "Asking for values only that the client is registered for, or registering it for more.",
+        ),
+    ],
+};
+
+pub const INTROSPECTION: Group = Group {
+    name: "Caller of introspection",
+    checks: &[check(
+        "confidential",
+        &["introspection_by_public_client"],
+        "Can the client authenticate?",
+        "A confidential client.",
+    )],
+};
+
+pub const TOKEN: Group = Group {
+    name: "Token that is asked about",
+    checks: &[check("token_given", &["token_missing"], "token", "The parameter token.")],
+};
+
+pub const OWN_TOKEN: Group = Group {
+    name: "Owner of the token",
+    checks: &[check(
+        "token_client",
+        &["token_of_another_client"],
+        "Was it given to this client?",
+        "The client that it was given to.",
+    )],
+};
+
+pub const BEARER: Group = Group {
+    name: "Access token as presented",
+    checks: &[
+        check("token_in_query", &["token_in_query"], "Is it in the URL?", "The Authorization field: URLs are logged on the way."),
+        check(
+            "one_token",
+            &["token_given_twice"],
+            "Was it presented once?",
+            "One Authorization field, or one access_token in the body (RFC 6750 section 2).",
+        ),
+        check(
+            "authorization_form",
+            &["authorization_malformed"],
+            "The form of the Authorization field.",
+            "Authorization: Bearer TOKEN.",
+        ),
+        check("token_given", &["token_missing"], "Is there a token?", "An access token."),
+    ],
+};
+
+pub const USERINFO: Group = Group {
+    name: "Access token at userinfo",
+    checks: &[
+        check(
+            "token",
+            &["token_inactive"],
+            "Does the token count?",
+            "A token of this server's that is not expired or revoked, of a person and a client that are enabled.",
+        ),
+        check(
+            "token_audience",
+            &["token_of_another_resource"],
+            "Is it meant for this server?",
+            "A token whose audience is the issuer.",
+        ),
+        check("token_scope", &["openid_scope_missing"], "Has it the scope openid?", "A login with the scope openid."),
+    ],
+};
