@@ -4,19 +4,23 @@
 
 mod ceiling;
 mod client;
+mod flood;
 mod measure;
+mod people;
 mod visitor;
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use self::client::Connection;
 use self::measure::Load;
+use self::people::{Kind, Turns};
 use self::visitor::{Registration, Visitor};
 
 /// The binary's allocator, so that the ceiling doesn't differ in this.
@@ -64,6 +68,30 @@ enum Command {
         /// The server's process.
         #[arg(long)]
         pid: u32,
+        #[command(flatten)]
+        crowd: Crowd,
+    },
+    /// Let so many people log in at the same time, again and again, while a client asks for tokens. Prints `logins refusals
+    /// tokens p99 longest`: how many were let in and how many were told to come back, how many tokens there were, the 99th
+    /// percentile of these and the longest wait of a refused login in microseconds.
+    Flood {
+        #[command(flatten)]
+        registration: Registration,
+        #[arg(long, default_value_t = 500)]
+        at_once: usize,
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        #[arg(long)]
+        pid: u32,
+        #[command(flatten)]
+        crowd: Crowd,
+    },
+    /// Add people of the password of another, half of them with an authenticator app, to the installation that the
+    /// environment describes.
+    People {
+        model: String,
+        #[command(flatten)]
+        crowd: Crowd,
     },
     /// Print access tokens, one a line.
     Tokens {
@@ -77,6 +105,24 @@ enum Command {
     },
 }
 
+/// Who logs in.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Crowd {
+    /// People of each kind.
+    #[arg(long, default_value_t = 1)]
+    people: usize,
+    /// Who comes first.
+    #[arg(long, default_value_t = 0)]
+    first: usize,
+}
+
+impl Crowd {
+    fn turns(self, flow: Flow) -> Rc<Turns> {
+        let kind = if matches!(flow, Flow::Factor) { Kind::WithApp } else { Kind::WithPassword };
+        Rc::new(Turns::new(kind, self.people, self.first))
+    }
+}
+
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Flow {
     /// With a session: an authorization request, the code, the tokens.
@@ -85,6 +131,12 @@ enum Flow {
     Refresh,
     /// The login form with the right password.
     Login,
+    /// The same, and the code of an authenticator app.
+    Factor,
+    /// The login form, at a server that takes no more of them from here.
+    RefusedLogin,
+    /// The registration form, as far as the page for the mailed code.
+    Register,
 }
 
 fn main() -> Result<()> {
@@ -105,19 +157,29 @@ fn main() -> Result<()> {
 async fn drive(command: Command) -> Result<()> {
     match command {
         Command::Await { server, path } => print(&client::first_answer(server, &path).await?.to_string()),
-        Command::Flow { flow, registration, connections, seconds, pid } => {
+        Command::Flow { flow, registration, connections, seconds, pid, crowd } => {
+            let turns = crowd.turns(flow);
             let mut visitors = Vec::new();
             for _ in 0..connections {
-                visitors.push(registration.ready_for(flow).await?);
+                visitors.push(registration.ready_for(flow, &turns).await?);
             }
             let load = Load { duration: Duration::from_secs_f64(seconds), pid };
             let outcome = match flow {
                 Flow::Code => load.run(visitors, async |visitor: &mut Visitor| visitor.code_flow().await.map(drop)).await?,
                 Flow::Refresh => load.run(visitors, async |visitor: &mut Visitor| visitor.refresh().await).await?,
                 Flow::Login => load.run(visitors, async |visitor: &mut Visitor| visitor.log_in_again().await).await?,
+                Flow::Factor => load.run(visitors, async |visitor: &mut Visitor| visitor.log_in_with_app().await).await?,
+                Flow::RefusedLogin => load.run(visitors, async |visitor: &mut Visitor| visitor.be_refused().await).await?,
+                Flow::Register => load.run(visitors, async |visitor: &mut Visitor| visitor.register().await).await?,
             };
             print(&outcome.to_string())
         }
+        Command::Flood { registration, at_once, seconds, pid, crowd } => {
+            let visitor = registration.ready_for(Flow::Login, &crowd.turns(Flow::Login)).await?;
+            let load = Load { duration: Duration::from_secs_f64(seconds), pid };
+            print(&flood::run(visitor, registration, at_once, load).await?.to_string())
+        }
+        Command::People { model, crowd } => people::add(&model, crowd.people).await,
         Command::Tokens { registration, of_a_person, count } => {
             let mut visitor = Visitor::new(registration).await?;
             for _ in 0..count {

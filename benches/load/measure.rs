@@ -61,7 +61,11 @@ impl Load {
 }
 
 impl Outcome {
-    fn percentile(&self, percent: usize) -> u32 {
+    pub const fn count(&self) -> usize {
+        self.latencies.len()
+    }
+
+    pub fn percentile(&self, percent: usize) -> u32 {
         let last = self.latencies.len().saturating_sub(1);
         self.latencies.get(last * percent / 100).copied().unwrap_or_default()
     }
@@ -70,7 +74,7 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (elapsed, cpu) = (self.elapsed.as_micros(), self.cpu.as_micros());
-        write!(formatter, "{} {elapsed} {} {} {cpu}", self.latencies.len(), self.percentile(50), self.percentile(99))
+        write!(formatter, "{} {elapsed} {} {} {cpu}", self.count(), self.percentile(50), self.percentile(99))
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use form_urlencoded::Serializer;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
+use ostiary::random;
 use scraper::{Html, Selector};
 use serde_json::Value;
 
 use super::client::Answer;
+use super::people::{self, Turns};
 use super::{Connection, Flow, Result};
 
 /// The example of RFC 7636 appendix B.
@@ -24,7 +28,7 @@ const MOST_STEPS: usize = 12;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Registration {
     #[arg(long)]
-    server: SocketAddr,
+    pub server: SocketAddr,
     #[arg(long)]
     client_id: String,
     /// None for a public client.
@@ -42,15 +46,21 @@ pub struct Registration {
 
 impl Registration {
     /// A browser in which everything has been done that the measured operation needs.
-    pub async fn ready_for(&self, flow: Flow) -> Result<Visitor> {
+    pub async fn ready_for(&self, flow: Flow, turns: &Rc<Turns>) -> Result<Visitor> {
         let mut visitor = Visitor::new(self.clone()).await?;
+        visitor.turns = Some(Rc::clone(turns));
         match flow {
             Flow::Code => drop(visitor.code_flow().await?),
             Flow::Refresh => {
                 let tokens = visitor.code_flow().await?;
                 visitor.keep_refresh_token(&tokens)?;
             }
-            Flow::Login => visitor.fill_in_login_form().await?,
+            Flow::Login | Flow::Factor => visitor.fill_in_login_form().await?,
+            Flow::RefusedLogin => {
+                visitor.fill_in_login_form().await?;
+                while visitor.send_login_form().await?.status != StatusCode::TOO_MANY_REQUESTS {}
+            }
+            Flow::Register => visitor.open_form("/register").await?,
         }
         Ok(visitor)
     }
@@ -68,11 +78,13 @@ pub struct Visitor {
     authorization_request: String,
     token_endpoint: String,
     refresh_token: String,
-    login_form: Option<Form>,
+    /// The form that is sent again and again.
+    form: Option<Form>,
+    turns: Option<Rc<Turns>>,
 }
 
 #[derive(Clone, Debug)]
-struct Form {
+pub struct Form {
     action: String,
     fields: Vec<(String, String)>,
 }
@@ -108,7 +120,8 @@ impl Visitor {
             fields: HeaderMap::new(),
             credentials,
             refresh_token: String::new(),
-            login_form: None,
+            form: None,
+            turns: None,
         })
     }
 
@@ -169,20 +182,68 @@ impl Visitor {
 
     /// Goes as far as the login form, and fills it in.
     async fn fill_in_login_form(&mut self) -> Result<()> {
-        let mut answer = self.visit(&self.authorization_request.clone()).await?;
+        self.open_form(&self.authorization_request.clone()).await
+    }
+
+    async fn open_form(&mut self, target: &str) -> Result<()> {
+        let mut answer = self.visit(target).await?;
         while let Some(location) = location(&answer) {
             let next = path_of(location);
             answer = self.visit(&next).await?;
         }
-        self.login_form = Some(self.filled_in(&answer)?);
+        self.form = Some(self.filled_in(&answer)?);
         Ok(())
     }
 
     /// Sends the login form. The cookie of the session that it begins is not kept: the next login is another browser's.
     pub async fn log_in_again(&mut self) -> Result<()> {
-        let form = self.login_form.as_ref().ok_or("there is no login form")?;
+        self.log_in_as_the_next().await.map(drop)
+    }
+
+    async fn log_in_as_the_next(&mut self) -> Result<Answer> {
+        let form = self.login_of_the_next()?;
         let answer = self.connection.post(&form.action, &self.fields, form.encoded()).await?;
-        if answer.status.is_redirection() { Ok(()) } else { Err(format!("no login: {}", answer.status).into()) }
+        if answer.status.is_redirection() { Ok(answer) } else { Err(format!("no login: {}", answer.status).into()) }
+    }
+
+    /// The login form for whose turn it is.
+    pub fn login_of_the_next(&self) -> Result<Form> {
+        let (form, turns) = (self.form.as_ref().ok_or("there is no form")?, self.turns.as_ref().ok_or("there is nobody")?);
+        Ok(form.with("username", turns.next()))
+    }
+
+    /// Sends the login form, and the code of the authenticator app after it.
+    pub async fn log_in_with_app(&mut self) -> Result<()> {
+        let answer = self.log_in_as_the_next().await?;
+        let next = path_of(location(&answer).unwrap_or_default());
+        let page = self.connection.get(&next, &self.fields).await?;
+        let form = self.filled_in(&page)?.with("code", people::code()?);
+        let answer = self.connection.post(&form.action, &self.fields, form.encoded()).await?;
+        if answer.status.is_redirection() { Ok(()) } else { Err(format!("no second factor: {}", answer.status).into()) }
+    }
+
+    /// Sends the login form to a server that takes no more of them from here: once in a while it asks for a proof of work.
+    pub async fn be_refused(&mut self) -> Result<()> {
+        let status = self.send_login_form().await?.status;
+        let is_refusal = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::UNPROCESSABLE_ENTITY);
+        if is_refusal { Ok(()) } else { Err(format!("no refusal: {status}").into()) }
+    }
+
+    async fn send_login_form(&mut self) -> Result<Answer> {
+        let form = self.form.as_ref().ok_or("there is no form")?;
+        self.connection.post(&form.action, &self.fields, form.encoded()).await
+    }
+
+    /// Sends the registration form, as far as the page for the mailed code.
+    pub async fn register(&mut self) -> Result<()> {
+        let form = self.form.as_ref().ok_or("there is no form")?.with("email", format!("{}@mail.example", random::uuid()));
+        let answer = self.connection.post(&form.action, &self.fields, form.encoded()).await?;
+        if answer.status.is_redirection() { Ok(()) } else { Err(format!("no registration: {}", answer.status).into()) }
+    }
+
+    /// `Cookie`.
+    pub const fn fields(&self) -> &HeaderMap {
+        &self.fields
     }
 
     async fn visit(&mut self, target: &str) -> Result<Answer> {
@@ -232,7 +293,18 @@ impl Visitor {
 }
 
 impl Form {
-    fn encoded(&self) -> String {
+    fn with(&self, name: &str, value: String) -> Self {
+        let mut form = self.clone();
+        form.fields.retain(|(field, _)| field != name);
+        form.fields.push((name.to_owned(), value));
+        form
+    }
+
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+
+    pub fn encoded(&self) -> String {
         Serializer::new(String::new()).extend_pairs(&self.fields).finish()
     }
 }
