@@ -5,11 +5,13 @@
 //!   ├─ seal   AES-256-GCM: private keys at rest, state that travels through the browser
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
+//! foreign  keys of others, and what they signed
 //! ring     which key signs, which keys verify, the published JWKS
 //! store    the ring's keys in the database: read, made, rotated, forgotten
 //! rotation when each of that is due (pure)
 //! ```
 
+pub mod foreign;
 pub mod hash;
 pub mod master;
 pub mod ring;

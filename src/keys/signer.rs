@@ -119,17 +119,21 @@ impl Signer {
 
     /// Whether `signature`, in base64url, is this key's signature of `message`.
     pub fn verifies(&self, message: &[u8], signature: &str) -> bool {
-        let algorithm = match self.algorithm() {
-            Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-            Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
-            Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-            Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        };
-        jsonwebtoken::crypto::verify(signature, message, &self.verifier, algorithm).unwrap_or(false)
+        verifies(&self.verifier, self.algorithm(), message, signature)
     }
 }
 
-fn verifier(material: &Material) -> jsonwebtoken::errors::Result<DecodingKey> {
+pub(super) fn verifies(key: &DecodingKey, algorithm: Algorithm, message: &[u8], signature: &str) -> bool {
+    let algorithm = match algorithm {
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+    };
+    jsonwebtoken::crypto::verify(signature, message, key, algorithm).unwrap_or(false)
+}
+
+pub(super) fn verifier(material: &Material) -> jsonwebtoken::errors::Result<DecodingKey> {
     match material {
         Material::Rsa { n, e } => DecodingKey::from_rsa_components(n, e),
         Material::Ec { x, y, .. } => DecodingKey::from_ec_components(x, y),
