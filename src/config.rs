@@ -16,7 +16,8 @@ pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
     AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, ExplainConfig, Identifier,
-    KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, PasskeysConfig, PasswordConfig, RegistrationConfig,
+    KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig,
+    RegistrationConfig,
     RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
@@ -91,6 +92,7 @@ config! {
     password: PasswordConfig,
     registration: RegistrationConfig,
     mail: MailConfig,
+    outbound: OutboundConfig,
     account: AccountConfig,
     authentication: AuthenticationConfig,
     passkeys: PasskeysConfig,

@@ -1,3 +1,5 @@
-//! What the server sends by itself.
+//! What the server sends and fetches by itself.
 
+pub mod breaker;
+pub mod http;
 pub mod mail;

@@ -21,6 +21,7 @@ use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
 use crate::keys::seal::Sealer;
+use crate::outbound::http::{Outbound, UnusableAuthorities};
 use crate::outbound::mail::Outbox;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
@@ -61,6 +62,7 @@ pub struct Shared {
     /// Takes passkeys, where there are any.
     pub passkeys: Option<RelyingParty>,
     /// Takes mail.
+    pub outbound: Outbound,
     pub outbox: Outbox,
     /// Says who may do what how often.
     pub guard: Guard,
@@ -102,6 +104,8 @@ pub enum StateError {
     #[error("configuration: {0}")]
     Passwords(#[from] HashingError),
     #[error("configuration: {0}")]
+    Outbound(#[from] UnusableAuthorities),
+    #[error("configuration: {0}")]
     Guard(#[from] guard::Unusable),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
@@ -133,6 +137,7 @@ impl AppState {
             totp_secrets: Sealer::new(&master.derive("seal/totp")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer),
+            outbound: Outbound::new(&config.outbound, &clock)?,
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config, &master, &db, &clock)?,
             clients: ClientCache::new(&db),

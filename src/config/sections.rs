@@ -1,6 +1,7 @@
 //! The sections, one declaration each.
 
 mod mail;
+mod outbound;
 mod passkeys;
 mod password;
 mod registration;
@@ -17,6 +18,7 @@ use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
 pub use mail::{MailConfig, MailTls, MailTransport};
+pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};
 pub use password::{CharacterKind, PasswordConfig};
 pub use registration::{Identifier, RegistrationConfig, RegistrationMode};

@@ -4,8 +4,6 @@
 //! the server had taken it already it arrives twice (with the same Message-ID). A server that doesn't work is left alone for a
 //! while, and no mail pays for that but the one that found it out.
 
-mod breaker;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,9 +12,9 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use self::breaker::Breaker;
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
+use crate::outbound::breaker::Breaker;
 use crate::outbound::mail::{Consequence, Mail, Outbox, Sender, Transport, Unsent};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::client::ApplicationType;
+use super::public_address::is_public;
 
 /// The longest redirection URI, in bytes.
 pub const MAX_LENGTH: usize = 2048;
@@ -125,8 +126,8 @@ impl RedirectUri {
     pub fn has_private_address(&self) -> bool {
         let Ok(Parts { host: Some(host), .. }) = split(&self.0) else { return false };
         match Host::parse(host) {
-            Ok(Host::Ipv4(address)) => is_private_v4(address),
-            Ok(Host::Ipv6(address)) => is_private_v6(address),
+            Ok(Host::Ipv4(address)) => address != Ipv4Addr::LOCALHOST && !is_public(address.into()),
+            Ok(Host::Ipv6(address)) => address != Ipv6Addr::LOCALHOST && !is_public(address.into()),
             _ => false,
         }
     }
@@ -249,21 +250,6 @@ fn agrees(parts: &Parts<'_>, url: &Url) -> Result<(), InvalidRedirectUri> {
 fn same_loopback(known: &str, presented: &str) -> bool {
     let (Ok(known), Ok(presented)) = (split(known), split(presented)) else { return false };
     known.is_loopback() && presented.is_loopback() && known.host == presented.host && known.rest == presented.rest
-}
-
-fn is_private_v4(address: Ipv4Addr) -> bool {
-    let [a, b, ..] = address.octets();
-    let shared = a == 100 && (64..128).contains(&b);
-    let loopback = address.is_loopback() && address != Ipv4Addr::LOCALHOST;
-    let special = address.is_link_local() || address.is_unspecified() || address.is_broadcast() || address.is_multicast();
-    address.is_private() || shared || loopback || special || a == 0
-}
-
-fn is_private_v6(address: Ipv6Addr) -> bool {
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        return is_private_v4(mapped) || mapped.is_loopback();
-    }
-    address.is_unique_local() || address.is_unicast_link_local() || address.is_unspecified() || address.is_multicast()
 }
 
 #[cfg(test)]

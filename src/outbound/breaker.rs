@@ -1,4 +1,4 @@
-//! The circuit breaker before the mail server: after a failure nobody tries for a while, then one does for all.
+//! A circuit breaker before another server: after a failure nobody tries for a while, then one does for all.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,8 +10,9 @@ const FIRST: Seconds = Seconds(5);
 /// A code is worth nothing after ten minutes: whoever waits for one shall get it soon after the server works again.
 const LONGEST: Seconds = Seconds(60);
 
+/// Of one server.
 #[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+pub struct Breaker(Mutex<State>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
@@ -23,25 +24,25 @@ struct State {
 
 impl Breaker {
     /// Until when nobody may try.
-    pub(super) fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.with(|state| state.until.filter(|until| now < *until))
     }
 
     /// Whether the last attempt failed: the next one shows how things are, and goes alone.
-    pub(super) fn is_unsure(&self) -> bool {
+    pub fn is_unsure(&self) -> bool {
         self.with(|state| state.failures > 0)
     }
 
     /// The server answered as it should.
-    pub(super) fn works(&self) {
+    pub fn works(&self) {
         let failures = self.with(|state| std::mem::take(state).failures);
         if failures > 0 {
-            tracing::info!(failures, "the mail server works again");
+            tracing::info!(failures, "a server that failed works again");
         }
     }
 
     /// The server failed; gives when it may be tried again. Failures of mails that were sent at once count as one.
-    pub(super) fn fails(&self, now: Timestamp) -> Timestamp {
+    pub fn fails(&self, now: Timestamp) -> Timestamp {
         self.with(|state| {
             if let Some(until) = state.until.filter(|until| now < *until) {
                 return until;

@@ -1,0 +1,221 @@
+//! The one HTTP client of the server, for URLs that others chose: the keys of a client, a logout endpoint, a request object.
+//!
+//! Whoever registers a URL must not reach through it what only this server can. So a name is resolved once, every address of it
+//! has to be public, and the connection goes to an address that was looked at and nowhere else; redirects are answers like any
+//! other. Nothing is decompressed, and an answer has five seconds and 64 KiB.
+
+mod connection;
+mod hosts;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+use self::connection::Authorities;
+pub use self::connection::UnusableAuthorities;
+use self::hosts::Hosts;
+use crate::clock::Clock;
+use crate::config::OutboundConfig;
+use crate::protocol::public_address::is_public;
+
+/// From the first packet to the last byte of the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest body of an answer, in bytes.
+pub const MAX_BODY: usize = 64 * 1_024;
+
+/// The lowest port beside 443: below are the services of old, which take a request for commands of their own.
+const FIRST_FREE_PORT: u16 = 1_024;
+
+/// Asks other servers.
+#[derive(Clone)]
+pub struct Outbound(Arc<Shared>);
+
+struct Shared {
+    private_hosts: Vec<String>,
+    tls: TlsConnector,
+    hosts: Hosts,
+    clock: Clock,
+    patience: Duration,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why there is no answer. Says nothing that the other server chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    #[error("the URL is not one that may be asked")]
+    Forbidden,
+    #[error("the name could not be resolved")]
+    Unresolved,
+    #[error("the name leads to an address that is not public")]
+    NotPublic,
+    #[error("the server could not be reached")]
+    Unreachable,
+    #[error("the answer is no HTTP, or broke off")]
+    Broken,
+    #[error("the answer is compressed")]
+    Compressed,
+    #[error("the answer is too large")]
+    TooLarge,
+    #[error("the answer took too long")]
+    TooSlow,
+    #[error("the server failed a moment ago, or is asked too much at once")]
+    Resting,
+}
+
+impl Outbound {
+    pub fn new(config: &OutboundConfig, clock: &Clock) -> Result<Self, UnusableAuthorities> {
+        Self::with_patience(config, clock, PATIENCE)
+    }
+
+    fn with_patience(config: &OutboundConfig, clock: &Clock, patience: Duration) -> Result<Self, UnusableAuthorities> {
+        if !config.private_hosts.is_empty() {
+            tracing::warn!(hosts = ?config.private_hosts, "outbound.private_hosts may be asked over http and at any address");
+        }
+        let tls = Authorities::load(&config.ca_file)?.connector()?;
+        let private_hosts = config.private_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Ok(Self(Arc::new(Shared { private_hosts, tls, hosts: Hosts::default(), clock: clock.clone(), patience })))
+    }
+
+    /// Whether a URL may be asked, as far as can be told without resolving its name: for the registration of one.
+    pub fn may_ask(&self, url: &Url) -> bool {
+        self.0.target(url).is_ok()
+    }
+
+    pub async fn get(&self, url: &Url, accept: &'static str) -> Result<Answer, Failure> {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        self.send(Method::GET, url, fields, Bytes::new()).await
+    }
+
+    pub async fn post_form(&self, url: &Url, form: String) -> Result<Answer, Failure> {
+        let mut fields = HeaderMap::new();
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        self.send(Method::POST, url, fields, form.into()).await
+    }
+
+    /// Any status is an answer; a server error counts against the server all the same.
+    pub async fn send(&self, method: Method, url: &Url, fields: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
+        let target = self.0.target(url)?;
+        let host = self.0.hosts.of(&target.authority);
+        let _seat = host.seat(self.0.clock.now()).ok_or(Failure::Resting)?;
+        let answer = match tokio::time::timeout(self.0.patience, self.0.ask(&target, method, url, fields, body)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::TooSlow),
+        };
+        match &answer {
+            Ok(answer) if !answer.status.is_server_error() => host.works(),
+            // What was vetted says nothing of the server's health.
+            Err(Failure::NotPublic) => {}
+            _ => host.fails(self.0.clock.now()),
+        }
+        answer
+    }
+}
+
+/// Where a request goes.
+struct Target<'a> {
+    host: Host<&'a str>,
+    port: u16,
+    /// `host:port`.
+    authority: String,
+    is_tls: bool,
+    /// May be anywhere.
+    is_private: bool,
+}
+
+impl Shared {
+    fn target<'a>(&self, url: &'a Url) -> Result<Target<'a>, Failure> {
+        let (host, port) = url.host().zip(url.port_or_known_default()).ok_or(Failure::Forbidden)?;
+        let authority = format!("{host}:{port}");
+        let is_private = self.private_hosts.iter().any(|listed| *listed == authority || *listed == host.to_string());
+        let is_tls = match url.scheme() {
+            "https" => true,
+            "http" if is_private => false,
+            _ => return Err(Failure::Forbidden),
+        };
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let port_is_free = is_private || port == 443 || port >= FIRST_FREE_PORT;
+        let literal = match host {
+            Host::Ipv4(address) => Some(IpAddr::V4(address)),
+            Host::Ipv6(address) => Some(IpAddr::V6(address)),
+            Host::Domain(_) => None,
+        };
+        if has_credentials || !port_is_free || !(is_private || literal.is_none_or(is_public)) {
+            return Err(Failure::Forbidden);
+        }
+        Ok(Target { host, port, authority, is_tls, is_private })
+    }
+
+    async fn ask(
+        &self,
+        target: &Target<'_>,
+        method: Method,
+        url: &Url,
+        fields: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, Failure> {
+        let addresses = resolve(target).await?;
+        if !target.is_private && !all_public(&addresses) {
+            return Err(Failure::NotPublic);
+        }
+        let tls = target.is_tls.then_some(&self.tls);
+        let mut sender = connection::open(&addresses, &target.host, tls).await?;
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let mut request = Request::builder().method(method).uri(path).body(Full::new(body)).map_err(|_| Failure::Forbidden)?;
+        *request.headers_mut() = fields;
+        let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+        let authority = HeaderValue::try_from(authority).map_err(|_| Failure::Forbidden)?;
+        request.headers_mut().insert(header::HOST, authority);
+        request.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let (parts, body) = sender.send_request(request).await.map_err(|_| Failure::Broken)?.into_parts();
+        let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if !parts.headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+            return Err(Failure::Compressed);
+        }
+        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+            let is_length = error.is::<http_body_util::LengthLimitError>();
+            if is_length { Failure::TooLarge } else { Failure::Broken }
+        })?;
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    }
+}
+
+async fn resolve(target: &Target<'_>) -> Result<Vec<SocketAddr>, Failure> {
+    let name = match target.host {
+        Host::Ipv4(address) => return Ok(vec![(address, target.port).into()]),
+        Host::Ipv6(address) => return Ok(vec![(address, target.port).into()]),
+        Host::Domain(name) => name,
+    };
+    let found = tokio::net::lookup_host((name, target.port)).await.map_err(|_| Failure::Unresolved)?;
+    let found: Vec<_> = found.collect();
+    if found.is_empty() { Err(Failure::Unresolved) } else { Ok(found) }
+}
+
+/// One that isn't is enough: a name that leads to both is meant to mislead.
+fn all_public(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().all(|address| is_public(address.ip()))
+}
+
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Outbound")
+    }
+}
+
+#[cfg(test)]
+mod tests;
