@@ -17,8 +17,7 @@ pub use secret::Secret;
 pub use sections::{
     AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, ExplainConfig, Identifier,
     KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig,
-    RegistrationConfig,
-    RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
+    RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
