@@ -2,5 +2,6 @@
 
 pub mod cleanup;
 pub mod deletion;
+pub mod imitation;
 pub mod key_rotation;
 pub mod mail;

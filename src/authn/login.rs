@@ -21,18 +21,32 @@ pub enum Attempt {
         /// The hash to store in place of the present one, whose parameters are out of date: `users::rehash`.
         rehashed: Option<SecretString>,
     },
-    /// `unknown_user`, `user_disabled`, `no_password` or `wrong_password`.
+    /// `unknown_user`, `user_disabled`, `no_password` or `wrong_password`; or why it was closed.
     Refused { reason: &'static str },
 }
 
-/// Checks the password of whoever the sign-in name belongs to. One hash is computed whatever the answer is, so neither the
-/// answer nor its time tells whether there is such a person.
-pub async fn attempt(hasher: &PasswordHasher, user: Option<&User>, password: &Password) -> Result<Attempt, HashingError> {
+/// Whose password is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Tried<'a> {
+    /// The name that was typed, in its canonical form.
+    pub name: &'a str,
+    pub user: Option<&'a User>,
+    /// Why the right password would open nothing.
+    pub closed: Option<&'static str>,
+}
+
+/// Checks the password of whoever the sign-in name belongs to. One hash is computed whatever the answer is, and one of the kind
+/// that is stored even where it opens nothing: so neither the answer nor its time tells whether there is such a person.
+pub async fn attempt(hasher: &PasswordHasher, tried: Tried<'_>, password: &Password) -> Result<Attempt, HashingError> {
+    let Tried { name, user, closed } = tried;
     let stored = user.and_then(|user| user.password_hash.as_ref());
-    let verdict = hasher.verify(password, stored).await?;
+    let name = user.map_or(name, |user| user.id.as_str());
+    let verdict = hasher.verify_of(name, password, stored).await?;
     let reason = match (user, verdict) {
         (None, _) => "unknown_user",
         (Some(user), Verdict::Mismatch) if user.password_hash.is_none() => "no_password",
+        // Not even a renewal of the hash tells that it was right.
+        (Some(_), _) if closed.is_some() => closed.unwrap_or_default(),
         (Some(_), Verdict::Mismatch) => "wrong_password",
         (Some(user), Verdict::Match { .. }) if user.status != UserStatus::Active => "user_disabled",
         (Some(_), Verdict::Match { needs_rehash }) => {
@@ -130,7 +144,7 @@ mod tests {
     }
 
     async fn refusal(hasher: &PasswordHasher, user: Option<&User>, typed: &str) -> &'static str {
-        match attempt(hasher, user, &Password::parse(typed).unwrap()).await.unwrap() {
+        match attempt(hasher, Tried { name: "ada", user, closed: None }, &Password::parse(typed).unwrap()).await.unwrap() {
             Attempt::Refused { reason } => reason,
             Attempt::Accepted { .. } => "accepted",
         }
@@ -155,11 +169,15 @@ mod tests {
         let person = person(&hasher(1)).await;
         let newer = hasher(2);
         let password = Password::parse("correct horse").unwrap();
-        let Attempt::Accepted { rehashed: Some(rehashed) } = attempt(&newer, Some(&person), &password).await.unwrap() else {
+        let tried = |user| Tried { name: "ada", user: Some(user), closed: None };
+        let Attempt::Accepted { rehashed: Some(rehashed) } = attempt(&newer, tried(&person), &password).await.unwrap() else {
             panic!("not renewed");
         };
+        let closed = Tried { closed: Some("password_locked"), ..tried(&person) };
+        let refused = attempt(&newer, closed, &password).await.unwrap();
+        assert!(matches!(refused, Attempt::Refused { reason: "password_locked" }), "{refused:?}");
         let renewed = User { password_hash: Some(rehashed), ..person };
-        let again = attempt(&newer, Some(&renewed), &password).await.unwrap();
+        let again = attempt(&newer, tried(&renewed), &password).await.unwrap();
         assert!(matches!(again, Attempt::Accepted { rehashed: None }));
     }
 

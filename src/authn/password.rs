@@ -3,6 +3,7 @@
 mod breached;
 mod filter;
 mod hasher;
+mod imitation;
 mod imported;
 mod policy;
 mod strength;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 pub use breached::{Breached, UnusableList, sha1_hex};
 pub use filter::{BuildError, Built, build as build_filter};
 pub use hasher::{HashingError, PasswordHasher, Verdict};
+pub use imitation::learn;
 pub use imported::{ImportedHash, UnusableHash};
 pub use policy::{Checked, NewPasswordProblem, Policy};
 pub use strength::Strength;

@@ -13,7 +13,7 @@ use super::start::{Installation, Lock};
 use crate::audit::{self, Kind, Origin, Worker};
 use crate::config::Config;
 use crate::jobs::mail::{self, Postman};
-use crate::jobs::{cleanup, deletion, key_rotation};
+use crate::jobs::{cleanup, deletion, imitation, key_rotation};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
 use crate::outbound::mail::{Sender, Transport};
@@ -114,6 +114,7 @@ impl Server {
             tokio::spawn(db.watch()),
             tokio::spawn(state.keys.follow(&db)),
             tokio::spawn(key_rotation::run(state.keys.clone(), db.clone(), clock.clone())),
+            tokio::spawn(imitation::run(state.passwords.clone(), db.clone())),
             tokio::spawn(cleanup::run(db.clone(), clock.clone(), state.config.clone())),
             tokio::spawn(deletion::run(db.clone(), clock.clone(), state.outbox.clone(), state.config.admin.clone())),
             tokio::spawn({

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::login::{Checked as Factor, Entrance};
 use crate::audit::{self, Kind};
-use crate::authn::login::{Attempt, attempt};
+use crate::authn::login::{Attempt, Tried, attempt};
 use crate::authn::password::{HashingError, Password};
 use crate::authn::second_factor::Proof;
 use crate::guard::device::Device;
@@ -81,9 +81,8 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
         Entry::Overloaded => return Ok(Checked::Overloaded),
     };
     tracing::trace!(trace_id = %context.trace_id, "a password is checked");
-    // Where it opens nothing it is compared with nothing: not even a renewal of the hash tells that it was right.
-    let judged = user.as_ref().filter(|_| ticket.closed().is_none());
-    match attempt(&state.passwords, judged, &password).await {
+    let tried = Tried { name: counted.name, user: user.as_ref(), closed: ticket.closed() };
+    match attempt(&state.passwords, tried, &password).await {
         Ok(Attempt::Accepted { rehashed }) => {
             state.guard.succeeded(&ticket).await?;
             match user {
@@ -93,7 +92,6 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
         }
         Ok(Attempt::Refused { reason }) => {
             state.guard.failed(&ticket).await?;
-            let reason = ticket.closed().filter(|_| user.is_some()).unwrap_or(reason);
             wrong(reason, user)
         }
         Err(HashingError::Overloaded) => Ok(Checked::Overloaded),
@@ -129,13 +127,14 @@ impl Entrance<'_> {
                 return Ok(Factor::TooMany);
             }
         };
-        match attempt(&state.passwords, Some(user).filter(|_| ticket.closed().is_none()), &password).await {
+        let tried = Tried { name: counted.name, user: Some(user), closed: ticket.closed() };
+        match attempt(&state.passwords, tried, &password).await {
             Ok(Attempt::Accepted { .. }) => {
                 state.guard.confirmed(&ticket).await?;
                 Ok(Factor::Right(Proof::spent(Method::Password)))
             }
             Ok(Attempt::Refused { reason }) => {
-                refused(ticket.closed().unwrap_or(reason));
+                refused(reason);
                 Ok(Factor::Wrong)
             }
             Err(HashingError::Overloaded) => Err(Problem::overloaded()),

@@ -97,6 +97,16 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
     if inserted == 1 { Ok(()) } else { Err(Error::Conflict) }
 }
 
+/// Of the first people in the order of their ids that have one.
+pub async fn password_hashes(conn: &mut Conn, limit: i64) -> Result<Vec<SecretString>, Error> {
+    let rows = conn
+        .query("SELECT password_hash FROM users WHERE password_hash IS NOT NULL ORDER BY id LIMIT $1")
+        .bind(limit)
+        .fetch_all::<(String,)>()
+        .await?;
+    Ok(rows.into_iter().map(|(hash,)| hash.into()).collect())
+}
+
 pub async fn by_id(conn: &mut Conn, id: &UserId) -> Result<Option<User>, Error> {
     conn.query(concat!("SELECT ", user_columns!(), " FROM users u WHERE u.id = $1")).bind(id).fetch_optional().await
 }

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 use super::Password;
+use super::imitation::Imitation;
 use super::imported::ImportedHash;
 use crate::config::PasswordConfig;
 use crate::random;
@@ -60,6 +61,7 @@ struct Shared {
     buffers: Mutex<Vec<Vec<Block>>>,
     /// Stands in for the hash of an account that has none. No password matches it.
     dummy: PasswordHash,
+    imitation: Imitation,
 }
 
 impl PasswordHasher {
@@ -71,6 +73,7 @@ impl PasswordHasher {
         let concurrent = if config.max_concurrent == 0 { processors() } else { config.max_concurrent };
         let dummy = phc(&params, &random::bytes::<16>(), &random::bytes::<OUTPUT_LENGTH>())?;
         Ok(Self(Arc::new(Shared {
+            imitation: Imitation::new(&pepper),
             pepper: Zeroizing::new(pepper),
             params,
             running: Arc::new(Semaphore::new(concurrent)),
@@ -93,12 +96,34 @@ impl PasswordHasher {
         .await
     }
 
-    /// Compares a password with a stored hash. Without one (no such person, no password, disabled) the same work is done
-    /// and the answer is `Mismatch`, so that the time tells nothing.
+    /// Compares a password with a stored hash. Without one the same work is done and the answer is `Mismatch`, so that the time
+    /// tells nothing.
     pub async fn verify(&self, password: &Password, stored: Option<&SecretString>) -> Result<Verdict, HashingError> {
+        let stored = stored.and_then(|stored| Stored::parse(stored.expose_secret()));
+        self.compare(password, stored.unwrap_or_else(|| Stored::Own(self.0.dummy.clone()))).await
+    }
+
+    /// The same where other hashes than ours may be stored. Without one the work is that for the hash of somebody else, always the
+    /// same for one `name`: the time doesn't tell who has none.
+    pub async fn verify_of(
+        &self,
+        name: &str,
+        password: &Password,
+        stored: Option<&SecretString>,
+    ) -> Result<Verdict, HashingError> {
+        if let Some(stored) = stored.and_then(|stored| Stored::parse(stored.expose_secret())) {
+            return self.compare(password, stored).await;
+        }
+        let stand_in = self.0.imitation.of(name).unwrap_or_else(|| Stored::Own(self.0.dummy.clone()));
+        self.compare(password, stand_in).await.map(|_| Verdict::Mismatch)
+    }
+
+    pub(super) fn imitation(&self) -> &Imitation {
+        &self.0.imitation
+    }
+
+    async fn compare(&self, password: &Password, stored: Stored) -> Result<Verdict, HashingError> {
         let password = password.clone();
-        let stored = stored.and_then(|stored| parse(stored.expose_secret()));
-        let stored = stored.unwrap_or_else(|| Stored::Own(self.0.dummy.clone()));
         self.run(move |shared| match stored {
             Stored::Own(hash) => shared.verify(&password, &hash),
             // Prepared as ours are: other systems may have hashed another spelling of a letter with an accent, and its owner resets it.
@@ -171,23 +196,50 @@ impl fmt::Debug for PasswordHasher {
 }
 
 /// A stored hash that can be checked.
-enum Stored {
+#[derive(Clone, Debug)]
+pub(super) enum Stored {
     /// Argon2id, with the pepper.
     Own(PasswordHash),
     /// Of another system, until the next login.
     Imported(ImportedHash),
 }
 
-/// Reads a stored hash that this hasher can check. Anything else counts as no hash, and is an operator's matter.
-fn parse(stored: &str) -> Option<Stored> {
-    let hash = match ImportedHash::of_stored(stored) {
-        Some(imported) => imported.ok().map(Stored::Imported),
-        None => own(stored).map(Stored::Own),
-    };
-    if hash.is_none() {
-        tracing::error!("a stored password hash can't be read; its owner can't log in with a password");
+impl Stored {
+    pub fn read(stored: &str) -> Option<Self> {
+        match ImportedHash::of_stored(stored) {
+            Some(imported) => imported.ok().map(Self::Imported),
+            None => own(stored).map(Self::Own),
+        }
     }
-    hash
+
+    /// Reads a stored hash that this hasher can check. Anything else counts as no hash, and is an operator's matter.
+    fn parse(stored: &str) -> Option<Self> {
+        let hash = Self::read(stored);
+        if hash.is_none() {
+            tracing::error!("a stored password hash can't be read; its owner can't log in with a password");
+        }
+        hash
+    }
+
+    /// A word for what it costs: hashes with the same take the same time.
+    pub fn cost(&self) -> String {
+        match self {
+            Self::Own(hash) => format!("own {} {}", hash.params, hash.hash.as_ref().map_or(0, Output::len)),
+            Self::Imported(hash) => hash.cost(),
+        }
+    }
+
+    /// One that costs as much, and is nobody's.
+    pub fn stand_in(&self) -> Self {
+        match self {
+            Self::Own(hash) => {
+                let salt = Salt::new(&random::bytes::<16>()).ok();
+                let output = hash.hash.as_ref().and_then(|output| Output::new(&vec![0; output.len()]).ok());
+                Self::Own(PasswordHash { salt: salt.or_else(|| hash.salt.clone()), hash: output, ..hash.clone() })
+            }
+            Self::Imported(hash) => Self::Imported(hash.stand_in()),
+        }
+    }
 }
 
 fn own(stored: &str) -> Option<PasswordHash> {

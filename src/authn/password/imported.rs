@@ -73,7 +73,7 @@ enum Kind {
     },
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Prf {
     Sha1,
     Sha256,
@@ -117,6 +117,34 @@ impl ImportedHash {
         stored.strip_prefix(MARK).map(Self::parse)
     }
 
+    /// A word for what it costs: hashes with the same take the same time.
+    pub(super) fn cost(&self) -> String {
+        match &self.0 {
+            Kind::Argon2 { algorithm, version, params, hash, .. } => {
+                let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+                format!("{} {} {memory} {passes} {lanes} {}", algorithm.as_str(), u32::from(*version), hash.len())
+            }
+            Kind::Bcrypt(text) => format!("bcrypt {}", bcrypt_cost(text)),
+            Kind::Scrypt { params, hash, .. } => {
+                format!("scrypt {} {} {} {}", params.log_n(), params.r(), params.p(), hash.len())
+            }
+            Kind::Pbkdf2 { prf, rounds, hash, .. } => format!("pbkdf2 {prf:?} {rounds} {}", hash.len()),
+        }
+    }
+
+    /// One that costs as much, and is nobody's.
+    pub(super) fn stand_in(&self) -> Self {
+        let mut kind = self.0.clone();
+        match &mut kind {
+            Kind::Argon2 { salt, hash, .. } | Kind::Scrypt { salt, hash, .. } | Kind::Pbkdf2 { salt, hash, .. } => {
+                salt.fill(0);
+                hash.fill(0);
+            }
+            Kind::Bcrypt(text) => *text = format!("$2b${}${}", bcrypt_cost(text), ".".repeat(53)),
+        }
+        Self(kind)
+    }
+
     /// Does the work: on a thread that may block.
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match &self.0 {
@@ -152,6 +180,11 @@ fn stretch<D: EagerHash>(password: &[u8], salt: &[u8], rounds: u32, output: &mut
 fn derived(expected: &[u8], derive: impl FnOnce(&mut [u8]) -> bool) -> bool {
     let mut output = zeroize::Zeroizing::new(vec![0; expected.len()]);
     derive(&mut output) && bool::from(output.ct_eq(expected))
+}
+
+/// `$2b$12$…`: two digits.
+fn bcrypt_cost(text: &str) -> &str {
+    text.split('$').nth(2).unwrap_or_default()
 }
 
 fn argon2(text: &str) -> Result<Kind, UnusableHash> {

@@ -54,6 +54,8 @@ on_both! {
             refused(&answer, 401, "invalid_credentials");
             let mut body = answer.json();
             body["error"]["trace_id"] = json!(null);
+            let challenge = body["error"]["details"]["challenge"].take();
+            assert!(challenge.as_str().is_some_and(|challenge| challenge.starts_with("1.login.")), "{body:#?}");
             seen.push(body);
         }
         assert!(seen.iter().all(|body| *body == seen[0]), "{seen:#?}");
