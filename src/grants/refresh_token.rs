@@ -21,7 +21,7 @@ use crate::storage::error::Error as StorageError;
 use crate::storage::grants::Grant;
 use crate::storage::refresh_tokens::{self, RefreshToken, Rotation};
 use crate::storage::users::UserStatus;
-use crate::storage::{self, access_tokens, sessions};
+use crate::storage::{self, access_tokens, sessions, users};
 use crate::web::error::Problem;
 
 const fn invalid(reason: &'static str) -> OAuthError {
@@ -44,6 +44,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         return Err(invalid("refresh_token_of_another_client").into());
     }
     judge(client, &stored, &grant, status, context.now)?;
+    reaches(state, &grant).await?;
     let scope = narrowed(&request, &grant)?;
 
     let token = access_token::prepare(state, client, Some(&grant), &scope, context.now);
@@ -92,6 +93,19 @@ fn judge(client: &Client, stored: &RefreshToken, grant: &Grant, status: UserStat
         return Err(invalid("acr_required_since"));
     }
     Ok(())
+}
+
+/// What the person's roles ask for by now: a login that was strong enough once may be so no longer.
+async fn reaches(state: &AppState, grant: &Grant) -> Result<(), Failure> {
+    let policy = &state.config.authentication;
+    if policy.required_acr_by_role.is_empty() {
+        return Ok(());
+    }
+    let user = users::by_id(&mut state.db.read().await?, &grant.user_id).await?.ok_or(invalid("user_unknown"))?;
+    if policy.required_of(&user.roles).all(|acr| acr.is_met_by(&grant.amr)) {
+        return Ok(());
+    }
+    Err(invalid("acr_required_by_role_since").into())
 }
 
 /// RFC 6749 §6: the same scope or a narrower one; the refresh token keeps the whole.

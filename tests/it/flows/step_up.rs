@@ -186,3 +186,32 @@ async fn a_client_that_asks_for_more_since_gets_no_more_tokens_for_less() {
     let answer = crate::support::flow::refresh(&server, &client, &text(&tokens, "refresh_token")).await;
     crate::support::flow::assert_error(&answer, 400, "invalid_grant");
 }
+
+/// Behaviours 1.5 R11.
+#[tokio::test]
+async fn a_role_that_asks_for_more_since_gets_no_more_tokens_for_less() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.authentication.required_acr_by_role.insert("treasurer".to_owned(), Acr::Multi);
+    })
+    .await;
+    let anna = server.person_with("anna", &["treasurer"], None).await;
+    let bert = server.person("bert").await;
+    let secret = give_app(&server, &anna).await;
+    let client = server.client(Persona::Web, |metadata| metadata.first_party = true).await;
+    let mut browser = server.browser();
+    let page = browser.visit(&AuthorizationUrl::new(&client).path()).await;
+    let page = log_in(&mut browser, &page, "anna").await;
+    let answer = enter_code(&mut browser, &page, &code_of(&server, &secret, 0)).await;
+    let strong = redeem(&server, &client, &answer.redirect_params()["code"]).await.json();
+    let weak = crate::support::flow::tokens(&server, &client, "bert").await;
+    for tokens in [&strong, &weak] {
+        assert_eq!(crate::support::flow::refresh(&server, &client, &text(tokens, "refresh_token")).await.status, 200);
+    }
+    // From now on bert is one too.
+    let promoted = ostiary::storage::users::User { roles: vec!["treasurer".to_owned()], ..bert.clone() };
+    assert!(server.state.db.write(async |tx| ostiary::storage::users::update(tx, &promoted, bert.version).await).await.unwrap());
+    let answer = crate::support::flow::refresh(&server, &client, &text(&weak, "refresh_token")).await;
+    crate::support::flow::assert_error(&answer, 400, "invalid_grant");
+    assert_eq!(server.last_reason("token.refused").await.as_deref(), Some("acr_required_by_role_since"));
+    assert_eq!(crate::support::flow::refresh(&server, &client, &text(&strong, "refresh_token")).await.status, 200);
+}
