@@ -266,6 +266,12 @@ async fn tell_of(tx: &mut Tx, state: &AppState, user: &UserId, proof: &Proof, co
     mail::notify(tx, &state.outbox, user, Message::RecoveryCodeUsed { left }, context.now).await
 }
 
+/// Which factors a person has, as far as they can be proved here: where no passkey can be asked for nobody has one.
+pub async fn enrolled(state: &AppState, user: &UserId) -> Result<Enrolled, Problem> {
+    let enrolled = factors::enrolled(&mut state.db.read().await?, user).await?;
+    Ok(Enrolled { passkeys: enrolled.passkeys && state.passkeys.is_some(), ..enrolled })
+}
+
 /// What a person could prove, and what every login of theirs has to reach, whoever asks.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
@@ -276,7 +282,7 @@ pub struct Standing {
 
 impl Standing {
     pub async fn of(state: &AppState, user: &User) -> Result<Self, Problem> {
-        let enrolled = factors::enrolled(&mut state.db.read().await?, &user.id).await?;
+        let enrolled = enrolled(state, &user.id).await?;
         Ok(Self {
             enrolled,
             required: state.config.authentication.required_of(&user.roles).chain(enrolled.own_requirement()).collect(),

@@ -16,14 +16,15 @@ use super::form::{self, Purpose};
 use super::site;
 use super::view::{self, OwnAddress};
 use crate::audit::{self, Kind};
+use crate::flow::login::enrolled;
 use crate::flow::visitor::{Login, Visitor};
 use crate::protocol::params::Params;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
+use crate::storage::email_addresses;
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::sessions::{Session, SessionFilter};
-use crate::storage::{email_addresses, factors};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -46,8 +47,8 @@ pub async fn get(State(state): State<AppState>, context: RequestContext, visitor
     let frame = frame(&state, &visitor, None, &nonce);
     let mut conn = state.db.read().await?;
     let email = email_addresses::load(&mut conn, &login.user.id).await?;
-    let enrolled = factors::enrolled(&mut conn, &login.user.id).await?;
     drop(conn);
+    let enrolled = enrolled(&state, &login.user.id).await?;
     let (activity, _) = activity::rows(&state, frame.text, login, &Page::first(LATEST)).await?;
     let view = view::Account {
         nav: Nav::of(&state, login, Place::Overview),

@@ -13,6 +13,7 @@ use super::view::{self, Moment};
 use crate::audit::{self, Kind};
 use crate::authn::password::HashingError;
 use crate::authn::recovery_code::{self, NewCodes, RecoveryCode};
+use crate::flow::login::enrolled;
 use crate::flow::visitor::{Login, Visitor};
 use crate::guard::limit::Action;
 use crate::guard::{Subject, Verdict};
@@ -21,7 +22,7 @@ use crate::protocol::authentication::Enrolled;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
-use crate::storage::{factors, recovery_codes, totp_factors};
+use crate::storage::{recovery_codes, totp_factors};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -33,8 +34,8 @@ pub(super) const PURPOSE: Purpose = Purpose::of_session("security");
 /// `GET /account/security`.
 pub async fn get(State(state): State<AppState>, visitor: Visitor) -> Result<Response, PageError> {
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
+    let enrolled = enrolled(&state, &login.user.id).await?;
     let mut conn = state.db.read().await?;
-    let enrolled = factors::enrolled(&mut conn, &login.user.id).await?;
     let totp = totp_factors::load(&mut conn, &login.user.id).await?;
     let codes_left = recovery_codes::left(&mut conn, &login.user.id).await?;
     drop(conn);
@@ -74,7 +75,7 @@ pub async fn post_remove_totp(
         Freshness::Elsewhere(response) => return Ok(*response),
     };
     let user_id = &login.user.id;
-    let enrolled = factors::enrolled(&mut state.db.read().await?, user_id).await?;
+    let enrolled = enrolled(&state, user_id).await?;
     if !may_remove_totp(&state, login, enrolled) {
         let reason = "factor_required";
         let refusal = Event { user_id: Some(user_id.clone()), ..audit::refused(Kind::FactorRemoved, &context, reason) };

@@ -32,7 +32,9 @@ pub fn must_stay(state: &AppState, user: &User, enrolled: Enrolled, rest: &[&Pas
 
 /// Whether somebody with these passkeys may do without a password.
 pub fn may_do_without_password(state: &AppState, passkeys: &[Passkey]) -> bool {
-    state.config.passkeys.allow_without_password && passkeys.iter().any(|passkey| Traits::of(passkey).verifies_user)
+    state.passkeys.is_some()
+        && state.config.passkeys.allow_without_password
+        && passkeys.iter().any(|passkey| Traits::of(passkey).verifies_user)
 }
 
 impl Counterpart<'_> {

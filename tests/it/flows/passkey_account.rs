@@ -340,3 +340,29 @@ async fn a_password_goes_only_when_a_passkey_can_take_its_place() {
         logged_in(&server, "anna").await;
     }
 }
+
+/// The operator turned passkeys off, or the issuer has no host name any more.
+#[tokio::test]
+async fn where_no_passkey_can_be_asked_for_none_is_offered() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    let anna = person(&server, "anna").await;
+    give_passkey(&server, &anna).await;
+    let app = crate::support::factors::give_app(&server, &anna).await;
+    let offers = |page: &Answer| page.body.to_lowercase().contains("passkey") || page.body.contains("webauthn");
+    assert!(offers(&server.browser().visit("/login").await));
+
+    let server = server.restarted_with(|config| config.passkeys.enabled = false).await;
+    let mut browser = server.browser();
+    let page = browser.visit("/login").await;
+    assert!(!offers(&page));
+    let page = log_in(&mut browser, &page, "anna").await;
+    assert!(page.url.starts_with("/login/factor") && !offers(&page), "{page:#?}");
+    let code = crate::support::factors::code_of(&server, &app, 0);
+    let page = crate::support::factors::enter_code(&mut browser, &page, &code).await;
+    assert_eq!(page.url, "/account");
+    for path in ["/account/security", "/account/reauthenticate"] {
+        let page = browser.visit(path).await;
+        assert!(!offers(&page), "{path} {page:#?}");
+    }
+    assert_eq!(browser.visit(NEW).await.status, StatusCode::NOT_FOUND);
+}

@@ -80,13 +80,20 @@ impl TestServer {
 
     /// The same installation, started anew: what was in memory is gone.
     pub async fn restarted(&self) -> Self {
+        self.restarted_with(|_| {}).await
+    }
+
+    /// With another configuration.
+    pub async fn restarted_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.state.config.clone();
+        change(&mut config);
         self.state.guard.write_failures().await.expect("written");
         let (refusals, worker) = audit::queue();
         tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
         let (explanations, worker) = explain::queue(&self.state.config.explain);
         tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
         let parts = Parts {
-            config: self.state.config.clone(),
+            config,
             clock: self.clock.clone(),
             db: self.state.db.clone(),
             master: MasterKey::from_bytes([7; 32]),
