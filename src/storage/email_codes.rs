@@ -29,6 +29,11 @@ words!(Purpose {
 });
 
 impl Purpose {
+    /// Nobody asks for such a code but the person whose it is.
+    const fn needs_login(self) -> bool {
+        matches!(self, Self::VerifyEmail | Self::ChangeEmail)
+    }
+
     /// The word that is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -75,12 +80,15 @@ impl Record for EmailCode {
     }
 }
 
-/// Stores a code. The holder's older ones for the same purpose go: only the newest counts. Those of other holders stay, or
-/// anybody could take the code away that somebody else has just been sent.
+/// Stores a code. The holder's older ones for the same purpose go: only the newest counts. So do those of the person's other
+/// browsers, if one has to be logged in to ask for one. Those that strangers asked for stay, or anybody could take the code away
+/// that somebody else has just been sent.
 pub async fn insert(tx: &mut Tx, code: &EmailCode) -> Result<(), Error> {
-    tx.query("DELETE FROM email_codes WHERE holder = $1 AND purpose = $2")
+    let person = code.user_id.as_ref().filter(|_| code.purpose.needs_login());
+    tx.query("DELETE FROM email_codes WHERE purpose = $2 AND (holder = $1 OR user_id = $3)")
         .bind(Hash(code.holder))
         .bind(code.purpose)
+        .bind(person)
         .execute()
         .await?;
     tx.query(

@@ -168,3 +168,19 @@ async fn codes_for_an_address_belong_to_the_session() {
     assert_eq!(berta.submit(&stolen).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(server.browser().get("/account/email").await.location(), "/login");
 }
+
+/// E5: only whoever is logged in asks for such a code, so the newest of all browsers counts.
+#[tokio::test]
+async fn e5_a_code_for_a_new_address_ends_those_that_other_browsers_of_the_person_asked_for() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    person(&server, "anna", "anna@example.com").await;
+    let (mut here, mut there) = (server.browser(), server.browser());
+    log_in(&mut here, "anna", PASSWORD).await;
+    log_in(&mut there, "anna", PASSWORD).await;
+    let first = change_email(&mut there, PASSWORD, "thief@example.com").await;
+    let old = code(&server).await;
+    let second = change_email(&mut here, PASSWORD, "new@example.com").await;
+    let new = code(&server).await;
+    assert_eq!(enter(&mut there, &first, &old).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(enter(&mut here, &second, &new).await.url, "/account");
+}
