@@ -161,3 +161,34 @@ async fn made_up_tokens_are_counted_by_address() {
     .await;
     assert_eq!(count, 60);
 }
+
+#[tokio::test]
+async fn a_token_has_one_bucket_however_the_field_around_it_is_spelled() {
+    let server = server(|_| {}).await;
+    let mut number = 0;
+    let (count, answer) = until_refused(async || {
+        number += 1;
+        let scheme = ["Bearer", "bearer", "BEARER"][number % 3];
+        let field = format!("{scheme}{}token", " ".repeat(number));
+        server
+            .send(Request::get("/api/v1/users/me").header("authorization", field).body(axum::body::Body::empty()).unwrap())
+            .await
+    })
+    .await;
+    assert_eq!((count, answer.header("ratelimit-policy")), (50, Some("\"api\";q=50;w=5")));
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_counted_by_its_sender() {
+    let server = server(|_| {}).await;
+    let mut number = 0;
+    let (count, answer) = until_refused(async || {
+        number += 1;
+        let field = ["Basic", "Bearer,", "Token"][number % 3].to_owned() + &format!(" {{{number}}}");
+        server
+            .send(Request::get("/api/v1/users/me").header("authorization", field).body(axum::body::Body::empty()).unwrap())
+            .await
+    })
+    .await;
+    assert_eq!((count, answer.header("ratelimit-policy")), (60, None));
+}
