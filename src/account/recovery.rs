@@ -4,11 +4,11 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::code::{self, Draft, Holder, Letter};
-use super::{Complaint, admitted, by, end_everything, hash, mailbox_of};
+use super::{Complaint, by, end_everything, hash, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength};
-use crate::guard::Subject;
 use crate::guard::limit::Action;
+use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::email_address::EmailAddress;
 use crate::state::AppState;
@@ -21,15 +21,23 @@ use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 /// Sends a code to whoever signs in with what was typed. Where there is nobody, the same is done and nothing sent. Gives the id
-/// with which the code is shown again.
+/// with which the code is shown again. `proof` is a challenge and its solution, for an address that asked often.
 pub async fn begin(
     state: &AppState,
     context: &RequestContext,
     holder: Holder,
     (typed, locale): (&str, Option<&str>),
+    proof: Option<(&str, &str)>,
 ) -> Result<Result<String, Complaint>, Problem> {
-    if !admitted(state, Action::RequestMail, &Subject::new(context.address), context.now).await {
-        return Ok(Err(Complaint::TooMany));
+    match state.guard.admit(Action::Recover, &Subject::new(context.address), context.now).await {
+        Verdict::Allowed => {}
+        Verdict::Refused { .. } => return Ok(Err(Complaint::TooMany)),
+        Verdict::Challenge => {
+            let Some(proof) = proof else { return Ok(Err(Complaint::Challenge)) };
+            if !state.guard.redeem(Action::Recover, context.address, proof, context.now).await? {
+                return Ok(Err(Complaint::Challenge));
+            }
+        }
     }
     // One hash, so that what it takes to find somebody doesn't show, and floods are bounded like those of logins.
     match state.passwords.verify(&placeholder()?, None).await {
@@ -37,8 +45,9 @@ pub async fn begin(
         Err(HashingError::Overloaded) => return Ok(Err(Complaint::Overloaded)),
         Err(error) => return Err(Problem::internal(error)),
     }
-    let found = recoverable(state, typed).await?;
-    let (user, address) = found.map_or_else(|| (None, unknown(typed)), |(user, address)| (Some(user), address));
+    let found = found(state, typed).await?;
+    let (user, address, letter) = found
+        .map_or_else(|| (None, unknown(typed), Letter::Nothing), |Found { user, address, letter }| (Some(user), address, letter));
     let user_id = user.as_ref().map(|user| &user.id);
     let draft = Draft {
         purpose: Purpose::ResetPassword,
@@ -46,23 +55,28 @@ pub async fn begin(
         user_id,
         address: &address,
         locale,
-        letter: if user.is_some() { Letter::Code } else { Letter::Nothing },
+        letter,
         wish: None,
         event: Event { user_id: user_id.cloned(), ..audit::event(Kind::RecoveryRequested, context) },
     };
     code::send(state, context, &draft).await.map(Ok)
 }
 
-/// Somebody who may set a new password by mail, and where they read it.
-async fn recoverable(state: &AppState, typed: &str) -> Result<Option<(User, EmailAddress)>, Problem> {
+/// Somebody who can be written to, and what is written.
+struct Found {
+    user: User,
+    address: EmailAddress,
+    letter: Letter,
+}
+
+async fn found(state: &AppState, typed: &str) -> Result<Option<Found>, Problem> {
     let mut conn = state.db.read().await?;
     let Some(user) = users::find_by_login_name(&mut conn, typed).await?.filter(User::is_active) else { return Ok(None) };
-    // Who has chosen passkeys instead of a password must not get one by way of the mailbox.
-    if user.password_hash.is_none() && factors::enrolled(&mut conn, &user.id).await?.passkeys {
-        return Ok(None);
-    }
+    // Who has chosen passkeys instead of a password must not get one by way of the mailbox, which is a weaker proof.
+    let has_chosen = user.password_hash.is_none() && factors::enrolled(&mut conn, &user.id).await?.passkeys;
+    let letter = if has_chosen { Letter::Notice(Message::NoPassword) } else { Letter::Code };
     let address = mailbox_of(&mut conn, &user).await?;
-    Ok(address.map(|address| (user, address)))
+    Ok(address.map(|address| Found { user, address, letter }))
 }
 
 /// Stands in for the address of nobody: what was typed, to be counted by.

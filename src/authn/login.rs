@@ -176,7 +176,7 @@ mod tests {
         let closed = Tried { closed: Some("password_locked"), ..tried(&person) };
         let refused = attempt(&newer, closed, &password).await.unwrap();
         assert!(matches!(refused, Attempt::Refused { reason: "password_locked" }), "{refused:?}");
-        let renewed = User { password_hash: Some(rehashed), ..person };
+        let renewed = User { password_hash: Some(rehashed), ..person.clone() };
         let again = attempt(&newer, tried(&renewed), &password).await.unwrap();
         assert!(matches!(again, Attempt::Accepted { rehashed: None }));
     }

@@ -78,8 +78,11 @@ section! {
         register_hard: Rate = Rate::per(12, HOUR);
         /// Registrations with addresses of one mail domain, after which a proof of work is asked for.
         register_domain: Rate = Rate::per(3, HOUR);
-        /// Requests of one address for a mail: a reset, a code once more.
+        /// Requests of one address for a mail: a reset, a code once more. Whoever forgot the password may then go on with a proof
+        /// of work.
         mail: Rate = Rate::per(5, HOUR);
+        /// Requests of one address for a new password, proof of work or not, after which it is refused.
+        recover_hard: Rate = Rate::per(20, HOUR);
         /// Mails of one kind to one mailbox in an hour. More are not sent, and nobody is told.
         mailbox_hourly: Rate = Rate::per(3, HOUR);
         /// Mails of one kind to one mailbox in a day.

@@ -17,8 +17,10 @@ pub enum Action {
     /// Somebody who is logged in is about to type the password once more.
     Reauthenticate,
     Register,
-    /// Somebody asks for a mail: a reset, a code once more. What a mailbox gets is counted besides.
+    /// Somebody who is known, or is about to be, asks for a mail: a code once more. What a mailbox gets is counted besides.
     RequestMail,
+    /// Somebody who forgot the password asks for a mail.
+    Recover,
     Authorize,
     /// The token or revocation endpoint, for a public client.
     TokenPublic,
@@ -100,6 +102,8 @@ limits! {
     register_hard: Register by Address => Refuse;
     register_domain: Register by MailDomain => Challenge;
     mail: RequestMail by Address => Refuse;
+    mail: Recover by Address => Challenge;
+    recover_hard: Recover by Address => Refuse;
     authorize: Authorize by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;

@@ -96,6 +96,7 @@ const fn word(action: Action) -> &'static str {
     match action {
         Action::Register => "register",
         Action::Login => "login",
+        Action::Recover => "recover",
         _ => "other",
     }
 }

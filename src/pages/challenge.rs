@@ -16,7 +16,7 @@ use crate::web::cookie::Cookie;
 use crate::web::error::{Error, Problem};
 
 /// What a form is made for, as [`renew`] is asked for it.
-const ACTIONS: [(&str, Action); 2] = [("login", Action::Login), ("register", Action::Register)];
+const ACTIONS: [(&str, Action); 3] = [("login", Action::Login), ("register", Action::Register), ("recover", Action::Recover)];
 
 /// The proof that a form asks for.
 pub fn of_form(state: &AppState, context: &RequestContext, action: Action) -> Challenge {

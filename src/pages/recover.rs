@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::{StatusCode, header};
 use secrecy::SecretString;
 
+use super::challenge;
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::login;
@@ -14,6 +15,7 @@ use crate::account::Complaint;
 use crate::account::recovery::{self, Outcome};
 use crate::authn::password::Strength;
 use crate::flow::visitor::Visitor;
+use crate::guard::limit::Action;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::web::context::RequestContext;
@@ -40,7 +42,7 @@ pub async fn get(
     offered(&state)?;
     let flow = login::flow_of(&state, &context, &visitor, &params).await?;
     let cookie = form::ensure_own_cookie(&state, &mut visitor);
-    let mut response = show(&state, &visitor, &params, &flow, &[])?;
+    let mut response = show(&state, &context, &visitor, &params, (&flow, &[]))?;
     response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -57,9 +59,9 @@ pub async fn post(
     let flow = login::flow_of(&state, &context, &visitor, &params).await?;
     let language = frame(&state, &visitor, ui_locales(&flow).as_deref(), &Nonce::random()).text.language();
     let wanted = (params.get(field::USERNAME).unwrap_or_default(), Some(language.as_str()));
-    match recovery::begin(&state, &context, holder(&state, &visitor), wanted).await? {
+    match recovery::begin(&state, &context, holder(&state, &visitor), wanted, challenge::answered(&params)).await? {
         Ok(id) => Ok(to_code(&state, "/recover/code", &id, &params)?),
-        Err(complaint) => Ok(show(&state, &visitor, &params, &flow, &[complaint])?),
+        Err(complaint) => Ok(show(&state, &context, &visitor, &params, (&flow, &[complaint]))?),
     }
 }
 
@@ -141,16 +143,19 @@ fn sealed(params: &Params, flow: &InFlow) -> Option<String> {
 
 fn show(
     state: &AppState,
+    context: &RequestContext,
     visitor: &Visitor,
     params: &Params,
-    flow: &InFlow,
-    complaints: &[Complaint],
+    (flow, complaints): (&InFlow, &[Complaint]),
 ) -> Result<Response, Problem> {
+    let asked = complaints.contains(&Complaint::Challenge);
+    let asked = asked || state.guard.expects_proof(Action::Recover, context.address, context.now);
     let nonce = Nonce::random();
     let frame = frame(state, visitor, ui_locales(flow).as_deref(), &nonce);
     let view = view::Recover {
         form: form::of(state, visitor, &frame, ("/recover", PURPOSE)).with(sealed(params, flow), complaints.to_vec(), None),
         sign_in_name: params.get(field::USERNAME).unwrap_or_default().to_owned(),
+        challenge: asked.then(|| challenge::of_form(state, context, Action::Recover)),
         frame,
     };
     answer(&view, flow, &nonce, complaints)

@@ -7,4 +7,5 @@ mod login;
 mod passkey;
 mod proof_of_work;
 mod redis;
+mod session;
 mod strangers;

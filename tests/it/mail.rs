@@ -29,6 +29,7 @@ fn every_message() -> Vec<Message> {
         Message::ChangeEmail { code: code() },
         Message::EmailChanged { new_address: "b…@example.org".to_owned() },
         Message::ResetPassword { code: code() },
+        Message::NoPassword,
         Message::PasswordChanged,
         Message::PasswordRemoved,
         Message::NewDevice { device: "Firefox on Linux".to_owned(), address: "2001:db8::1".to_owned(), at },

@@ -122,7 +122,7 @@ fn code(message: &Message) -> Option<&str> {
 fn link(message: &Message, text: Text, sender: &Sender) -> Option<(String, String)> {
     match message {
         Message::Invitation { link } => Some((text.of("mail-link-register"), link.to_string())),
-        Message::AccountExists => Some((text.of("mail-link-login"), format!("{}/login", sender.issuer))),
+        Message::AccountExists | Message::NoPassword => Some((text.of("mail-link-login"), format!("{}/login", sender.issuer))),
         Message::Test | Message::AccountDeleted => None,
         _ if code(message).is_some() => None,
         _ => Some((text.of("mail-link-account"), format!("{}/account", sender.issuer))),

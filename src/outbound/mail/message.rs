@@ -53,6 +53,8 @@ messages! {
     } = "email_changed", NOTICE;
     /// The code with which a new password is set.
     ResetPassword { code: Secret, } = "reset_password", CODE;
+    /// Somebody asked for a new password for a reader who logs in with passkeys only.
+    NoPassword = "no_password", NOTICE;
     PasswordChanged = "password_changed", NOTICE;
     /// The reader logs in with passkeys only.
     PasswordRemoved = "password_removed", NOTICE;

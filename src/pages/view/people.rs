@@ -75,6 +75,7 @@ pub struct Recover {
     pub frame: Frame,
     pub form: Form,
     pub sign_in_name: String,
+    pub challenge: Option<Challenge>,
 }
 
 /// The new password of somebody who showed the code.

@@ -287,11 +287,9 @@ fn people(frame: &Frame, form: &Form, add: &mut dyn FnMut(&str, &dyn DynRender))
     add("code-refused", &Code { form: refused(&[Complaint::Code]), address: Some(HOSTILE.to_owned()), ..code.clone() });
     add("code-recover", &Code { kind: CodeKind::Recover, address: None, ..code.clone() });
     add("code-change-email", &Code { kind: CodeKind::ChangeEmail, ..code });
-    add("recover", &Recover { frame: frame.clone(), form: form.clone(), sign_in_name: String::new() });
-    add(
-        "recover-too-many",
-        &Recover { frame: frame.clone(), form: refused(&[Complaint::TooMany]), sign_in_name: HOSTILE.to_owned() },
-    );
+    let recover = Recover { frame: frame.clone(), form: form.clone(), sign_in_name: String::new(), challenge: None };
+    add("recover", &recover);
+    add("recover-too-many", &Recover { form: refused(&[Complaint::TooMany]), sign_in_name: HOSTILE.to_owned(), ..recover });
     add("recover-password", &RecoverPassword { frame: frame.clone(), form: form.clone(), id: "i".to_owned() });
     let password =
         ChangePassword { frame: frame.clone(), form: form.clone(), sign_in_name: "anna".to_owned(), asks_current: true };

@@ -1,15 +1,19 @@
 //! A forgotten password: E7 to E11.
 
 use http::{Request, StatusCode, header};
+use ostiary::guard::limit::Action;
 use ostiary::outbound::mail::Message;
 use ostiary::storage::users::{self, User};
 use serde_json::json;
 
 use super::{NEW_PASSWORD, code, comparable, enter, log_in, recover, wrong};
+use crate::guard::attack::{limited, solve};
 use crate::support::browser::{Answer, Browser};
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::factors::{code_of, enter_code, enter_recovery_code, give_app, give_recovery_codes};
 use crate::support::flow::{refresh, text, tokens};
-use crate::support::server::{PASSWORD, Persona, TestServer};
+use crate::support::passkeys::{give_passkey, use_passkey};
+use crate::support::server::{PASSWORD, Persona, START, TestServer};
 
 /// Somebody whose address an administrator vouches for.
 async fn person(server: &TestServer, name: &str, address: &str) -> User {
@@ -143,6 +147,110 @@ on_both! {
         let (profile, _) = ostiary::storage::profiles::load(&mut server.state.db.read().await.unwrap(), &anna.id).await.unwrap().unwrap();
         assert_eq!(profile.email_verified, Some(true));
     }
+
+    async fn e10_a_new_password_stands_in_for_no_second_factor(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "anna@example.com").await;
+        let app = give_app(&server, &anna).await;
+        let codes = give_recovery_codes(&server, &anna).await;
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        assert_eq!(choose(&mut browser, &page, NEW_PASSWORD).await.url, "/login");
+        let page = log_in(&mut browser, "anna", NEW_PASSWORD).await;
+        assert!(page.url.starts_with("/login/factor"), "{page:#?}");
+        assert!(browser.visit("/account").await.url.starts_with("/login"), "nothing is open before that");
+        assert_eq!(enter_code(&mut browser, &page, &code_of(&server, &app, 0)).await.url, "/account");
+        // Nor did it take the others away.
+        let mut browser = server.browser();
+        let page = log_in(&mut browser, "anna", NEW_PASSWORD).await;
+        assert_eq!(enter_recovery_code(&mut browser, &page, &codes[0]).await.url, "/account");
+    }
+
+    /// F4, B6: a mailbox is weaker than a passkey, and who has chosen the one must not get the other without a word.
+    async fn who_has_passkeys_alone_gets_no_password_by_mail(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "anna@example.com").await;
+        let mut passkey = give_passkey(&server, &anna).await;
+        assert!(server.state.db.write(async |tx| users::remove_password(tx, &anna.id, START).await).await.unwrap());
+        let nobody = recover(&mut server.browser(), "nobody").await;
+        let mut browser = server.browser();
+        let answer = recover(&mut browser, "anna").await;
+        assert_eq!((answer.status, comparable(&answer, &[])), (nobody.status, comparable(&nobody, &[])));
+        let mails = server.mails().await;
+        let mails: Vec<_> = mails.iter().map(|mail| (&mail.message, mail.to.as_str())).collect();
+        assert_eq!(mails, [(&Message::NoPassword, "anna@example.com")], "the owner is told how to get in");
+        assert_eq!(enter(&mut browser, &answer, "000000").await.status, StatusCode::BAD_REQUEST);
+        let mut browser = server.browser();
+        let page = browser.visit("/login").await;
+        assert_eq!(use_passkey(&mut browser, &page, &mut passkey).await.url, "/account");
+    }
+
+    /// E5, one side: of the codes that one browser asked for the newest counts.
+    async fn e5_of_the_codes_of_one_browser_the_newest_counts(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut browser = server.browser();
+        let first = recover(&mut browser, "anna").await;
+        let old = code(&server).await;
+        let second = recover(&mut browser, "anna@example.com").await;
+        let new = code(&server).await;
+        assert_eq!(enter(&mut browser, &first, &old).await.status, StatusCode::BAD_REQUEST);
+        assert!(enter(&mut browser, &second, &new).await.url.starts_with("/recover/password"));
+    }
+
+    /// E5, the other side: what strangers ask for takes nobody's code away, and uses up none of its tries.
+    async fn e5_strangers_take_no_code_away(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut owner = server.browser();
+        let page = recover(&mut owner, "anna").await;
+        let code = code(&server).await;
+        let mut stranger = server.browser();
+        let theirs = recover(&mut stranger, "anna").await;
+        for _ in 0..6 {
+            assert_eq!(enter(&mut stranger, &theirs, &wrong(&code)).await.status, StatusCode::BAD_REQUEST);
+        }
+        let guessed = stranger.submit(&theirs.form().set("id", page.form().field("id")).set("code", &code)).await;
+        assert_eq!(guessed.status, StatusCode::BAD_REQUEST, "nor can they use it");
+        assert!(enter(&mut owner, &page, &code).await.url.starts_with("/recover/password"));
+    }
+}
+
+/// With a proof of work after five requests of an hour, or with half a minute of waiting for whoever has no script.
+#[tokio::test]
+async fn an_address_that_asks_often_proves_work_or_waits() {
+    let server = limited(TestDatabase::sqlite().await).await;
+    let mut browser = server.browser().at("192.0.2.1");
+    for number in 0..5 {
+        let answer = recover(&mut browser, &format!("name{number}")).await;
+        assert!(answer.url.starts_with("/recover/code"), "{number}");
+    }
+    let page = browser.visit("/recover").await;
+    assert!(page.body.contains("name=\"challenge\""), "the page begins with it at once");
+    let asked = browser.submit(&page.form().set("username", "anna")).await;
+    assert_eq!(asked.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(asked.body.contains("<noscript>"));
+    let solution = solve(asked.form().field("challenge"));
+    let answer = browser.submit(&asked.form().set("solution", &solution)).await;
+    assert!(answer.url.starts_with("/recover/code"), "{answer:#?}");
+    let again = browser.submit(&asked.form().set("solution", &solution)).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY, "once");
+    server.clock.advance(30);
+    assert!(browser.submit(&again.form()).await.url.starts_with("/recover/code"), "or waits");
+    // What was asked for at the login page or for a registration is good for that alone.
+    let other = server.state.guard.challenge(Action::Login, "192.0.2.1".parse().unwrap(), server.clock.now());
+    let form = asked.form().set("challenge", &other).set("solution", &solve(&other));
+    assert_eq!(browser.submit(&form).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let mut last = None;
+    for _ in 0..20 {
+        last = Some(browser.submit(&asked.form()).await.status);
+    }
+    assert_eq!(last, Some(StatusCode::TOO_MANY_REQUESTS));
+    assert!(
+        recover(&mut server.browser().at("192.0.2.2"), "anna").await.url.starts_with("/recover/code"),
+        "others are not concerned"
+    );
 }
 
 #[tokio::test]
