@@ -218,6 +218,12 @@ pub struct Seen {
     pub value: String,
 }
 
+impl Seen {
+    fn of(note: &Note) -> Self {
+        Self { name: note.name.clone(), value: note.value.clone() }
+    }
+}
+
 impl Explanation {
     /// What is known of the request with this trace id, and when it came.
     pub async fn load(conn: &mut Conn, trace_id: TraceId) -> Result<Option<(Timestamp, Self)>, Error> {
@@ -230,13 +236,16 @@ impl Explanation {
         let done = checks::named(&procedure).unwrap_or_else(|| checks::of_request(&method, &path));
         let seen_by = |name: &'static str| notes.iter().filter(move |note| note.check == name);
         let outcomes = done.outcomes(Some(&reason), |check| seen_by(check.name).next().is_some());
+        // What no check of this procedure is named after was noted by something that it shares with others: the one that failed.
+        let is_lost = |note: &&Note| done.checks().all(|check| check.name != note.check);
         let step = |(check, outcome): (&'static checks::Check, Outcome)| Step {
             check: check.name,
             about: check.about,
             outcome,
             saw: match outcome {
                 Outcome::NotReached => Vec::new(),
-                _ => seen_by(check.name).map(|note| Seen { name: note.name.clone(), value: note.value.clone() }).collect(),
+                Outcome::Failed => seen_by(check.name).chain(notes.iter().filter(is_lost)).map(Seen::of).collect(),
+                Outcome::Passed | Outcome::Unknown => seen_by(check.name).map(Seen::of).collect(),
             },
             needs: (outcome == Outcome::Failed).then_some(check.needs),
         };

@@ -15,6 +15,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -79,24 +80,37 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         "This grant type is not supported.",
     ))?;
     if !request.client.may_use(grant) {
+        let registered: Vec<&str> = request.client.metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
+        findings::note("grant_type_allowed", "presented", grant.as_str());
+        findings::note("grant_type_allowed", "registered", registered.join(" "));
         return Err(refuse(ErrorCode::UnauthorizedClient, "grant_type_not_allowed", "The client may not use this grant type."));
     }
+    let procedure = match grant {
+        GrantType::AuthorizationCode => "token/authorization_code",
+        GrantType::RefreshToken => "token/refresh_token",
+        GrantType::ClientCredentials => "token/client_credentials",
+    };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
-    match grant {
+    let redeemed = match grant {
         GrantType::AuthorizationCode => Box::pin(authorization_code::redeem(request)).await,
         GrantType::RefreshToken => Box::pin(refresh_token::redeem(request)).await,
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
-    }
+    };
+    redeemed.inspect_err(|_| findings::procedure(procedure))
 }
 
 impl<'a> TokenRequest<'a> {
     /// A parameter that must be there.
     fn required(&self, name: &str) -> Result<&'a str, OAuthError> {
-        self.params.get(name).ok_or(OAuthError::new(
-            ErrorCode::InvalidRequest,
-            "parameter_missing",
-            "A required parameter is missing.",
-        ))
+        self.params.get(name).ok_or_else(|| {
+            let check = match name {
+                "code" => "code_given",
+                "refresh_token" => "refresh_token_given",
+                _ => "grant_type_given",
+            };
+            findings::note(check, "missing", name);
+            OAuthError::new(ErrorCode::InvalidRequest, "parameter_missing", "A required parameter is missing.")
+        })
     }
 
     /// The `scope` parameter, or none.

@@ -219,6 +219,7 @@ impl Guard {
                 tightest = Some(standing);
             }
             if matches!(verdict, Verdict::Refused { .. }) {
+                limit.note(rate);
                 // What is not looked at is not taken from the rows that follow: nobody uses up what is somebody else's too.
                 break;
             }
@@ -234,6 +235,9 @@ impl Guard {
                 for (bucket, rate) in self.buckets(limit, rate, subject) {
                     let decision = self.table.look(self.table.key(bucket), rate, now.as_micros());
                     verdict = verdict.and(self.judge(limit, decision, subject));
+                    if matches!(verdict, Verdict::Refused { .. }) {
+                        limit.note(rate);
+                    }
                 }
             }
         }

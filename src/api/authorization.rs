@@ -22,6 +22,7 @@ use super::error::ApiError;
 use crate::audit;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
+use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 
 /// The layer that lets nobody in without credentials, and records every refusal.
@@ -104,7 +105,12 @@ impl<S: Required> FromRequestParts<AppState> for Authorized<S> {
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, ApiError> {
         let caller = parts.extensions.remove::<Caller>().ok_or_else(ApiError::unauthenticated)?;
-        if caller.holds.contains(S::SCOPE) { Ok(Self(caller, PhantomData)) } else { Err(ApiError::insufficient_scope(S::SCOPE)) }
+        if caller.holds.contains(S::SCOPE) {
+            return Ok(Self(caller, PhantomData));
+        }
+        note("scope", "needed", S::SCOPE);
+        note("scope", "held", &caller.holds);
+        Err(ApiError::insufficient_scope(S::SCOPE))
     }
 }
 

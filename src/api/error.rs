@@ -17,6 +17,7 @@ use crate::authn::session::FRESH;
 use crate::protocol::authentication::Acr;
 use crate::protocol::time::Seconds;
 use crate::storage;
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::{ErrorRenderer, Problem};
 
@@ -259,6 +260,12 @@ impl From<HashingError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.0.problem.remember();
+        if let Details::List(details) = &self.0.details {
+            let check = if self.0.problem.reason == "invalid_parameter" { "parameters" } else { "members" };
+            for Detail { field, code, .. } in details {
+                findings::note(check, "refused", format_args!("{field}: {code}"));
+            }
+        }
         let mut response = self.0.problem.status.into_response();
         response.extensions_mut().insert(self);
         response

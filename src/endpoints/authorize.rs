@@ -3,6 +3,8 @@
 //! `GET /authorize` reads the request; `GET /authorize/resume` takes it up again after each page of the login. Until the
 //! redirect URI is known to be the client's own, every error is a page.
 
+mod saw;
+
 use axum::extract::State;
 use axum::response::Response;
 use form_urlencoded::Serializer;
@@ -51,6 +53,7 @@ pub async fn get(
     let request = match request {
         Ok(request) => request,
         Err(error) => {
+            saw::request(&params, &client, error.reason);
             record(&state, &context, &params, error.reason);
             let target = authorization_request::response_target(&params, redirect_uri);
             let response = AuthorizationResponse::error(target, &error, &state.config.server.issuer);
@@ -106,8 +109,12 @@ async fn destination(
     params: &Params,
 ) -> Result<(std::sync::Arc<Client>, crate::protocol::redirect_uri::RedirectUri), Problem> {
     let id = authorization_request::client_id(params)?;
-    let client = state.clients.load(&id).await?.ok_or(authorization_request::UNKNOWN_CLIENT)?;
-    let redirect_uri = authorization_request::redirect_uri(params, &client)?;
+    let client = state.clients.load(&id).await?.ok_or_else(|| {
+        saw::destination(params, None);
+        authorization_request::UNKNOWN_CLIENT
+    })?;
+    let redirect_uri =
+        authorization_request::redirect_uri(params, &client).inspect_err(|_| saw::destination(params, Some(&client)))?;
     Ok((client, redirect_uri))
 }
 

@@ -26,6 +26,7 @@ use crate::storage::error::Error;
 use crate::storage::sessions::Session;
 use crate::storage::users::{self, User};
 use crate::storage::{factors, recovery_codes};
+use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -118,6 +119,7 @@ impl Entrance<'_> {
             state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
         let Some(typed) = Typed::parse(typed) else {
+            note("code_form", "account", &user.id);
             refused("code_malformed");
             return Ok(Checked::Wrong);
         };
@@ -131,6 +133,8 @@ impl Entrance<'_> {
         match state.codes().check(&user.id, &typed, offer, context.now).await {
             Ok(Some(proof)) => Ok(Checked::Right(proof)),
             Ok(None) => {
+                note("code", "account", &user.id);
+                note("code", "kind", format_args!("{:?}", typed.method()));
                 refused("wrong_code");
                 Ok(Checked::Wrong)
             }

@@ -23,6 +23,7 @@ use crate::storage::audit::{Actor, Event};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
 use crate::storage::sessions::{self, Session};
+use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -91,13 +92,45 @@ pub async fn next(
                 Issued::ConsentGone => Box::pin(next(state, context, flow, client, login, None)).await,
             }
         }
-        (Decision::Refuse(error), _) => Ok(Next::Answer(refuse(state, context, flow, session, &error))),
+        (Decision::Refuse(error), _) => {
+            saw(flow, &situation);
+            Ok(Next::Answer(refuse(state, context, flow, session, &error)))
+        }
         (Decision::AskConsent(asked), Some(_)) => Ok(Next::AskConsent(asked)),
         (Decision::SelectAccount, Some(_)) => Ok(Next::SelectAccount),
         (Decision::ProveFactor(offer), Some(_)) => Ok(Next::ProveFactor(offer)),
         (Decision::EnrolFactor(acr), Some(_)) => Ok(Next::EnrolFactor(acr)),
         (Decision::LogIn { reason }, _) => Ok(Next::LogIn(reason)),
         (_, None) => Ok(Next::LogIn(LoginReason::NoSession)),
+    }
+}
+
+/// What the decision rests on, for whoever explains it.
+fn saw(flow: &Flow, situation: &Situation<'_>) {
+    let request = &flow.request;
+    if let Some(hinted) = &request.id_token_hint_sub {
+        note("subject", "hinted", hinted);
+    }
+    let Some(session) = situation.session else {
+        note("session", "seen", "none that counts");
+        return;
+    };
+    note("session", "account", session.user_id);
+    note("subject", "logged_in", session.user_id);
+    note("age", "seconds", situation.now.as_seconds() - session.auth_time.as_seconds());
+    if let Some(max_age) = request.max_age {
+        note("age", "max_age", max_age.0);
+    }
+    note("factors", "proved", session.factors.amr().join(" "));
+    let asked = request
+        .acr_values
+        .iter()
+        .cloned()
+        .chain(session.required.iter().chain(&situation.client.metadata.required_acr).map(ToString::to_string));
+    note("factors", "acr_asked_for", asked.collect::<Vec<_>>().join(" "));
+    note("remembered_consent", "asked_for", &request.scope);
+    if let Some(remembered) = situation.remembered {
+        note("remembered_consent", "agreed_to", &remembered.scope);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::users::{self, User};
+use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -92,6 +93,11 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
         }
         Ok(Attempt::Refused { reason }) => {
             state.guard.failed(&ticket).await?;
+            match &user {
+                Some(user) => note("account", "account", &user.id),
+                None => note("account", "account", "none of this name"),
+            }
+            note("lock", "closed", ticket.closed().unwrap_or("no"));
             wrong(reason, user)
         }
         Err(HashingError::Overloaded) => Ok(Checked::Overloaded),

@@ -15,6 +15,7 @@ use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::{self, grants::Grant};
+use crate::telemetry::findings::note;
 
 /// Every wrong code gets the same answer; the audit log knows why.
 const fn invalid(reason: &'static str) -> OAuthError {
@@ -31,6 +32,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     };
     let stored = stored.ok_or(invalid("code_unknown"))?;
     if stored.client_id != client.id {
+        note("code_client", "presented_by", &client.id);
+        note("code_client", "given_to", &stored.client_id);
         // Refused and not burnt: the client that the code was for may still redeem it.
         return Err(invalid("code_of_another_client").into());
     }
@@ -61,21 +64,32 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
 /// What can be judged without writing: the redirect URI, the verifier, the time.
 fn judge(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Result<(), OAuthError> {
     if request.context.now >= stored.expires_at {
+        note("code_age", "seconds", request.context.now.as_seconds() - stored.created_at.as_seconds());
+        note("code_age", "lifetime", stored.expires_at.as_seconds() - stored.created_at.as_seconds());
         return Err(invalid("code_expired"));
     }
     if request.params.get("redirect_uri") != Some(stored.redirect_uri.as_str()) {
+        note("redirect_uri", "presented", request.params.get("redirect_uri").unwrap_or("nothing"));
+        note("redirect_uri", "expected", &stored.redirect_uri);
         return Err(invalid("redirect_uri_mismatch"));
     }
     match request.params.get("code_verifier") {
         None => Err(invalid("code_verifier_missing")),
         Some(verifier) if pkce::verify(&stored.code_challenge, verifier) => Ok(()),
-        Some(_) => Err(invalid("code_verifier_mismatch")),
+        Some(verifier) => {
+            note("code_verifier", "characters", verifier.chars().count());
+            note("code_verifier", "code_challenge_method", pkce::METHODS[0]);
+            Err(invalid("code_verifier_mismatch"))
+        }
     }
 }
 
 /// RFC 6749 §4.1.2: a second use is refused and revokes all that came of the first.
 async fn replayed(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, .. } = *request;
+    if let Some(used) = stored.consumed_at {
+        note("code_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
+    }
     let event = audit::code_replayed(context, client, stored);
     state
         .db

@@ -8,6 +8,7 @@ use crate::audit;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::scope::{STANDARD, Scope};
 use crate::storage;
+use crate::telemetry::findings::note;
 use crate::web::error::Problem;
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
@@ -60,6 +61,8 @@ fn granted(request: &TokenRequest<'_>) -> Result<Scope, Failure> {
     }
     let asked = asked.filter(|value| request.state.knows_scope(value, request.client));
     if !asked.is_subset(allowed) {
+        note("scope", "asked_for", &asked);
+        note("scope", "registered", allowed);
         return Err(refuse(ErrorCode::InvalidScope, "scope_not_allowed", "The client may not have a scope that it asked for."));
     }
     Ok(asked)

@@ -22,6 +22,7 @@ use crate::storage::grants::Grant;
 use crate::storage::refresh_tokens::{self, RefreshToken, Rotation};
 use crate::storage::users::UserStatus;
 use crate::storage::{self, access_tokens, sessions, users};
+use crate::telemetry::findings::note;
 use crate::web::error::Problem;
 
 const fn invalid(reason: &'static str) -> OAuthError {
@@ -41,10 +42,12 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
     let (stored, grant, status) = found.ok_or(invalid("refresh_token_unknown"))?;
     if grant.client_id != client.id {
+        note("refresh_token_client", "presented_by", &client.id);
+        note("refresh_token_client", "given_to", &grant.client_id);
         return Err(invalid("refresh_token_of_another_client").into());
     }
-    judge(client, &stored, &grant, status, context.now)?;
-    reaches(state, &grant).await?;
+    judge(client, &stored, &grant, status, context.now).inspect_err(|_| saw(&stored, &grant, context.now))?;
+    reaches(state, &grant).await.inspect_err(|_| saw(&stored, &grant, context.now))?;
     let scope = narrowed(&request, &grant)?;
 
     let token = access_token::prepare(state, client, Some(&grant), &scope, context.now);
@@ -108,12 +111,28 @@ async fn reaches(state: &AppState, grant: &Grant) -> Result<(), Failure> {
     Err(invalid("acr_required_by_role_since").into())
 }
 
+/// For whoever explains the refusal.
+fn saw(stored: &RefreshToken, grant: &Grant, now: Timestamp) {
+    let ago = |at: Timestamp| now.as_seconds() - at.as_seconds();
+    if let Some(revoked_at) = grant.revoked_at {
+        note("grant", "revoked_seconds_ago", ago(revoked_at));
+    }
+    note("idle", "given_out_seconds_ago", ago(stored.created_at));
+    note("idle", "expired_seconds_ago", ago(stored.expires_at));
+    note("grant_age", "seconds", ago(grant.created_at));
+    note("grant_age", "expired_seconds_ago", ago(grant.expires_at));
+    note("person", "account", &grant.user_id);
+    note("factors", "proved", grant.amr.join(" "));
+}
+
 /// RFC 6749 §6: the same scope or a narrower one; the refresh token keeps the whole.
 fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<Scope, Failure> {
     // What the client has lost since is not given again.
     let granted = grant.scope.intersection(&request.client.metadata.scope);
     let Some(asked) = request.scope()? else { return Ok(granted) };
     if !asked.is_subset(&granted) {
+        note("scope", "asked_for", &asked);
+        note("scope", "granted", &granted);
         return Err(
             OAuthError::new(ErrorCode::InvalidScope, "scope_wider_than_granted", "The scope exceeds what was granted.").into()
         );

@@ -3,6 +3,7 @@
 //! One row a line. The rates are those of the configuration section `[rates]`; each row reads its own.
 
 use crate::config::{Rate, RatesConfig};
+use crate::telemetry::findings;
 
 /// What somebody is about to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +74,24 @@ pub struct Limit {
     pub key: Key,
     pub excess: Excess,
     pub rate: fn(&RatesConfig) -> Rate,
+}
+
+impl Limit {
+    /// Says that this row refused, for whoever explains it.
+    pub fn note(&self, rate: Rate) {
+        // The check of src/protocol/checks that the row belongs to.
+        let check = match self.action {
+            Action::Login | Action::Passkey | Action::Authorize => "address_limit",
+            Action::Code | Action::RecoveryCode => "code_attempts",
+            Action::Reauthenticate => "password_attempts",
+            Action::Register | Action::Recover | Action::RequestMail => "limit",
+            Action::TokenPublic | Action::Token | Action::Introspect => "client_limit",
+            Action::FailClientAuthentication => "failed_authentications",
+            Action::Api => "call_limit",
+            Action::FailApi => "failed_calls",
+        };
+        findings::note(check, "limit", format_args!("rates.{}: {rate}", self.name));
+    }
 }
 
 macro_rules! limits {

@@ -58,6 +58,11 @@ pub fn check(
 ) -> Result<(), Problem> {
     let checked = state.csrf.check(&visitor.headers, purpose.secret(visitor), purpose.name, params.get(field::CSRF));
     checked.inspect_err(|problem| {
+        let field = |name| visitor.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+        findings::note("csrf", "origin", field("origin"));
+        findings::note("csrf", "sec-fetch-site", field("sec-fetch-site"));
+        findings::note("csrf", "own_origin", &state.origin);
+        findings::note("csrf", "cookie", if purpose.secret(visitor).is_some() { "there" } else { "none" });
         let user_id = visitor.login.as_ref().map(|login| login.user.id.clone());
         state.refusals.refused(Event { user_id, ..audit::refused(Kind::RequestForged, context, problem.reason) });
     })

@@ -137,6 +137,17 @@ pub enum ClientAuthMethod {
     ClientSecretPost,
 }
 
+impl ClientAuthMethod {
+    /// The value of `token_endpoint_auth_method`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
 /// `grant_types` (RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

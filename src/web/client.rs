@@ -20,6 +20,7 @@ use crate::protocol::id::ClientId;
 use crate::protocol::params::Params;
 use crate::protocol::time::Timestamp;
 use crate::storage::client_cache::ClientCache;
+use crate::telemetry::findings::{self, note};
 
 /// What clients are authenticated against: the application's state.
 pub trait ClientRegistry {
@@ -65,6 +66,7 @@ pub async fn authenticate(
     registry.may_try(id, context)?;
     let client = registry.clients().load(id).await?;
     if let Err(error) = check(&presented, client.as_deref(), registry.token_hasher(), context.now) {
+        saw(&presented, client.as_deref(), context.now);
         registry.failed(id, context).await;
         return Err(challenged(error));
     }
@@ -101,6 +103,17 @@ fn fits_one(hash: &[u8; 32], client: Option<&Client>, now: Timestamp) -> bool {
         fits |= hash.ct_eq(&secret.hash) & Choice::from(u8::from(secret.is_valid(now)));
     }
     fits.into()
+}
+
+/// For whoever explains the refusal. Not the name of an unknown client: who mixes up the two words sends the secret there.
+fn saw(presented: &PresentedCredentials, client: Option<&Client>, now: Timestamp) {
+    let Some(client) = client else { return };
+    findings::client(&client.id);
+    note("authentication_method", "presented", presented.method().as_str());
+    note("authentication_method", "registered", client.metadata.token_endpoint_auth_method.as_str());
+    let (valid, expired): (Vec<_>, Vec<_>) = client.secrets.iter().partition(|secret| secret.is_valid(now));
+    note("secret", "valid_secrets", valid.len());
+    note("secret", "expired_secrets", expired.len());
 }
 
 #[cfg(test)]

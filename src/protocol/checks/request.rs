@@ -123,7 +123,7 @@ pub const FAULTS: Group = Group {
             "capacity",
             &["overloaded"],
             "Is there room to hash one more password?",
-            "Trying again in a moment; or more of `password.concurrency`.",
+            "Trying again in a moment; or more of `password.max_concurrent`.",
         ),
         check(
             "database",

@@ -62,7 +62,7 @@ pub const CLIENT: Group = Group {
             "The client_id of a registered client: `ostiary client list`.",
         ),
         check(
-            "method",
+            "authentication_method",
             &["client_authentication_method_not_registered"],
             "Is it the method that the client is registered with?",
             "The client's token_endpoint_auth_method, or registering it with this one.",
@@ -179,7 +179,12 @@ pub const REFRESH: Group = Group {
             "Using it within `tokens.refresh_token_idle`; now, a new login.",
         ),
         check("grant_age", &["grant_expired"], "How old is the login?", "A new login: `tokens.refresh_token_absolute` is over."),
-        check("person", &["user_disabled"], "Is the person enabled?", "Enabling the person: `ostiary user enable`."),
+        check(
+            "person",
+            &["user_disabled", "user_unknown"],
+            "Is the person enabled?",
+            "Enabling the person: `ostiary user enable`.",
+        ),
         check(
             "still_allowed",
             &["refresh_not_allowed_any_more"],
@@ -188,9 +193,9 @@ pub const REFRESH: Group = Group {
         ),
         check(
             "factors",
-            &["acr_required_since"],
-            "Is the login as strong as the client asks for now?",
-            "A new login with the factors that the client's required_acr asks for.",
+            &["acr_required_since", "acr_required_by_role_since"],
+            "Is the login as strong as the client and the person's roles ask for now?",
+            "A new login with the factors that the client's required_acr and `authentication.required_acr_by_role` ask for.",
         ),
         check("scope_form", &["scope_malformed"], "The form of scope.", "Scope values, separated by single spaces; or none."),
         check(

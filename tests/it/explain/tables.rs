@@ -17,6 +17,18 @@ fn the_checks_in_the_docs_are_what_the_tables_declare() {
     assert_eq!(written, reference, "renew it: OSTIARY_UPDATE_DOCS=1 cargo test checks_in_the_docs");
 }
 
+#[test]
+fn the_keys_that_the_tables_name_exist() {
+    let known: BTreeSet<String> = ostiary::config::Config::SECTIONS
+        .iter()
+        .flat_map(|(section, _, keys)| keys.iter().map(move |(key, _)| format!("{section}.{key}")))
+        .collect();
+    let needs = checks::groups().into_iter().flat_map(|group| group.checks).map(|check| check.needs);
+    let named = needs.flat_map(|text| text.split('`').skip(1).step_by(2)).filter(|word| word.split('.').count() == 2);
+    let unknown: Vec<_> = named.filter(|key| !known.contains(*key)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 /// What a refusal is made with. The reason is the last word among the arguments.
 const CONSTRUCTORS: &[&str] = &[
     "OAuthError::new(",
@@ -61,6 +73,8 @@ const NO_REASONS: &[&str] = &[
     "access_denied",
     // Its reason is an argument.
     "invalid_token",
+    "members",
+    "parameters",
     "authorization_code",
     "mfa_token",
     "server_error",

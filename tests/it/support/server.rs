@@ -243,6 +243,19 @@ impl TestServer {
         assert!(self.state.db.write(async |tx| clients::update(tx, &changed, version).await).await.expect("stored"));
     }
 
+    /// Where its database is, for another program.
+    pub fn target(&self) -> &ostiary::storage::db::DatabaseTarget {
+        &self.database.target
+    }
+
+    /// Every explanation that is kept, as it is stored.
+    pub async fn explanations(&self) -> Vec<String> {
+        self.state.explanations.flush().await;
+        let mut conn = self.state.db.read().await.expect("a connection");
+        let rows = conn.query("SELECT decision FROM explanations").fetch_all::<(String,)>().await.expect("rows");
+        rows.into_iter().map(|(decision,)| decision).collect()
+    }
+
     /// Everything in the audit log, oldest first, the queued refusals too.
     pub async fn audit(&self) -> Vec<ostiary::storage::audit::Entry> {
         self.state.refusals.flush().await;
