@@ -1,5 +1,7 @@
 //! `/api/v1/admin/sessions`: who is logged in, and where.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,6 +18,7 @@ use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::time::Time;
 use crate::audit::Kind;
+use crate::guard::network::Sender;
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
@@ -30,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
 }
 
-/// One browser in which a person is logged in.
+/// One browser, or application, in which a person is logged in.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionView {
     /// The `sid` that tokens may name. Not the cookie.
@@ -42,8 +45,19 @@ pub struct SessionView {
     auth_time: Time,
     amr: Vec<String>,
     acr: String,
+    /// When each factor was last proved, by its name.
+    #[schema(value_type = BTreeMap<String, String>)]
+    factors: BTreeMap<String, Time>,
+    /// What its person calls it.
+    name: Option<String>,
+    /// What it is: `Firefox on Linux`; empty when nothing is known.
+    device: String,
+    /// It outlives the browser's window, and ends at its absolute limit alone.
+    remembered: bool,
     user_agent: String,
     address: String,
+    /// The network that the address is of: the address itself, or of IPv6 the first 64 bits.
+    network: String,
     created_at: Time,
     /// To the minute.
     last_seen_at: Time,
@@ -60,7 +74,12 @@ impl SessionView {
             auth_time: Time(session.auth_time),
             amr: session.factors.amr(),
             acr: session.factors.acr().to_string(),
+            factors: BTreeMap::from(session.factors).into_iter().map(|(name, at)| (name, Time(at))).collect(),
+            name: session.name,
+            device: session.device,
+            remembered: session.remembered,
             user_agent: session.user_agent,
+            network: session.address.parse().map(|address| Sender::of(address).name()).unwrap_or_default(),
             address: session.address,
             created_at: Time(session.created_at),
             last_seen_at: Time(session.last_seen_at),

@@ -1,5 +1,7 @@
 //! `/api/v1/admin/sessions`.
 
+use serde_json::json;
+
 use super::persona::{Caller, assert_refused, cookie};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::server::TestServer;
@@ -22,6 +24,9 @@ on_both! {
         let session = &of_anna["items"][0];
         assert_eq!((session["user_agent"].as_str(), session["address"].as_str()), (Some("Test Browser"), Some("192.0.2.7")));
         assert_eq!(session["current"], false);
+        assert_eq!((&session["network"], &session["remembered"], &session["name"]), (&json!("192.0.2.7"), &json!(false), &json!(null)));
+        assert_eq!(session["factors"], json!({"pwd": session["auth_time"]}));
+        assert!(session["device"].is_string(), "{session}");
 
         let path = format!("/admin/sessions/{}", session["id"].as_str().unwrap());
         assert_eq!(admin.delete(&path).await.status, 204);
