@@ -12,7 +12,7 @@ pub mod password;
 pub mod recovery;
 pub mod registration;
 
-pub use code::Holder;
+pub use code::{Holder, LIFETIME as CODE_LIFETIME};
 
 use crate::authn::password::{HashingError, NewPasswordProblem, Password};
 use crate::protocol::email_address::EmailAddress;

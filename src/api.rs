@@ -8,6 +8,7 @@ pub mod auth;
 pub mod authorization;
 pub mod body;
 pub mod clients;
+mod complaint;
 mod cross_origin;
 pub mod error;
 mod explain;

@@ -8,6 +8,7 @@ pub mod login;
 mod next;
 pub mod passkey;
 pub mod password;
+pub mod reauthentication;
 pub mod visitor;
 
 pub use next::{Next, next, refuse};

@@ -17,7 +17,7 @@ use crate::storage::mail_counts;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
-const LIFETIME: Seconds = Seconds::minutes(10);
+pub const LIFETIME: Seconds = Seconds::minutes(10);
 
 /// Who asked for a code: the browser or app that knows this secret. Nobody else can use the code, nor use up its tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,14 @@
 //! A confidential client authenticates as at the token endpoint, in the Authorization field or in the body; a public one gives
 //! its name. What is limited is limited as on the pages.
 
+mod entry;
+mod handle;
 mod login;
+mod mfa;
+mod passkey;
+mod reauthenticate;
+mod recover;
+mod register;
 mod tokens;
 
 use axum::response::{IntoResponse, Response};
@@ -12,11 +19,13 @@ use http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::authorization::limit::with_fields;
 use super::body::SecretText;
 use super::cross_origin::Asker;
 use super::error::ApiError;
 use crate::audit::Kind;
 use crate::endpoints::{limit, refusal};
+use crate::guard::Standing;
 use crate::protocol::authorization_request::requested_scope;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
@@ -29,7 +38,15 @@ use crate::web::error::Problem;
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(login::login))
-        .routes(routes!(login::mfa))
+        .routes(routes!(mfa::mfa))
+        .routes(routes!(passkey::options))
+        .routes(routes!(passkey::login))
+        .routes(routes!(register::register))
+        .routes(routes!(register::verify))
+        .routes(routes!(register::resend))
+        .routes(routes!(recover::forgot))
+        .routes(routes!(recover::reset))
+        .routes(routes!(reauthenticate::choices, reauthenticate::reauthenticate))
         .routes(routes!(tokens::refresh))
         .routes(routes!(tokens::logout))
 }
@@ -43,7 +60,11 @@ struct Named<'a> {
 
 /// A client that may log people in.
 #[derive(Debug)]
-struct FirstParty(AuthenticatedClient);
+struct FirstParty {
+    client: AuthenticatedClient,
+    /// How often it may go on calling.
+    standing: Option<Standing>,
+}
 
 impl FirstParty {
     /// Authenticates the client. Its refusal is the answer.
@@ -57,17 +78,18 @@ impl FirstParty {
                 return Err(ApiError::from(problem).into_response());
             }
         };
-        let client = Self(client);
-        if let Err(limited) = limit::tokens(state, context, &client.0).await {
+        let (verdict, standing) = limit::tokens_standing(state, context, &client).await;
+        let client = Self { client, standing };
+        if let Err(limited) = verdict {
             let refused = client.refuse(state, context, Kind::TokenRefused, limited).await;
-            return Err(client.answer(Err(refused)));
+            return Err(client.answer(context, Err(refused)));
         }
-        if client.0.metadata.first_party {
+        if client.client.metadata.first_party {
             return Ok(client);
         }
         let error = ApiError::not_first_party();
         let problem = Problem::new(error.status(), "unauthorized_client", "client_not_first_party", "");
-        Err(match refusal::record_of_client(state, context, &client.0, Kind::TokenRefused, &problem).await {
+        Err(match refusal::record_of_client(state, context, &client.client, Kind::TokenRefused, &problem).await {
             Ok(()) => error.into_response(),
             Err(error) => ApiError::from(error).into_response(),
         })
@@ -75,23 +97,23 @@ impl FirstParty {
 
     /// Records a refusal.
     async fn refuse(&self, state: &AppState, context: &RequestContext, kind: Kind, problem: Problem) -> ApiError {
-        match refusal::record_of_client(state, context, &self.0, kind, &problem).await {
+        match refusal::record_of_client(state, context, &self.client, kind, &problem).await {
             Ok(()) => problem.into(),
             Err(error) => error.into(),
         }
     }
 
-    /// The answer, which scripts of the client's origins may read.
-    fn answer(&self, result: Result<Response, ApiError>) -> Response {
-        let mut response = result.into_response();
-        response.extensions_mut().insert(Asker(self.0.id.clone()));
+    /// The answer, which scripts of the client's origins may read, and which says how often the client may go on calling.
+    fn answer(&self, context: &RequestContext, result: Result<Response, ApiError>) -> Response {
+        let mut response = with_fields(result.into_response(), self.standing, context);
+        response.extensions_mut().insert(Asker(self.client.id.clone()));
         response
     }
 
     /// What is asked for, within what the client is registered for: all of that when nothing is said.
     async fn scope(&self, state: &AppState, context: &RequestContext, asked: Option<&str>) -> Result<Scope, ApiError> {
-        let everything = self.0.metadata.scope.to_string();
-        match requested_scope(Some(asked.unwrap_or(&everything)), &self.0, &state.policy) {
+        let everything = self.client.metadata.scope.to_string();
+        match requested_scope(Some(asked.unwrap_or(&everything)), &self.client, &state.policy) {
             Ok(scope) => Ok(scope),
             Err(error) => Err(self.refuse(state, context, Kind::TokenRefused, error.into()).await),
         }

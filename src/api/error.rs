@@ -14,8 +14,11 @@ use utoipa::ToSchema;
 
 use crate::authn::password::HashingError;
 use crate::authn::session::FRESH;
+use crate::guard::limit::Action;
+use crate::guard::proof_of_work::WAIT;
 use crate::protocol::authentication::Acr;
 use crate::protocol::time::Seconds;
+use crate::state::AppState;
 use crate::storage;
 use crate::telemetry::findings;
 use crate::web::context::RequestContext;
@@ -116,9 +119,13 @@ errors! {
     not_a_person = FORBIDDEN, "not_a_person", "Only a person has an account of their own.";
     /// One answer to an unknown name, a wrong password, a lock and a disabled person.
     invalid_credentials = UNAUTHORIZED, "invalid_credentials", "The name or the password is wrong.";
-    mfa_required = UNAUTHORIZED, "mfa_required", "A second factor is needed: send a code of one of them with the mfa_token; see details.";
+    mfa_required = UNAUTHORIZED, "mfa_required", "A second factor is needed: send one of them with the mfa_token; see details.";
     invalid_mfa_token = UNAUTHORIZED, "invalid_mfa_token", "The mfa_token is not valid any more: begin again with the password.";
     invalid_code = UNAUTHORIZED, "invalid_code", "The code is wrong, too old, or used already.";
+    /// One of a mail. Which of it is not told.
+    invalid_email_code = BAD_REQUEST, "invalid_code", "The code or its handle is wrong, too old, tried too often, or used already.";
+    invalid_passkey = BAD_REQUEST, "invalid_passkey", "The passkey's answer is not right, or too late, or was given before: ask again with new options.";
+    not_welcome = FORBIDDEN, "registration_closed", "Nobody can register here in this way: registration is closed, or the invitation is not good any more.";
     too_many_codes = TOO_MANY_REQUESTS, "too_many_codes", "Too many codes were tried: begin again with the password, later.";
     proof_of_work_required = TOO_MANY_REQUESTS, "proof_of_work_required", "Send the same with a solution of the challenge; see details.";
     /// Nobody sets up or shows here what it takes.
@@ -205,6 +212,13 @@ impl ApiError {
         .with_facts(facts.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
 
+    /// The same, with the work that is asked for.
+    #[must_use]
+    pub fn challenging(self, state: &AppState, context: &RequestContext, action: Action) -> Self {
+        let challenge = state.guard.challenge(action, context.address, context.now);
+        self.with_facts([("challenge", challenge.into()), ("wait", WAIT.0.into())])
+    }
+
     fn challenge(mut self, challenge: String) -> Self {
         self.0.problem.challenge = HeaderValue::try_from(challenge).ok();
         self
@@ -214,6 +228,13 @@ impl ApiError {
     #[must_use]
     pub fn with_facts(mut self, facts: impl IntoIterator<Item = (&'static str, Value)>) -> Self {
         self.0.details = Details::Facts(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        self
+    }
+
+    /// The same, for a reason of which the caller is told less.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str) -> Self {
+        self.0.problem.reason = reason;
         self
     }
 

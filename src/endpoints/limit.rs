@@ -1,7 +1,7 @@
 //! Limits of the endpoints that clients call directly.
 
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
+use crate::guard::{Standing, Subject, Verdict};
 use crate::protocol::client::Client;
 use crate::state::AppState;
 use crate::web::context::RequestContext;
@@ -10,18 +10,34 @@ use crate::web::error::Problem;
 /// A request to the token or revocation endpoint. A client that authenticates is counted wherever it is: a back end logs
 /// everybody in from one address. A public one, who may be anybody, is counted with the address.
 pub async fn tokens(state: &AppState, context: &RequestContext, client: &Client) -> Result<(), Problem> {
+    tokens_standing(state, context, client).await.0
+}
+
+/// The same, and how the bucket stands, for answers that tell.
+pub async fn tokens_standing(
+    state: &AppState,
+    context: &RequestContext,
+    client: &Client,
+) -> (Result<(), Problem>, Option<Standing>) {
     admit(state, context, client, if client.is_public() { Action::TokenPublic } else { Action::Token }).await
 }
 
 /// A request to the introspection endpoint.
 pub async fn introspection(state: &AppState, context: &RequestContext, client: &Client) -> Result<(), Problem> {
-    admit(state, context, client, Action::Introspect).await
+    admit(state, context, client, Action::Introspect).await.0
 }
 
-async fn admit(state: &AppState, context: &RequestContext, client: &Client, action: Action) -> Result<(), Problem> {
+async fn admit(
+    state: &AppState,
+    context: &RequestContext,
+    client: &Client,
+    action: Action,
+) -> (Result<(), Problem>, Option<Standing>) {
     let subject = Subject::new(context.address).client(client.id.as_str());
-    match state.guard.admit(action, &subject, context.now).await {
+    let (verdict, standing) = state.guard.standing(action, &subject, context.now).await;
+    let result = match verdict {
         Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
         Verdict::Allowed | Verdict::Challenge => Ok(()),
-    }
+    };
+    (result, standing)
 }

@@ -201,12 +201,8 @@ impl Entrance<'_> {
     pub async fn prove(self, login: &Login, proof: &Proof) -> Result<Step, Problem> {
         let Self { state, context, client_id, .. } = self;
         let mut begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
-        // What was proved lately is a login by itself, where it is all that one of this person needs: as fresh as its first step.
-        let recent = begun.session.factors.since(context.now - FRESH);
-        let missing = Standing::of(state, &login.user).await?.missing(&recent);
-        if let (Missing::Nothing | Missing::Enrolment(_), Some(earliest)) = (missing, recent.earliest()) {
-            begun.session.auth_time = earliest.max(login.session.auth_time);
-        }
+        let standing = Standing::of(state, &login.user).await?;
+        begun.session.auth_time = standing.auth_time(&begun.session, context.now);
         let event = proved(&login.user, Kind::UserReauthenticated, &begun.session, context);
         let event = Event { client_id: client_id.cloned(), ..event };
         let user = &login.user;
@@ -247,7 +243,7 @@ impl Entrance<'_> {
 }
 
 /// The event of a proof that counted.
-fn proved(user: &User, kind: Kind, session: &Session, context: &RequestContext) -> Event {
+pub fn proved(user: &User, kind: Kind, session: &Session, context: &RequestContext) -> Event {
     Event {
         actor: Actor::User(user.id.clone()),
         user_id: Some(user.id.clone()),
@@ -262,7 +258,7 @@ fn seen(session: &Session) -> Message {
 }
 
 /// A recovery code is used when something was lost, or by somebody who found it: its owner is told.
-async fn tell_of(tx: &mut Tx, state: &AppState, user: &UserId, proof: &Proof, context: &RequestContext) -> Result<(), Error> {
+pub async fn tell_of(tx: &mut Tx, state: &AppState, user: &UserId, proof: &Proof, context: &RequestContext) -> Result<(), Error> {
     if proof.method != Method::RecoveryCode {
         return Ok(());
     }
@@ -291,6 +287,16 @@ impl Standing {
             enrolled,
             required: state.config.authentication.required_of(&user.roles).chain(enrolled.own_requirement()).collect(),
         })
+    }
+
+    /// As of when a session counts whose factors some were proved of again. What was proved lately is a login by itself, where
+    /// it is all that one of this person needs: as fresh as its first step.
+    pub fn auth_time(&self, session: &Session, now: Timestamp) -> Timestamp {
+        let recent = session.factors.since(now - FRESH);
+        match (self.missing(&recent), recent.earliest()) {
+            (Missing::Nothing | Missing::Enrolment(_), Some(earliest)) => earliest.max(session.auth_time),
+            _ => session.auth_time,
+        }
     }
 
     /// What a login with these factors lacks.

@@ -42,10 +42,11 @@ pub struct Counterpart<'a> {
 }
 
 /// What a browser needs to ask its person for a passkey.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Question {
     /// For `navigator.credentials`, as JSON (WebAuthn Level 3 §5.1.8).
     #[serde(rename = "publicKey")]
+    #[schema(value_type = Object)]
     pub options: Value,
     /// Comes back with the answer.
     pub challenge: String,

@@ -1,17 +1,23 @@
 //! Tokens for an application of the operator's own that logged its person in without a browser: no grant type of the token
 //! endpoint, but the same tokens.
 
-use super::TokenResponse;
 use super::family::{self, Family};
-use crate::audit;
+use super::id_token::{self, Contents};
+use super::{TokenResponse, access_token};
+use crate::audit::{self, Kind};
+use crate::authn::second_factor::Proof;
+use crate::flow::login::{Standing, proved, tell_of};
 use crate::protocol::client::Client;
 use crate::protocol::id::GrantId;
 use crate::protocol::scope::Scope;
 use crate::random;
 use crate::state::AppState;
 use crate::storage;
+use crate::storage::access_tokens;
+use crate::storage::audit::Event;
 use crate::storage::grants::Grant;
 use crate::storage::sessions::{self, Session};
+use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -53,4 +59,78 @@ pub async fn begin(
         return Ok(None);
     }
     family.finish(state, client, None, context.now).map(Some)
+}
+
+/// A login that goes on: its person proves a factor once more, or another one.
+#[derive(Clone, Copy, Debug)]
+pub struct Ongoing<'a> {
+    pub client: &'a Client,
+    pub user: &'a User,
+    pub grant: &'a Grant,
+    /// The grant's own.
+    pub session: &'a Session,
+    /// Of the access token that asks.
+    pub scope: &'a Scope,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Again {
+    /// A new access token, and an ID token where one is due. The refresh token stays as it is.
+    Given(Box<TokenResponse>),
+    /// The code was used before.
+    Spent,
+    /// The login has ended, or the person's password was changed, meanwhile.
+    Ended,
+}
+
+/// Gives an access token out that says what was proved now. Those that were given out before gain nothing by it: a signed one
+/// goes on saying what it says, and one that is looked up ends.
+pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_>, proof: &Proof) -> Result<Again, Problem> {
+    let Ongoing { client, user, grant, session, scope } = login;
+    let now = context.now;
+    let factors = session.factors.clone().and(proof.method, now);
+    let mut session = Session { factors, last_seen_at: now, ..session.clone() };
+    session.auth_time = Standing::of(state, user).await?.auth_time(&session, now);
+    let grant = Grant {
+        auth_time: session.auth_time,
+        amr: session.factors.amr(),
+        acr: session.factors.acr().to_string(),
+        ..grant.clone()
+    };
+    let token = access_token::prepare(state, client, Some(&grant), scope, now);
+    let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
+    let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
+    let done = state.db.write(async |tx| {
+        if !users::stands(tx, user).await? {
+            return Ok(Some(Again::Ended));
+        }
+        if !proof.spend(tx, &user.id, now).await? {
+            return Ok(Some(Again::Spent));
+        }
+        if !sessions::prove(tx, &session).await? || !storage::grants::prove(tx, &grant).await? {
+            return Ok(Some(Again::Ended));
+        }
+        access_tokens::delete_of_grant(tx, &grant.id).await?;
+        token.store(tx).await?;
+        tell_of(tx, state, &user.id, proof, context).await?;
+        storage::audit::insert(tx, &event).await?;
+        storage::audit::insert(tx, &issued).await?;
+        Ok(None)
+    });
+    if let Some(came_to_nothing) = done.await? {
+        return Ok(came_to_nothing);
+    }
+    let expires_in = token.lifetime();
+    let access_token = token.finish(state).map_err(Problem::internal)?;
+    let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
+        let person = id_token::person(state, &grant).await?;
+        let contents = Contents { access_token: &access_token, nonce: None, person, now };
+        Some(id_token::sign(state, client, &grant, contents)?)
+    } else {
+        None
+    };
+    let scope = scope.clone();
+    let tokens = TokenResponse { access_token, token_type: "Bearer", expires_in, refresh_token: None, id_token, scope };
+    Ok(Again::Given(Box::new(tokens)))
 }

@@ -16,6 +16,7 @@ use super::view::{self, FactorProblem, PasskeyForm, field};
 use crate::authn::session::FRESH;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
 use crate::flow::passkey::Counterpart;
+use crate::flow::reauthentication::{Choices, choices};
 use crate::flow::visitor::{Login, Visitor};
 use crate::protocol::authentication::{Missing, Offer};
 use crate::protocol::params::Params;
@@ -117,26 +118,6 @@ async fn lacks(state: &AppState, login: &Login) -> Result<Missing, Problem> {
     Ok(Standing::of(state, &login.user).await?.missing(&login.session.factors))
 }
 
-/// What somebody may prove here.
-#[derive(Clone, Copy)]
-struct Choices {
-    password: bool,
-    second: Option<Offer>,
-}
-
-async fn choices(state: &AppState, login: &Login) -> Result<Choices, Problem> {
-    let standing = Standing::of(state, &login.user).await?;
-    Ok(match standing.missing(&login.session.factors) {
-        // The missing one, and no other.
-        Missing::Proof(offer) => Choices { password: false, second: Some(offer) },
-        Missing::Enrolment(_) | Missing::Nothing => {
-            let enrolled = standing.enrolled;
-            let second = Offer { totp: enrolled.totp, recovery_code: false, passkey: enrolled.passkeys };
-            Choices { password: enrolled.password, second: (second.totp || second.passkey).then_some(second) }
-        }
-    })
-}
-
 /// `GET /account/reauthenticate`.
 pub async fn get(
     State(state): State<AppState>,
@@ -145,7 +126,7 @@ pub async fn get(
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
-    let choices = choices(&state, login).await?;
+    let choices = choices(&state, &login.user, &login.session.factors).await?;
     let passkey = passkey_form(&state, &context, login, choices).await?;
     Ok(page(&state, &visitor, login, &params, (choices, passkey), None)?)
 }
@@ -172,7 +153,7 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
-    let choices = choices(&state, login).await?;
+    let choices = choices(&state, &login.user, &login.session.factors).await?;
     let device = challenge::device_of(&state, &visitor.headers);
     let former = Some(&login.session.id);
     let entrance = Entrance { state: &state, context: &context, former, client_id: None, device: device.as_ref() };

@@ -112,6 +112,12 @@ pub async fn revoke(tx: &mut Tx, jti: &str, expires_at: Timestamp, now: Timestam
     Ok(())
 }
 
+/// Ends all opaque tokens of a grant. Signed ones have no row.
+pub async fn delete_of_grant(tx: &mut Tx, grant: &GrantId) -> Result<(), Error> {
+    tx.query("DELETE FROM access_tokens WHERE grant_id = $1").bind(grant).execute().await?;
+    Ok(())
+}
+
 pub async fn is_revoked(conn: &mut Conn, jti: &str) -> Result<bool, Error> {
     let (revoked,) =
         conn.query("SELECT EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = $1)").bind(jti).fetch_one::<(bool,)>().await?;

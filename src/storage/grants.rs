@@ -123,6 +123,19 @@ pub async fn list_for_user(conn: &mut Conn, user: &UserId) -> Result<Vec<Grant>,
         .await
 }
 
+/// Writes down how its person proved once more who they are. `false`: it was revoked, or isn't there.
+pub async fn prove(tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE grants SET auth_time = $2, amr = $3, acr = $4 WHERE id = $1 AND revoked_at IS NULL")
+        .bind(&grant.id)
+        .bind(grant.auth_time)
+        .bind(Json(grant.amr.clone()))
+        .bind(grant.acr.as_str())
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
 /// Revokes one, and ends its own session. `false`: it was revoked already, or isn't there.
 pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
     let revoked = tx

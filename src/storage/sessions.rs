@@ -164,6 +164,22 @@ pub async fn hand_over(tx: &mut Tx, id: &SessionId, expires_at: Timestamp) -> Re
     Ok(updated == 1)
 }
 
+/// Writes down that factors of a session that stands for a grant were proved again. `false`: it has ended. Nobody has a secret of
+/// such a session, so it keeps its id.
+pub async fn prove(tx: &mut Tx, session: &Session) -> Result<bool, Error> {
+    let updated = tx
+        .query("UPDATE sessions SET auth_time = $2, amr = $3, acr = $4, factors = $5, last_seen_at = $6 WHERE id = $1")
+        .bind(&session.id)
+        .bind(session.auth_time)
+        .bind(Json(session.factors.amr()))
+        .bind(session.factors.acr().as_str())
+        .bind(Json(session.factors.clone()))
+        .bind(session.last_seen_at)
+        .execute()
+        .await?;
+    Ok(updated == 1)
+}
+
 /// Ends one session, and with it the authorization codes that were given out in it and not redeemed yet, and the grant whose
 /// own session it is. `false`: it had ended already.
 pub async fn end(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {

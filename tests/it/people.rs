@@ -1,7 +1,7 @@
 //! People who look after their own accounts: behaviours 1.13.
 
 mod credentials;
-mod invitations;
+pub mod invitations;
 mod recovery;
 mod registration;
 mod timing;
@@ -14,14 +14,14 @@ use crate::support::database::TestDatabase;
 use crate::support::server::{PASSWORD, TestServer};
 
 /// What somebody chooses who has forgotten [`PASSWORD`].
-const NEW_PASSWORD: &str = "seven quiet lamps above the harbour";
+pub const NEW_PASSWORD: &str = "seven quiet lamps above the harbour";
 
 /// A server at which anybody may register.
-async fn open(database: TestDatabase) -> TestServer {
+pub async fn open(database: TestDatabase) -> TestServer {
     open_with(database, |_| {}).await
 }
 
-async fn open_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestServer {
+pub async fn open_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> TestServer {
     TestServer::start_with(database, |config| {
         config.registration.mode = RegistrationMode::Open;
         change(config);
@@ -42,14 +42,14 @@ pub fn code_in(mail: &Mail) -> Option<String> {
 }
 
 /// The code of the one mail that waits.
-async fn code(server: &TestServer) -> String {
+pub async fn code(server: &TestServer) -> String {
     let mails = server.mails().await;
     assert_eq!(mails.len(), 1, "{mails:?}");
     code_in(&mails[0]).unwrap_or_else(|| panic!("no code in {mails:?}"))
 }
 
 /// Another code than this one.
-fn wrong(code: &str) -> String {
+pub fn wrong(code: &str) -> String {
     if code == "000000" { "111111".to_owned() } else { "000000".to_owned() }
 }
 

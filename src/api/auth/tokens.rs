@@ -52,13 +52,13 @@ pub(super) async fn refresh(
         ("refresh_token", Some(body.refresh_token.expose())),
         ("scope", body.scope.as_deref()),
     ]);
-    let request = TokenRequest { state: &state, context: &context, client: &client.0, params: &params };
+    let request = TokenRequest { state: &state, context: &context, client: &client.client, params: &params };
     let result = match grants::redeem(request).await {
         Ok(tokens) => Ok(Json(tokens).into_response()),
         Err(Failure { problem, recorded: true }) => Err(problem.into()),
         Err(Failure { problem, .. }) => Err(client.refuse(&state, &context, Kind::TokenRefused, problem).await),
     };
-    client.answer(result)
+    client.answer(&context, result)
 }
 
 /// Log out: end the grant that the access token is of, with all its tokens and the session that stands for it.
@@ -81,7 +81,8 @@ pub(super) async fn logout(
     response
 }
 
-async fn presented(
+/// The access token that a request was sent with, which counts at this moment.
+pub(super) async fn presented(
     state: &AppState,
     context: &RequestContext,
     headers: &HeaderMap,

@@ -174,7 +174,7 @@ pub const STEPS: Group = Group {
             "second_factor",
             &["mfa_required"],
             "Is one factor enough?",
-            "A code with the mfa_token of `details`: this is no failure, but the next step.",
+            "A code or a passkey with the mfa_token of `details`: this is no failure, but the next step.",
         ),
         check("mfa_token", &["invalid_mfa_token"], "Does the mfa_token count?", "Beginning again with the password."),
         check(
@@ -189,6 +189,13 @@ pub const STEPS: Group = Group {
             "How many codes were tried lately?",
             "Waiting, then beginning again with the password.",
         ),
+        check(
+            "passkey_answer",
+            &["invalid_passkey"],
+            "Is the passkey's answer right?",
+            "Asking again, with new options; the entry of the audit log says what was wrong.",
+        ),
+        check("login", &["login_ended"], "Does the login go on?", "Logging in again: it ended, or the password was changed."),
         check(
             "browser",
             &["browser_required"],

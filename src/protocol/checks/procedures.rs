@@ -140,6 +140,30 @@ pub const PROCEDURES: &[Procedure] = &[
     ),
     procedure("admin", &["* /admin", "* /admin/*"], "An administrator opens the console:", &[&HEAD, &ADMINISTRATOR]),
     procedure(
+        "api/auth/register",
+        &["* /api/v1/auth/register", "* /api/v1/auth/email/*"],
+        "Somebody wants an account, in an application of the operator's own:",
+        &[&HEAD, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
+    ),
+    procedure(
+        "api/auth/password",
+        &["* /api/v1/auth/password/*"],
+        "Somebody forgot a password, in an application of the operator's own:",
+        &[&HEAD, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
+    ),
+    procedure(
+        "api/auth/passkey",
+        &["* /api/v1/auth/passkey", "* /api/v1/auth/passkey/*"],
+        "A passkey logs somebody in, in an application of the operator's own:",
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &PASSKEY, &SESSION, &STEPS],
+    ),
+    procedure(
+        "api/auth/reauthenticate",
+        &["* /api/v1/auth/reauthenticate"],
+        "A person shows an application of the operator's own that it is still them:",
+        &[&HEAD, &CONTENT, &CALLER, &PERMISSION, &OWNER, &SECOND_FACTOR, &STEPS],
+    ),
+    procedure(
         "api/auth",
         &["* /api/v1/auth/*"],
         "An application of the operator's own does for a person what the pages do:",

@@ -1,7 +1,12 @@
 //! `/api/v1/auth`: logging in without a browser. Behaviours 1.11, 1.13 and 1.14 as far as they have to do with it.
 
 mod first_factor;
+mod passkeys;
+mod reauthentication;
+mod recovery;
+mod registration;
 mod second_factor;
+mod timing;
 mod tokens;
 
 use http::Request;
@@ -55,6 +60,40 @@ async fn log_in(server: &TestServer, client: &TestClient, name: &str) -> Value {
 
 async fn refresh(server: &TestServer, client: &TestClient, tokens: &Value) -> Answer {
     send(server, client, "refresh", json!({"refresh_token": text(tokens, "refresh_token")})).await
+}
+
+/// What a registration or a forgotten password is answered with.
+#[track_caller]
+fn handle(answer: &Answer) -> String {
+    assert_eq!((answer.status.as_u16(), answer.json()["expires_in"].as_i64()), (202, Some(600)), "{answer:#?}");
+    text(&answer.json(), "handle")
+}
+
+async fn register(server: &TestServer, client: &TestClient, email: &str, password: &str) -> Answer {
+    send(server, client, "register", json!({"email": email, "password": password})).await
+}
+
+async fn verify(server: &TestServer, client: &TestClient, handle: &str, code: &str) -> Answer {
+    send(server, client, "email/verify", json!({"handle": handle, "code": code})).await
+}
+
+async fn forgot(server: &TestServer, client: &TestClient, name: &str) -> Answer {
+    send(server, client, "password/forgot", json!({"username": name})).await
+}
+
+async fn reset(server: &TestServer, client: &TestClient, (handle, code): (&str, &str), password: &str) -> Answer {
+    send(server, client, "password/reset", json!({"handle": handle, "code": code, "password": password})).await
+}
+
+/// The body of an answer without what differs from one to the next for good reason.
+fn comparable(answer: &Answer) -> (u16, Value) {
+    let mut body = answer.json();
+    for place in ["/handle", "/error/trace_id"] {
+        if let Some(value) = body.pointer_mut(place) {
+            *value = Value::Null;
+        }
+    }
+    (answer.status.as_u16(), body)
 }
 
 /// Whoever has these tokens.

@@ -14,11 +14,11 @@ use crate::support::browser::{Answer, Browser};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::server::{PASSWORD, TestServer};
 
-async fn by_invitation(database: TestDatabase) -> TestServer {
+pub async fn by_invitation(database: TestDatabase) -> TestServer {
     TestServer::start_with(database, |config| config.registration.mode = RegistrationMode::Invitation).await
 }
 
-async fn invite(server: &TestServer, address: Option<&str>, roles: &[&str]) -> String {
+pub async fn invite(server: &TestServer, address: Option<&str>, roles: &[&str]) -> String {
     let draft = Draft {
         address: address.map(|address| EmailAddress::parse(address).unwrap()),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
