@@ -13,7 +13,7 @@ use crate::authn::passkey::RelyingParty;
 use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::explain;
 use crate::guard::limit::Action;
 use crate::guard::{self, Guard, Subject, Verdict};
@@ -144,7 +144,7 @@ impl AppState {
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
-            policy: ServerPolicy::new(&scopes),
+            policy: ServerPolicy::new(&scopes, anybody_may_register(&config)),
             base: metadata::issuer_path(&config.server.issuer).to_owned(),
             issuer,
             origin,
@@ -221,6 +221,10 @@ fn configured_scopes(scopes: &BTreeMap<String, String>) -> Result<Scope, Invalid
     Scope::parse(&names.join(" "))
 }
 
+fn anybody_may_register(config: &Config) -> bool {
+    config.registration.mode == RegistrationMode::Open
+}
+
 /// The metadata document (RFC 8414 §2), rendered once: it says what the configuration and the keys allow.
 fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
     let languages = Text::languages();
@@ -229,6 +233,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         scopes: scopes.iter().collect(),
         acr_values: &Acr::ALL.map(Acr::as_str),
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
+        registration: anybody_may_register(config),
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

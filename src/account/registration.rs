@@ -43,6 +43,8 @@ pub struct Wish<'a> {
     pub invitation: Option<&'a str>,
     /// A challenge and its solution.
     pub proof: Option<(&'a str, &'a str)>,
+    /// The session that the browser has, which ends when the new one begins.
+    pub former: Option<&'a SessionId>,
 }
 
 /// What came of it.
@@ -110,6 +112,7 @@ pub async fn begin(state: &AppState, context: &RequestContext, holder: Holder, w
         }
     }
     let Some((identifier, invitation)) = door(state, context, wish.invitation).await? else { return Ok(Outcome::Closed) };
+    let former = wish.former;
     let (name, address, password) = match read(state, identifier, invitation.as_ref(), wish).await {
         Ok(read) => read,
         Err((complaints, strength)) => return Ok(Outcome::Refused { complaints, strength }),
@@ -128,7 +131,7 @@ pub async fn begin(state: &AppState, context: &RequestContext, holder: Holder, w
         locale: wish.locale.map(str::to_owned),
         invitation: invitation.map(|invitation| invitation.hash),
     };
-    let Some(address) = address else { return create_at_once(state, context, &pending).await };
+    let Some(address) = address else { return create_at_once(state, context, &pending, former).await };
     send(state, context, holder, &pending, &address).await.map(Outcome::Code)
 }
 
@@ -214,9 +217,14 @@ pub async fn finish(
     }
 }
 
-async fn create_at_once(state: &AppState, context: &RequestContext, pending: &Pending) -> Result<Outcome, Problem> {
+async fn create_at_once(
+    state: &AppState,
+    context: &RequestContext,
+    pending: &Pending,
+    former: Option<&SessionId>,
+) -> Result<Outcome, Problem> {
     let newcomer = Newcomer::new(state, context, pending)?;
-    match state.db.write(async |tx| newcomer.store(tx, None).await).await {
+    match state.db.write(async |tx| newcomer.store(tx, former).await).await {
         Ok(()) => Ok(Outcome::Done(Box::new(newcomer.begun))),
         Err(StorageError::Conflict) => Ok(Outcome::Refused { complaints: vec![Complaint::NameTaken], strength: None }),
         Err(error) => Err(error.into()),

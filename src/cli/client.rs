@@ -245,7 +245,7 @@ fn policy(config: &Config) -> Result<RegistrationPolicy, Failure> {
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let api_audience = format!("{}/api/v1", config.server.issuer);
-    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured).known_scope, algorithms, api_audience })
+    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured, false).known_scope, algorithms, api_audience })
 }
 
 fn stored(installation: &Installation, secret: &str, now: Timestamp) -> ClientSecret {

@@ -12,6 +12,7 @@ use super::view::{self, Frame, field};
 use crate::flow::visitor::Visitor;
 use crate::flow::{Flow, Next, Unusable};
 use crate::protocol::authentication::Acr;
+use crate::protocol::authorize::LoginReason;
 use crate::protocol::client::Client;
 use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, Delivery};
@@ -30,6 +31,7 @@ pub enum Place {
     Login,
     /// The login page for somebody else than whoever is logged in.
     OtherLogin,
+    Register,
     SelectAccount,
     /// The second factor of whoever is logged in.
     Factor,
@@ -44,6 +46,7 @@ impl Place {
     pub const fn path(self) -> &'static str {
         match self {
             Self::Login | Self::OtherLogin => "/login",
+            Self::Register => "/register",
             Self::SelectAccount => "/login/select",
             Self::Factor => "/login/factor",
             Self::Enrol(Acr::PhishingResistant) => "/account/security/passkeys",
@@ -84,6 +87,7 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
 pub fn lead(state: &AppState, visitor: &Visitor, flow: &Flow, next: Next) -> Result<Response, Problem> {
     let place = match next {
         Next::Answer(response) => return answer(state, visitor, response),
+        Next::LogIn(LoginReason::Create) => Place::Register,
         Next::LogIn(_) => Place::Login,
         Next::ProveFactor(_) => Place::Factor,
         Next::EnrolFactor(acr) => Place::Enrol(acr),

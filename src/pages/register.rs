@@ -101,6 +101,7 @@ pub async fn post(
         locale: Some(&language),
         invitation: params.get(field::INVITATION),
         proof: challenge::answered(&params),
+        former: visitor.session().map(|session| &session.id),
     };
     match registration::begin(&state, &context, holder(&state, &visitor), wish).await? {
         Outcome::Code(id) => Ok(to_code(&state, "/register/code", &id, &params)?),
@@ -174,9 +175,12 @@ pub(super) fn ui_locales(flow: &InFlow) -> Option<String> {
     flow.as_ref().map(|(flow, _)| flow.request.ui_locales.join(" "))
 }
 
+/// Whoever is logged in needs no account, unless the application asks for one (`prompt=create`): then a login of before does not
+/// count.
 fn already_in(state: &AppState, visitor: &Visitor, flow: Option<&(Flow, Arc<Client>)>) -> Result<Option<Response>, Problem> {
     match (&visitor.login, flow) {
         (None, _) => Ok(None),
+        (Some(login), Some((flow, _))) if flow.request.prompt.create && login.session.auth_time < flow.started_at => Ok(None),
         (Some(_), Some((flow, _))) => to_page(state, visitor, flow, Place::Resume).map(Some),
         (Some(_), None) => see_other(&state.path("/account")).map(Some),
     }

@@ -67,7 +67,8 @@ const SCOPE_EMPTY: OAuthError = OAuthError::new(ErrorCode::InvalidScope, "scope_
 const STATE_INVALID: OAuthError = invalid("state_invalid", "state is longer than 4096 bytes or cannot be returned unaltered");
 const NONCE_INVALID: OAuthError = invalid("nonce_invalid", "nonce is longer than 2048 bytes");
 const PROMPT_INVALID: OAuthError =
-    invalid("prompt_invalid", "prompt must be none alone or any of login, consent and select_account");
+    invalid("prompt_invalid", "prompt must be none alone or any of login, consent, select_account and create");
+const PROMPT_CREATE: OAuthError = invalid("prompt_create_unsupported", "prompt=create is not supported: nobody may register here");
 const CLAIMS_INVALID: OAuthError = invalid("claims_invalid", "claims is not a valid claims request");
 const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_token_hint is too long");
 
@@ -76,11 +77,14 @@ const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_
 pub struct ServerPolicy {
     /// Scope values that mean something here: the standard ones, those of our own API, the configured ones.
     pub known_scope: Scope,
+    /// Anybody may register.
+    pub registration: bool,
 }
 
 impl ServerPolicy {
-    pub fn new(configured: &Scope) -> Self {
-        Self { known_scope: scope::standard().union(&scope::account()).union(&scope::management()).union(configured) }
+    pub fn new(configured: &Scope, registration: bool) -> Self {
+        let known_scope = scope::standard().union(&scope::account()).union(&scope::management()).union(configured);
+        Self { known_scope, registration }
     }
 }
 
@@ -187,7 +191,7 @@ impl AuthorizationRequest {
                 Some(state) if !is_returnable(state, response_mode) => return Err(STATE_INVALID),
                 state => state.map(str::to_owned),
             },
-            prompt: Prompt::parse(params.get("prompt").unwrap_or_default()).map_err(|_| PROMPT_INVALID)?,
+            prompt: prompt(params.get("prompt").unwrap_or_default(), policy)?,
             max_age: max_age(params.get("max_age"))?.or(client.metadata.default_max_age.map(Seconds)),
             claims: match params.get("claims") {
                 Some(json) => ClaimsRequest::parse(json).map_err(|_| CLAIMS_INVALID)?,
@@ -218,6 +222,12 @@ fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthErro
         return Err(RESPONSE_TYPE_UNSUPPORTED);
     }
     if client.may_use(GrantType::AuthorizationCode) { Ok(()) } else { Err(GRANT_NOT_ALLOWED) }
+}
+
+/// What is not in `prompt_values_supported` is refused (Initiating User Registration via OpenID Connect 1.0 §4.1).
+fn prompt(text: &str, policy: &ServerPolicy) -> Result<Prompt, OAuthError> {
+    let prompt = Prompt::parse(text).map_err(|_| PROMPT_INVALID)?;
+    if prompt.create && !policy.registration { Err(PROMPT_CREATE) } else { Ok(prompt) }
 }
 
 /// Never ignored in silence: they would change what is asked for (OpenID Connect Core §3.1.2.6, §6, §7.2.1).

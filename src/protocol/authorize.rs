@@ -105,6 +105,8 @@ pub enum LoginReason {
     NoSession,
     /// `prompt=login`.
     Prompt,
+    /// `prompt=create`: an account is to be made.
+    Create,
     MaxAge,
     /// Somebody else than the hinted person is logged in.
     OtherUser,
@@ -126,10 +128,15 @@ fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Re
     let essential = essential(request).map_err(Decision::Refuse)?;
     let subject = hinted_subject(request).map_err(Decision::Refuse)?;
     let Some(session) = situation.session else {
-        return log_in(LoginReason::NoSession, LOGIN_REQUIRED);
+        let reason = if request.prompt.create { LoginReason::Create } else { LoginReason::NoSession };
+        return log_in(reason, LOGIN_REQUIRED);
     };
     let is_fresh = session.auth_time >= situation.started_at && session.auth_time <= situation.now + CLOCK_SKEW;
 
+    // Whoever has an account after all may log in instead.
+    if request.prompt.create && !is_fresh {
+        return Err(Decision::LogIn { reason: LoginReason::Create });
+    }
     // Never answered about anybody else (OpenID Connect Core §3.1.2.2).
     if subject.is_some_and(|subject| subject != session.user_id.as_str()) {
         return if is_fresh { Err(Decision::Refuse(OTHER_USER)) } else { log_in(LoginReason::OtherUser, OTHER_USER) };

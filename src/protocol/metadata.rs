@@ -35,6 +35,8 @@ pub struct Capabilities<'a> {
     pub acr_values: &'a [&'a str],
     /// Languages of the pages (RFC 5646).
     pub ui_locales: &'a [&'a str],
+    /// Anybody may register.
+    pub registration: bool,
     pub service_documentation: Option<&'a str>,
 }
 
@@ -70,7 +72,7 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "claim_types_supported": ["normal"],
         "claims_supported": claims::supported(),
         "claims_parameter_supported": true,
-        "prompt_values_supported": prompt::VALUES,
+        "prompt_values_supported": prompt::supported(capabilities.registration),
         "display_values_supported": Display::VALUES.map(|(word, _)| word),
         "ui_locales_supported": capabilities.ui_locales,
         "request_parameter_supported": false,
@@ -116,6 +118,7 @@ mod tests {
                 scopes: vec!["files:read"],
                 acr_values: &["1"],
                 ui_locales: &["en"],
+                registration: false,
                 service_documentation: None,
             },
         )

@@ -4,10 +4,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0 §4).
-pub const VALUES: [&str; 4] = ["none", "login", "consent", "select_account"];
+/// The values that are known. Whether `create` is supported depends on who may register ([`supported`]).
+const VALUES: [&str; 5] = ["none", "login", "consent", "select_account", "create"];
 
-/// A value that is not among [`VALUES`], or `none` together with another.
+/// `prompt_values_supported` (Initiating User Registration via OpenID Connect 1.0 §4.2).
+pub fn supported(registration: bool) -> Vec<&'static str> {
+    VALUES.into_iter().filter(|value| registration || *value != "create").collect()
+}
+
+/// A value that is not known, or `none` together with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid prompt")]
 pub struct InvalidPrompt;
@@ -24,6 +29,8 @@ pub struct Prompt {
     pub consent: bool,
     /// Let the person choose the account.
     pub select_account: bool,
+    /// Let the person make an account (Initiating User Registration via OpenID Connect 1.0 §4.1).
+    pub create: bool,
 }
 
 impl Prompt {
@@ -37,17 +44,18 @@ impl Prompt {
                 "login" => prompt.login = true,
                 "consent" => prompt.consent = true,
                 "select_account" => prompt.select_account = true,
+                "create" => prompt.create = true,
                 _ => return Err(InvalidPrompt),
             }
         }
-        let another = prompt.login || prompt.consent || prompt.select_account;
+        let another = prompt.login || prompt.consent || prompt.select_account || prompt.create;
         if prompt.none && another { Err(InvalidPrompt) } else { Ok(prompt) }
     }
 }
 
 impl fmt::Display for Prompt {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = [self.none, self.login, self.consent, self.select_account];
+        let set = [self.none, self.login, self.consent, self.select_account, self.create];
         let words: Vec<_> = VALUES.into_iter().zip(set).filter(|(_, is_set)| *is_set).map(|(word, _)| word).collect();
         formatter.write_str(&words.join(" "))
     }
@@ -83,21 +91,28 @@ mod tests {
     #[test]
     fn none_stands_alone() {
         assert!(Prompt::parse("none").unwrap().none);
-        for bad in ["none login", "consent none", "none select_account"] {
+        for bad in ["none login", "consent none", "none select_account", "create none"] {
             assert_eq!(Prompt::parse(bad), Err(InvalidPrompt), "{bad}");
         }
     }
 
     #[test]
+    fn an_account_is_made_where_people_may_register_only() {
+        assert!(Prompt::parse("create consent").unwrap().create);
+        assert_eq!(supported(false), ["none", "login", "consent", "select_account"]);
+        assert_eq!(supported(true), VALUES);
+    }
+
+    #[test]
     fn an_unknown_value_is_refused() {
-        for bad in ["create", "NONE", "login,consent", "login\tconsent"] {
+        for bad in ["created", "NONE", "login,consent", "login\tconsent"] {
             assert_eq!(Prompt::parse(bad), Err(InvalidPrompt), "{bad}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_read_reads_back_the_same(text in "((none|login|consent|select_account|x) ?){0,5}|.*") {
+        fn what_is_read_reads_back_the_same(text in "((none|login|consent|select_account|create|x) ?){0,5}|.*") {
             if let Ok(prompt) = Prompt::parse(&text) {
                 prop_assert_eq!(Prompt::parse(&prompt.to_string()), Ok(prompt));
             }

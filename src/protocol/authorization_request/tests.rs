@@ -26,7 +26,7 @@ fn params(changes: &[(&str, &str)]) -> Params {
 }
 
 fn policy() -> ServerPolicy {
-    ServerPolicy::new(&Scope::parse("orders:read").unwrap())
+    ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false)
 }
 
 fn parse_for(client: &Client, changes: &[(&str, &str)]) -> Result<AuthorizationRequest, OAuthError> {
@@ -249,9 +249,10 @@ fn a_state_that_a_form_would_alter_is_refused_there_and_not_returned() {
 
 #[test]
 fn a_contradictory_or_unknown_prompt_is_refused() {
-    for bad in ["none login", "create", "Login"] {
+    for bad in ["none login", "none create", "Login"] {
         assert_eq!(parse(&[("prompt", bad)]), Err(PROMPT_INVALID), "{bad}");
     }
+    assert_eq!(parse(&[("prompt", "create")]), Err(PROMPT_CREATE), "nobody may register");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Case {
         pairs.extend(&self.pairs);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let params = Params::parse(query.as_bytes()).unwrap();
-        let policy = ServerPolicy::new(&Scope::default());
+        let policy = ServerPolicy::new(&Scope::default(), true);
         let redirect_uri = authorization_request::redirect_uri(&params, &self.client).unwrap();
         let mut request = AuthorizationRequest::parse(&params, &self.client, &redirect_uri, &policy).unwrap();
         request.id_token_hint_sub.clone_from(&self.hint);

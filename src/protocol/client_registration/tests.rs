@@ -5,7 +5,7 @@ use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::testing::client;
 
 fn policy() -> RegistrationPolicy {
-    let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap()).known_scope;
+    let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false).known_scope;
     let api_audience = "https://id.example/api/v1".to_owned();
     RegistrationPolicy { known_scope, algorithms: vec![Algorithm::RS256, Algorithm::ES256], api_audience }
 }

@@ -59,6 +59,15 @@ fn the_person_may_choose_the_account_once() {
 }
 
 #[test]
+fn prompt_create_leads_to_an_account_made_or_logged_in_to_after_the_request() {
+    let create = [("prompt", "create")];
+    assert_eq!(Case { user: None, ..case(&create) }.login_reason(), LoginReason::Create);
+    assert_eq!(case(&create).login_reason(), LoginReason::Create);
+    assert_eq!(case(&[("prompt", "login create")]).login_reason(), LoginReason::Create);
+    assert_eq!(case(&create).logged_in_now().issued(), "email openid");
+}
+
+#[test]
 fn a_hint_of_somebody_else_leads_to_their_login() {
     let hinted = |pairs: &[_], hint| Case { hint: Some(user(hint)), ..case(pairs) };
     assert_eq!(hinted(&[("prompt", "none")], "alice").issued(), "email openid");

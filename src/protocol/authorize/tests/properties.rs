@@ -7,7 +7,7 @@ use super::*;
 fn any_case() -> impl Strategy<Value = Case> {
     let pick = |values: Vec<&'static str>| prop::sample::select(values);
     let request = (
-        pick(vec!["", "none", "login", "consent", "select_account", "login consent select_account"]),
+        pick(vec!["", "none", "login", "consent", "select_account", "login consent select_account", "create", "create login"]),
         pick(vec!["", "0", "60", "86400"]),
         pick(vec!["openid", "openid email", "email", "openid phone offline_access"]),
         pick(vec![
