@@ -3,16 +3,22 @@
 //! Nothing here tells a stranger whether an account exists. Where one exists and where none does the same work is done, the same
 //! rows are written, and the same is answered; who can be told more is told by mail.
 
+pub mod apps;
 mod code;
 pub mod deletion;
 pub mod email;
 pub mod export;
+pub mod factors;
 pub mod invitation;
 pub mod password;
 pub mod recovery;
 pub mod registration;
+mod seat;
+pub mod sessions;
+pub mod totp;
 
 pub use code::{Holder, LIFETIME as CODE_LIFETIME};
+pub use seat::Seat;
 
 use crate::authn::password::{HashingError, NewPasswordProblem, Password};
 use crate::protocol::email_address::EmailAddress;
@@ -23,7 +29,7 @@ use crate::storage::audit::{Actor, Event};
 use crate::storage::db::{Conn, Tx};
 use crate::storage::error::Error as StorageError;
 use crate::storage::users::User;
-use crate::storage::{email_addresses, email_codes, grants, sessions};
+use crate::storage::{self, email_addresses, email_codes, grants};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 use crate::{audit, guard};
@@ -79,7 +85,7 @@ impl Complaint {
 /// Ends what a password that is no longer trusted may have opened: sessions but `except`, grants, codes that were not redeemed
 /// yet, and codes that were mailed.
 pub async fn end_everything(tx: &mut Tx, user: &UserId, except: Option<&SessionId>, now: Timestamp) -> Result<(), StorageError> {
-    sessions::end_all(tx, user, except).await?;
+    storage::sessions::end_all(tx, user, except).await?;
     grants::revoke_for_user(tx, user, now).await?;
     email_codes::delete_for_user(tx, user).await
 }
@@ -98,6 +104,17 @@ async fn hash(state: &AppState, password: &Password) -> Result<Result<secrecy::S
     }
 }
 
+/// The most characters of a name that somebody gives to something of theirs.
+const MAX_NAME: usize = 64;
+
+/// What was typed as a name, on one line; `None` when nothing is left of it.
+pub fn name(typed: &str) -> Option<String> {
+    let words: Vec<&str> = typed.split(|letter: char| letter.is_control() || letter.is_whitespace()).collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let name: String = words.join(" ").chars().take(MAX_NAME).collect();
+    Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Something that a person did to what is theirs.
 fn by(user: &UserId, kind: audit::Kind, context: &RequestContext) -> Event {
     Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..audit::event(kind, context) }
@@ -106,4 +123,16 @@ fn by(user: &UserId, kind: audit::Kind, context: &RequestContext) -> Event {
 /// Whether the guard lets somebody do this: for what is never challenged.
 async fn admitted(state: &AppState, action: guard::limit::Action, subject: &guard::Subject<'_>, now: Timestamp) -> bool {
     state.guard.admit(action, subject, now).await.is_allowed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_short_line() {
+        assert_eq!(name("  Anna’s\r\n\tlaptop \0 ").as_deref(), Some("Anna’s laptop"));
+        assert_eq!((name(""), name(" \n")), (None, None));
+        assert_eq!(name(&"é".repeat(100)).unwrap().chars().count(), MAX_NAME);
+    }
 }

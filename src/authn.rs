@@ -6,6 +6,7 @@ pub mod login;
 pub mod passkey;
 pub mod password;
 pub mod pending;
+pub mod qr;
 pub mod recovery_code;
 pub mod second_factor;
 pub mod session;

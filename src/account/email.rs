@@ -41,11 +41,11 @@ pub async fn begin_change(
 pub async fn begin_verification(
     state: &AppState,
     context: &RequestContext,
-    (owner, holder): (Owner<'_>, Holder),
+    (user, holder): (&User, Holder),
 ) -> Result<Option<String>, Problem> {
-    let present = email_addresses::load(&mut state.db.read().await?, &owner.user.id).await?;
+    let present = email_addresses::load(&mut state.db.read().await?, &user.id).await?;
     let Some(unproved) = present.filter(|present| present.verified_at.is_none()) else { return Ok(None) };
-    let sent = request(state, context, (owner.user, holder), Purpose::VerifyEmail, &unproved.address).await?;
+    let sent = request(state, context, (user, holder), Purpose::VerifyEmail, &unproved.address).await?;
     Ok(sent.ok())
 }
 

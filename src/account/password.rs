@@ -2,19 +2,17 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Complaint, admitted, by, end_everything, hash, mailbox_of};
+use super::{Complaint, Seat, admitted, by, hash, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength, Verdict};
-use crate::authn::session::{self, Begun, FRESH};
+use crate::authn::session::Begun;
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::authentication::Method;
-use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::profiles;
-use crate::storage::sessions::{self, Session};
 use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
@@ -23,17 +21,15 @@ use crate::web::error::Problem;
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
     pub user: &'a User,
-    pub session: &'a Session,
+    pub seat: Seat<'a>,
+    /// They proved just now who they are.
+    pub is_fresh: bool,
 }
 
 impl Owner<'_> {
     /// Who has a password types it again; who has none must have proved who they are just now.
-    pub fn has_password(&self) -> bool {
+    pub const fn has_password(&self) -> bool {
         self.user.password_hash.is_some()
-    }
-
-    pub fn is_fresh(&self, now: Timestamp) -> bool {
-        self.session.factors.latest().is_some_and(|latest| now < latest + FRESH)
     }
 }
 
@@ -45,7 +41,7 @@ pub async fn confirm(
     current: &str,
 ) -> Result<Result<(), Complaint>, Problem> {
     if !owner.has_password() {
-        return Ok(if owner.is_fresh(context.now) { Ok(()) } else { Err(Complaint::CurrentPassword) });
+        return Ok(if owner.is_fresh { Ok(()) } else { Err(Complaint::CurrentPassword) });
     }
     let subject = Subject::new(context.address).account(owner.user.id.as_str());
     if !admitted(state, Action::Reauthenticate, &subject, context.now).await {
@@ -71,8 +67,8 @@ pub async fn confirm(
 /// What became of a new password.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The session that takes the place of the one that asked.
-    Done(Box<Begun>),
+    /// With the session that takes the place of a browser's.
+    Done(Option<Box<Begun>>),
     Refused {
         complaints: Vec<Complaint>,
         strength: Option<Strength>,
@@ -81,8 +77,8 @@ pub enum Outcome {
     Ended,
 }
 
-/// Sets a new password. It ends every other session, and everything that applications were given; the session that asks gets a
-/// new secret, and the person is told.
+/// Sets a new password. It ends every other session, and everything that other applications were given; a browser's session gets
+/// a new secret, and the person is told.
 pub async fn change(
     state: &AppState,
     context: &RequestContext,
@@ -110,18 +106,16 @@ pub async fn change(
         Ok(hash) => hash,
         Err(complaint) => return refused(complaint, None),
     };
-    let begun = session::renew(&state.tokens, owner.session, Method::Password, context.now);
+    let begun = owner.seat.renewed(state, Method::Password, context.now);
     let event = by(&user.id, Kind::UserPasswordChanged, context);
     let notice = address.map(|to| Mail { to, locale, user_id: Some(user.id.clone()), message: Message::PasswordChanged });
     let done = state
         .db
         .write(async |tx| {
-            if !users::stands(tx, user).await? || !sessions::stands(tx, &owner.session.id).await? {
+            if !users::stands(tx, user).await? || !owner.seat.go_on_alone(tx, &user.id, begun.as_deref(), context.now).await? {
                 return Ok(false);
             }
             users::set_password(tx, &user.id, &new_hash, context.now).await?;
-            end_everything(tx, &user.id, None, context.now).await?;
-            sessions::insert(tx, &begun.session).await?;
             if let Some(notice) = &notice {
                 mail::enqueue(tx, &state.outbox, notice, context.now).await?;
             }
@@ -129,5 +123,5 @@ pub async fn change(
             Ok(true)
         })
         .await?;
-    Ok(if done { Outcome::Done(Box::new(begun)) } else { Outcome::Ended })
+    Ok(if done { Outcome::Done(begun) } else { Outcome::Ended })
 }

@@ -148,7 +148,7 @@ async fn end_session(
     };
     let event = about_oneself(&caller, Kind::SessionEnded, &context)?;
     // Somebody else's is as if it were not there.
-    if own { end_one(&state, &id, event).await } else { Err(ApiError::not_found()) }
+    if own { end_one(&state, &id, &event).await } else { Err(ApiError::not_found()) }
 }
 
 /// List what one allowed applications.

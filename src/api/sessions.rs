@@ -17,6 +17,7 @@ use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::time::Time;
+use crate::account;
 use crate::audit::Kind;
 use crate::guard::network::Sender;
 use crate::protocol::id::{SessionId, UserId};
@@ -25,7 +26,7 @@ use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::page::Page;
 use crate::storage::sessions::{Session, SessionFilter};
-use crate::storage::{self, sessions, users};
+use crate::storage::{sessions, users};
 use crate::web::context::RequestContext;
 
 /// The routes about sessions.
@@ -138,21 +139,10 @@ async fn end(
     };
     caller.0.reaches(&owner.roles, &state.config.admin)?;
     let event = Event { user_id: Some(owner.id), ..caller.event(Kind::SessionEnded, &context) };
-    end_one(&state, &id, event).await
+    end_one(&state, &id, &event).await
 }
 
 /// Ends a session; 404 when it has ended already.
-pub(super) async fn end_one(state: &AppState, id: &SessionId, mut event: Event) -> Result<StatusCode, ApiError> {
-    event.details.insert("session_id".to_owned(), id.as_str().into());
-    let ended = state
-        .db
-        .write(async |tx| {
-            let ended = sessions::end(tx, id).await?;
-            if ended {
-                storage::audit::insert(tx, &event).await?;
-            }
-            Ok(ended)
-        })
-        .await?;
-    if ended { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
+pub(super) async fn end_one(state: &AppState, id: &SessionId, event: &Event) -> Result<StatusCode, ApiError> {
+    if account::sessions::end(state, id, event).await? { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }

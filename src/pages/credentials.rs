@@ -9,8 +9,9 @@ use super::form::{self, Purpose};
 use super::register::{answer, to_code};
 use super::view::{self, CodeKind, field};
 use crate::account::password::{self, Outcome, Owner};
-use crate::account::{Complaint, Holder, email};
+use crate::account::{Complaint, Holder, Seat, email};
 use crate::authn::password::Strength;
+use crate::authn::session::FRESH;
 use crate::flow::visitor::{Login, Visitor};
 use crate::protocol::params::Params;
 use crate::state::AppState;
@@ -46,10 +47,12 @@ pub async fn post_password(
         return Ok(show_password(&state, &visitor, login, (vec![Complaint::Repetition], None))?);
     }
     let passwords = [field::CURRENT_PASSWORD, field::PASSWORD].map(|name| SecretString::from(typed(name)));
-    match password::change(&state, &context, owner(login), (&passwords[0], &passwords[1])).await? {
+    match password::change(&state, &context, owner(login, &context), (&passwords[0], &passwords[1])).await? {
         Outcome::Done(begun) => {
             let mut response = see_other(&state.path("/account"))?;
-            form::hand_over(&state, &mut response, &begun);
+            if let Some(begun) = begun {
+                form::hand_over(&state, &mut response, &begun);
+            }
             Ok(response)
         }
         Outcome::Refused { complaints, strength } => Ok(show_password(&state, &visitor, login, (complaints, strength))?),
@@ -77,7 +80,7 @@ pub async fn post_email(
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, EMAIL_PURPOSE, &params)?;
     let typed = |name| params.get(name).unwrap_or_default();
-    let who = (owner(login), holder(&state, login));
+    let who = (owner(login, &context), holder(&state, login));
     let wanted = (typed(field::CURRENT_PASSWORD), typed(field::EMAIL));
     match email::begin_change(&state, &context, who, wanted).await? {
         Ok(id) => Ok(to_code(&state, "/account/email/code", &id, &params)?),
@@ -94,7 +97,7 @@ pub async fn post_verify(
 ) -> Result<Response, PageError> {
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, super::account::PURPOSE, &params)?;
-    match email::begin_verification(&state, &context, (owner(login), holder(&state, login))).await? {
+    match email::begin_verification(&state, &context, (&login.user, holder(&state, login))).await? {
         Some(id) => Ok(to_code(&state, "/account/email/verify", &id, &params)?),
         None => Ok(see_other(&state.path("/account"))?),
     }
@@ -149,8 +152,9 @@ const fn purpose(kind: CodeKind) -> CodePurpose {
     }
 }
 
-const fn owner(login: &Login) -> Owner<'_> {
-    Owner { user: &login.user, session: &login.session }
+fn owner<'a>(login: &'a Login, context: &RequestContext) -> Owner<'a> {
+    let is_fresh = login.session.factors.latest().is_some_and(|latest| context.now < latest + FRESH);
+    Owner { user: &login.user, seat: Seat::Browser(&login.session), is_fresh }
 }
 
 /// Codes belong to the session that asked for them.
@@ -170,7 +174,7 @@ fn show_password(
     let view = view::ChangePassword {
         form: form.with(None, complaints.clone(), strength),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
-        asks_current: owner(login).has_password(),
+        asks_current: login.user.password_hash.is_some(),
         frame,
     };
     answer(&view, &None, &nonce, &complaints)
@@ -191,7 +195,7 @@ async fn show_email(
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         present: present.map(|present| present.address.as_str().to_owned()),
         address: params.get(field::EMAIL).unwrap_or_default().to_owned(),
-        asks_current: owner(login).has_password(),
+        asks_current: login.user.password_hash.is_some(),
         frame,
     };
     answer(&view, &None, &nonce, &complaints)

@@ -31,9 +31,6 @@ const PATH: &str = "/account/security/passkeys";
 const NAME_PATH: &str = "/account/security/passkeys/name";
 const SECURITY: &str = "/account/security";
 
-/// Characters of a name.
-const LONGEST_NAME: usize = 64;
-
 /// What the security page shows; nothing where there can't be any.
 pub async fn of(state: &AppState, login: &Login, enrolled: Enrolled) -> Result<Option<Passkeys>, Problem> {
     if state.passkeys.is_none() {
@@ -164,7 +161,7 @@ pub async fn post_name(
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let id = params.get(field::PASSKEY).unwrap_or_default();
     // An empty name changes nothing.
-    if let Some(name) = cleaned(params.get(field::NAME).unwrap_or_default()) {
+    if let Some(name) = crate::account::name(params.get(field::NAME).unwrap_or_default()) {
         let counterpart = Counterpart { state: &state, context: &context, holder: "" };
         if !counterpart.rename(&login.user, id, &name).await? {
             return Err(Problem::not_found().into());
@@ -174,13 +171,6 @@ pub async fn post_name(
         Some(flow) => Ok(see_other(&format!("{}?{}={flow}", state.path("/authorize/resume"), field::FLOW))?),
         None => Ok(see_other(&state.path(SECURITY))?),
     }
-}
-
-/// Without control characters and space around it, and not too long.
-fn cleaned(typed: &str) -> Option<String> {
-    let name: String = typed.chars().filter(|character| !character.is_control()).collect();
-    let name: String = name.trim().chars().take(LONGEST_NAME).collect();
-    Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
 }
 
 /// `POST /account/security/passkeys/remove`.
@@ -211,7 +201,7 @@ pub async fn post_remove_password(
         Freshness::Elsewhere(response) => return Ok(*response),
     };
     let counterpart = Counterpart { state: &state, context: &context, holder: "" };
-    let removal = counterpart.remove_password(&login.user, &login.session.id).await?;
+    let removal = counterpart.remove_password(&login.user, Some(&login.session.id)).await?;
     settle(&state, &context, login, Kind::UserPasswordRemoved, removal)
 }
 
@@ -253,16 +243,4 @@ async fn checked<'a>(
         form::check(state, context, visitor, purpose, params)?;
     }
     fresh(state, context, visitor, target, params).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_short_and_has_no_control_characters() {
-        assert_eq!(cleaned("  My\u{0}\r\nkey\u{7f} ").as_deref(), Some("Mykey"));
-        assert_eq!(cleaned(" \t\n"), None);
-        assert_eq!(cleaned(&"ü".repeat(100)).map(|name| name.chars().count()), Some(64));
-    }
 }

@@ -7,25 +7,16 @@ use http::StatusCode;
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::reauthenticate::{Freshness, Target, fresh};
-use super::security::{by, new_codes, show_codes};
+use super::security::show_codes;
 use super::site;
-use super::view::{self, EnrolmentProblem, QrCode, field};
-use crate::audit::{self, Kind};
-use crate::authn::enrolment;
-use crate::authn::recovery_code::NewCodes;
-use crate::authn::session::{self, Begun};
-use crate::authn::totp::{Secret, typed_code};
+use super::view::{self, EnrolmentProblem, field};
+use crate::account::Seat;
+use crate::account::totp::{Outcome, confirm, offer};
+use crate::authn::qr::QrCode;
+use crate::authn::totp::Secret;
 use crate::flow::visitor::{Login, Visitor};
-use crate::guard::Subject;
-use crate::guard::limit::Action;
-use crate::outbound::mail::{self, Factor, Message};
-use crate::protocol::authentication::Method;
 use crate::protocol::params::Params;
 use crate::state::AppState;
-use crate::storage::audit::Event;
-use crate::storage::totp_factors::{self, TotpFactor};
-use crate::storage::{recovery_codes, sessions, users};
-use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -61,71 +52,27 @@ pub async fn post(
         Freshness::Fresh(login) => login,
         Freshness::Elsewhere(response) => return Ok(*response),
     };
-    let sealed = params.get(field::ENROLMENT).unwrap_or_default();
-    let Some(secret) = enrolment::open(&state.flows, sealed, &login.session, context.now) else {
-        // Open for too long: another secret, and a word about it.
-        findings::answered("enrolment_stale", false);
-        let again = (&Secret::random(), Some(EnrolmentProblem::Stale));
-        return Ok(show(&state, &context, &visitor, login, &params, again)?);
-    };
-    let subject = Subject::new(context.address).account(login.user.id.as_str()).session(login.session.id.as_str());
-    let admitted = state.guard.admit(Action::Code, &subject, context.now).await.is_allowed();
-    let typed = typed_code(params.get(field::CODE).unwrap_or_default()).filter(|_| admitted);
-    let Some(step) = typed.and_then(|code| secret.step_of(&code, context.now)) else {
-        let reason = if admitted { "wrong_code" } else { "too_many_codes" };
-        let user_id = Some(login.user.id.clone());
-        state.refusals.refused(Event { user_id, ..audit::refused(Kind::FactorAdded, &context, reason) });
-        let problem = if admitted { EnrolmentProblem::Wrong } else { EnrolmentProblem::TooMany };
-        return Ok(show(&state, &context, &visitor, login, &params, (&secret, Some(problem)))?);
-    };
-    let codes = new_codes(&state).await?;
-    let Some(begun) = enrol(&state, &context, login, (&secret, step), &codes).await? else {
-        return Ok(see_other(&state.path("/login"))?);
-    };
-    let continue_to = match params.get(field::FLOW) {
-        Some(flow) => format!("{}?{}={flow}", state.path("/authorize/resume"), field::FLOW),
-        None => state.path("/account/security"),
-    };
-    let mut response = show_codes(&state, &visitor, &codes.codes, continue_to)?;
-    form::hand_over(&state, &mut response, &begun);
-    Ok(response)
-}
-
-/// Stores the app and the codes, renews this session, and ends the person's others: they were opened with less. `None`: this one
-/// has ended meanwhile, or the person changed.
-async fn enrol(
-    state: &AppState,
-    context: &RequestContext,
-    login: &Login,
-    (secret, step): (&Secret, i64),
-    codes: &NewCodes,
-) -> Result<Option<Begun>, Problem> {
-    let user_id = &login.user.id;
-    let factor = TotpFactor {
-        user_id: user_id.clone(),
-        sealed: secret.seal(&state.totp_secrets, user_id),
-        // The code that was just shown is not a login too.
-        last_step: step,
-        created_at: context.now,
-        last_used_at: None,
-    };
-    let begun = session::renew(&state.tokens, &login.session, Method::Totp, context.now);
-    let event = by(login, Kind::FactorAdded, context, "totp");
-    let enrolled = state
-        .db
-        .write(async |tx| {
-            if !users::stands(tx, &login.user).await? || !session::take_over(tx, &login.session.id, &begun.session).await? {
-                return Ok(false);
+    let seat = Seat::Browser(&login.session);
+    let answer = (params.get(field::ENROLMENT).unwrap_or_default(), params.get(field::CODE).unwrap_or_default());
+    let (secret, problem) = match confirm(&state, &context, (&login.user, seat), answer).await? {
+        Outcome::Done { codes, begun } => {
+            let continue_to = match params.get(field::FLOW) {
+                Some(flow) => format!("{}?{}={flow}", state.path("/authorize/resume"), field::FLOW),
+                None => state.path("/account/security"),
+            };
+            let mut response = show_codes(&state, &visitor, &codes, continue_to)?;
+            if let Some(begun) = begun {
+                form::hand_over(&state, &mut response, &begun);
             }
-            sessions::end_all(tx, user_id, Some(&begun.session.id)).await?;
-            totp_factors::save(tx, &factor).await?;
-            recovery_codes::replace(tx, user_id, &codes.stored, context.now).await?;
-            crate::storage::audit::insert(tx, &event).await?;
-            mail::notify(tx, &state.outbox, user_id, Message::FactorAdded { what: Factor::Totp }, context.now).await?;
-            Ok(true)
-        })
-        .await?;
-    Ok(enrolled.then_some(begun))
+            return Ok(response);
+        }
+        Outcome::Ended => return Ok(see_other(&state.path("/login"))?),
+        Outcome::Wrong(secret) => (secret, EnrolmentProblem::Wrong),
+        Outcome::TooMany(secret) => (secret, EnrolmentProblem::TooMany),
+        // Another secret, and a word about it.
+        Outcome::Stale => (Secret::random(), EnrolmentProblem::Stale),
+    };
+    Ok(show(&state, &context, &visitor, login, &params, (&secret, Some(problem)))?)
 }
 
 fn show(
@@ -146,7 +93,7 @@ fn show(
         problem,
         action: state.path("/account/security/totp"),
         csrf: form::token(state, visitor, PURPOSE),
-        enrolment: enrolment::seal(&state.flows, secret, &login.session, context.now).map_err(Problem::internal)?,
+        enrolment: offer(state, context, Seat::Browser(&login.session), secret)?,
         flow: params.get(field::FLOW).map(str::to_owned),
         frame,
     };

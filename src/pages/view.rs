@@ -21,9 +21,7 @@ pub use account::{
     Moment, OwnAddress, SessionRow, Sessions,
 };
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
-pub use factor::{
-    AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, QrCode, Reauthenticate, RecoveryCodes, Security,
-};
+pub use factor::{AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, Reauthenticate, RecoveryCodes, Security};
 pub use fields::Form;
 pub use passkey::{NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password};
 pub use people::{ChangeEmail, ChangePassword, Code, CodeKind, Recover, RecoverPassword, Register};

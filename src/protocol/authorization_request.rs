@@ -68,7 +68,8 @@ const STATE_INVALID: OAuthError = invalid("state_invalid", "state is longer than
 const NONCE_INVALID: OAuthError = invalid("nonce_invalid", "nonce is longer than 2048 bytes");
 const PROMPT_INVALID: OAuthError =
     invalid("prompt_invalid", "prompt must be none alone or any of login, consent, select_account and create");
-const PROMPT_CREATE: OAuthError = invalid("prompt_create_unsupported", "prompt=create is not supported: nobody may register here");
+const PROMPT_CREATE: OAuthError =
+    invalid("prompt_create_unsupported", "prompt=create is not supported: nobody may register here");
 const CLAIMS_INVALID: OAuthError = invalid("claims_invalid", "claims is not a valid claims request");
 const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_token_hint is too long");
 

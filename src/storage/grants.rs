@@ -1,6 +1,6 @@
 //! Authorizations given by a person to a client: the families of tokens.
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::users::UserStatus;
 use super::value::Json;
@@ -102,6 +102,17 @@ pub async fn live(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Optio
     .await
 }
 
+/// Whether the grant still counts; it does until this transaction ends.
+pub async fn stands(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
+    let found = tx
+        .lock(locking!("SELECT id FROM grants WHERE id = $1 AND revoked_at IS NULL AND expires_at > $2"))
+        .bind(id)
+        .bind(now)
+        .fetch_optional::<(GrantId,)>()
+        .await?;
+    Ok(found.is_some())
+}
+
 /// What counts of all that a person gave, in the order of time.
 pub async fn live_for_user(conn: &mut Conn, user: &UserId, now: Timestamp) -> Result<Vec<Grant>, Error> {
     conn.query(concat!(
@@ -154,11 +165,24 @@ pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, E
 /// Revokes all of a person's and tells how many; what logged in without a browser is logged out by that. Authorization codes
 /// that are still under way die too.
 pub async fn revoke_for_user(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<u64, Error> {
+    revoke_for_user_but(tx, user, None, now).await
+}
+
+/// Like [`revoke_for_user`], of all but one.
+pub async fn revoke_others_for_user(tx: &mut Tx, user: &UserId, except: &GrantId, now: Timestamp) -> Result<u64, Error> {
+    revoke_for_user_but(tx, user, Some(except), now).await
+}
+
+async fn revoke_for_user_but(tx: &mut Tx, user: &UserId, except: Option<&GrantId>, now: Timestamp) -> Result<u64, Error> {
     // The codes first: one that is being redeemed is waited for here, and its grant is seen by the next statement.
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND consumed_at IS NULL").bind(user).execute().await?;
-    let revoked =
-        tx.query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL").bind(user).bind(now).execute();
-    let revoked = revoked.await?;
+    let revoked = tx
+        .query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL AND ($3 IS NULL OR id <> $3)")
+        .bind(user)
+        .bind(now)
+        .bind(except)
+        .execute()
+        .await?;
     tx.query(
         "DELETE FROM sessions WHERE user_id = $1 AND id IN (\
             SELECT session_id FROM grants WHERE user_id = $1 AND own_session AND revoked_at IS NOT NULL)",

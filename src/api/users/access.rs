@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::load;
+use crate::account::apps::disconnect;
 use crate::api::authorization::{Authorized, SessionsRead, SessionsWrite, UsersRead, UsersWrite};
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
@@ -20,7 +21,7 @@ use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::consents::Consent;
-use crate::storage::{self, consents, grants, sessions};
+use crate::storage::{self, consents, sessions};
 use crate::web::context::RequestContext;
 
 /// List the browser sessions of a person.
@@ -131,17 +132,5 @@ pub(in crate::api) async fn take_back(
     event: storage::audit::Event,
     now: Timestamp,
 ) -> Result<StatusCode, ApiError> {
-    let found = state
-        .db
-        .write(async |tx| {
-            let consented = consents::delete(tx, user, client).await?;
-            let revoked = grants::revoke_for_client_and_user(tx, client, user, now).await?;
-            if !consented && revoked == 0 {
-                return Ok(false);
-            }
-            storage::audit::insert(tx, &event).await?;
-            Ok(true)
-        })
-        .await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
+    if disconnect(state, (user, client), &event, now).await? { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }

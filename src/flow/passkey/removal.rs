@@ -80,7 +80,7 @@ impl Counterpart<'_> {
 
     /// Removes the password of somebody who proved just now who they are. Whoever knows it may have opened other sessions:
     /// they end.
-    pub async fn remove_password(self, user: &User, session: &SessionId) -> Result<Removal, Problem> {
+    pub async fn remove_password(self, user: &User, session: Option<&SessionId>) -> Result<Removal, Problem> {
         let Self { state, context, .. } = self;
         let event = Event {
             actor: Actor::User(user.id.clone()),
@@ -97,7 +97,7 @@ impl Counterpart<'_> {
             if !users::remove_password(tx, &user.id, context.now).await? {
                 return Ok(Removal::NotThere);
             }
-            sessions::end_all(tx, &user.id, Some(session)).await?;
+            sessions::end_all(tx, &user.id, session).await?;
             storage::audit::insert(tx, &event).await?;
             mail::notify(tx, &state.outbox, &user.id, Message::PasswordRemoved, context.now).await?;
             Ok(Removal::Done)

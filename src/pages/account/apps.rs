@@ -1,24 +1,20 @@
 //! The applications that act on a person's behalf, what they may do, and shutting them out.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 
 use super::nav::{Nav, Place};
 use super::{PURPOSE, by, checked};
+use crate::account::apps::{connected, disconnect};
 use crate::audit::Kind;
 use crate::flow::visitor::{Login, Visitor};
 use crate::pages::flow::frame;
 use crate::pages::view::{self, ConnectedApp, Frame, Moment, field, in_order, scope_sentence};
 use crate::pages::{form, site};
 use crate::protocol::id::ClientId;
-use crate::protocol::scope::Scope;
-use crate::protocol::time::Timestamp;
 use crate::state::AppState;
-use crate::storage::audit::{self, Event};
-use crate::storage::{consents, grants};
+use crate::storage::audit::Event;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
@@ -39,42 +35,23 @@ pub async fn get(State(state): State<AppState>, context: RequestContext, visitor
     Ok(site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?)
 }
 
-/// Those that the person agreed to, and those of the house that act without asking, in the order of their names.
-///
-/// When each was last used is read from the audit log, which is written at every issue anyway: no token costs a write more.
+/// For the list.
 pub(super) async fn rows(
     state: &AppState,
     context: &RequestContext,
     frame: &Frame,
     login: &Login,
 ) -> Result<Vec<ConnectedApp>, Problem> {
-    let user_id = &login.user.id;
-    let mut conn = state.db.read().await?;
-    let mut found: BTreeMap<ClientId, (Scope, Timestamp)> = BTreeMap::new();
-    for consent in consents::list_for_user(&mut conn, user_id).await? {
-        found.insert(consent.client_id, (consent.scope, consent.created_at));
-    }
-    for grant in grants::live_for_user(&mut conn, user_id, context.now).await? {
-        let known = found.entry(grant.client_id).or_insert_with(|| (Scope::default(), grant.created_at));
-        known.0 = known.0.union(&grant.scope);
-        known.1 = known.1.min(grant.created_at);
-    }
-    let last_uses: BTreeMap<ClientId, Timestamp> = audit::last_uses(&mut conn, user_id).await?.into_iter().collect();
-    drop(conn);
-    let mut apps = Vec::with_capacity(found.len());
-    for (id, (scope, since)) in found {
-        let Some(client) = state.clients.load(&id).await? else { continue };
-        let sentence = |value| scope_sentence(frame.text, value, &state.config.tokens.scopes);
-        apps.push(ConnectedApp {
-            name: view::ClientView::new(&client).name,
-            may: in_order(&scope).into_iter().map(sentence).collect(),
-            since: Moment(since),
-            last_used: last_uses.get(&id).map(|at| Moment(*at)),
-            client_id: id.to_string(),
-        });
-    }
-    apps.sort_by_key(|app| app.name.to_lowercase());
-    Ok(apps)
+    let connected = connected(state, &login.user.id, context.now).await?;
+    let sentence = |value| scope_sentence(frame.text, value, &state.config.tokens.scopes);
+    let shown = connected.into_iter().map(|app| ConnectedApp {
+        name: view::ClientView::new(&app.client).name,
+        may: in_order(&app.scope).into_iter().map(sentence).collect(),
+        since: Moment(app.since),
+        last_used: app.last_used.map(Moment),
+        client_id: app.client.id.to_string(),
+    });
+    Ok(shown.collect())
 }
 
 /// `POST /account/apps`: takes the consent back, and every token that the client holds of it.
@@ -88,17 +65,6 @@ pub async fn post(
     let client_id = ClientId::parse(params.get(field::CLIENT).unwrap_or_default())
         .map_err(|_| Problem::request(StatusCode::BAD_REQUEST, "client_id_malformed", "The form is malformed"))?;
     let event = Event { client_id: Some(client_id.clone()), ..by(login, Kind::ConsentRevoked, &context) };
-    let user_id = &login.user.id;
-    state
-        .db
-        .write(async |tx| {
-            let consented = consents::delete(tx, user_id, &client_id).await?;
-            let revoked = grants::revoke_for_client_and_user(tx, &client_id, user_id, context.now).await?;
-            if consented || revoked > 0 {
-                audit::insert(tx, &event).await?;
-            }
-            Ok(())
-        })
-        .await?;
+    disconnect(&state, (&login.user.id, &client_id), &event, context.now).await?;
     Ok(see_other(&state.path(Place::Apps.path()))?)
 }

@@ -7,6 +7,7 @@ use axum::response::Response;
 
 use super::nav::{Nav, Place};
 use super::{PURPOSE, by, checked, sessions_of};
+use crate::account::{name, sessions as account};
 use crate::audit::Kind;
 use crate::authn::device::in_words;
 use crate::flow::visitor::Visitor;
@@ -17,16 +18,12 @@ use crate::pages::view::{self, Moment, SessionRow, field};
 use crate::pages::{form, site};
 use crate::protocol::id::SessionId;
 use crate::state::AppState;
-use crate::storage::audit::Event;
 use crate::storage::sessions::{self, Session};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::headers::{Csp, Nonce};
 use crate::web::params::PageForm;
 use crate::web::redirect::see_other;
-
-/// The most characters of a name.
-const MAX_NAME: usize = 64;
 
 /// `GET /account/sessions`.
 pub async fn get(State(state): State<AppState>, context: RequestContext, visitor: Visitor) -> Result<Response, PageError> {
@@ -97,34 +94,17 @@ pub async fn post(
         Freshness::Fresh(login) => login,
         Freshness::Elsewhere(response) => return Ok(*response),
     };
-    let mut event = by(login, Kind::SessionEnded, &context);
+    let event = by(login, Kind::SessionEnded, &context);
     if params.contains(field::OTHERS) {
-        let ended = state.db.write(async |tx| {
-            let ended = sessions::end_all(tx, &login.user.id, Some(&login.session.id)).await?;
-            let mut event = event.clone();
-            event.details.insert("sessions".to_owned(), ended.into());
-            crate::storage::audit::insert(tx, &event).await
-        });
-        ended.await?;
+        account::end_others(&state, &login.user.id, Some(&login.session.id), &event).await?;
     } else {
         let id = own(&state, login, params.get(field::SESSION)).await?;
         if id == login.session.id {
             return Ok(see_other(&state.path("/logout"))?);
         }
-        event.details.insert("session_id".to_owned(), id.as_str().into());
-        end(&state, &id, &event).await?;
+        account::end(&state, &id, &event).await?;
     }
     Ok(see_other(&state.path(Place::Sessions.path()))?)
-}
-
-async fn end(state: &AppState, id: &SessionId, event: &Event) -> Result<(), Problem> {
-    let ended = state.db.write(async |tx| {
-        if sessions::end(tx, id).await? {
-            crate::storage::audit::insert(tx, event).await?;
-        }
-        Ok(())
-    });
-    Ok(ended.await?)
 }
 
 /// The session that is meant. Somebody else's is as if it were not there.
@@ -144,24 +124,9 @@ pub async fn post_name(
     let Some(login) = checked(&state, &context, &visitor, &params)? else { return Ok(see_other(&state.path("/login"))?) };
     let id = own(&state, login, params.get(field::SESSION)).await?;
     let name = name(params.get(field::NAME).unwrap_or_default());
-    let mut event = by(login, Kind::SessionRenamed, &context);
-    event.details.insert("session_id".to_owned(), id.as_str().into());
-    let renamed = state.db.write(async |tx| {
-        if sessions::rename(tx, &id, &login.user.id, name.as_deref()).await? {
-            crate::storage::audit::insert(tx, &event).await?;
-        }
-        Ok(())
-    });
-    renamed.await?;
+    let event = by(login, Kind::SessionRenamed, &context);
+    account::rename(&state, (&login.user.id, &id), name.as_deref(), &event).await?;
     Ok(see_other(&state.path(Place::Sessions.path()))?)
-}
-
-/// What was typed as a name, on one line; `None` when nothing is left of it.
-fn name(typed: &str) -> Option<String> {
-    let words: Vec<&str> = typed.split(|letter: char| letter.is_control() || letter.is_whitespace()).collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let name: String = words.join(" ").chars().take(MAX_NAME).collect();
-    Some(name.trim_end().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
@@ -174,13 +139,6 @@ mod tests {
         assert_eq!(network("2001:db8:85a3:12:8a2e:370:7334:1"), "2001:db8:85a3:12::/64");
         assert_eq!(network("::1"), "::/64");
         assert_eq!(network(""), "");
-    }
-
-    #[test]
-    fn a_name_is_one_short_line() {
-        assert_eq!(name("  Anna’s\r\n\tlaptop \0 ").as_deref(), Some("Anna’s laptop"));
-        assert_eq!((name(""), name(" \n")), (None, None));
-        assert_eq!(name(&"é".repeat(100)).unwrap().chars().count(), MAX_NAME);
     }
 
     #[test]

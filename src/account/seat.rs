@@ -1,0 +1,80 @@
+//! What somebody who changes something of theirs is logged in by. It goes on when all else ends.
+
+use crate::authn::session::{self, Begun};
+use crate::protocol::authentication::Method;
+use crate::protocol::id::{GrantId, SessionId, UserId};
+use crate::protocol::time::Timestamp;
+use crate::state::AppState;
+use crate::storage::db::Tx;
+use crate::storage::error::Error;
+use crate::storage::sessions::Session;
+use crate::storage::{email_codes, grants, sessions};
+
+#[derive(Clone, Copy, Debug)]
+pub enum Seat<'a> {
+    /// A browser's session: it goes on under a new secret.
+    Browser(&'a Session),
+    /// An application's grant, and the session that stands for it and nothing else, where there is one.
+    Application { grant: &'a GrantId, session: Option<&'a SessionId> },
+}
+
+impl<'a> Seat<'a> {
+    /// What is sealed for it is sealed for this name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Browser(session) => session.id.as_str(),
+            Self::Application { grant, .. } => grant.as_str(),
+        }
+    }
+
+    /// The session that is not ended.
+    pub const fn session(self) -> Option<&'a SessionId> {
+        match self {
+            Self::Browser(session) => Some(&session.id),
+            Self::Application { session, .. } => session,
+        }
+    }
+
+    /// The session that takes the place of a browser's after its person proved `method`. An application's tokens say what was
+    /// proved when they were issued, and go on saying it.
+    pub(super) fn renewed(self, state: &AppState, method: Method, now: Timestamp) -> Option<Box<Begun>> {
+        match self {
+            Self::Browser(session) => Some(Box::new(session::renew(&state.tokens, session, method, now))),
+            Self::Application { .. } => None,
+        }
+    }
+
+    /// Makes sure that it has not ended meanwhile, puts the new session in its place, and ends the person's other sessions.
+    /// `false`: it has ended, and nothing is written.
+    pub(super) async fn go_on(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, now: Timestamp) -> Result<bool, Error> {
+        let stands = match (self, begun) {
+            (Self::Browser(old), Some(begun)) => session::take_over(tx, &old.id, &begun.session).await?,
+            (Self::Browser(session), None) => sessions::stands(tx, &session.id).await?,
+            (Self::Application { grant, .. }, _) => grants::stands(tx, grant, now).await?,
+        };
+        if stands {
+            let current = begun.map(|begun| &begun.session.id).or(self.session());
+            sessions::end_all(tx, user, current).await?;
+        }
+        Ok(stands)
+    }
+
+    /// Like [`Seat::go_on`], and takes from all other applications what they were given, and codes that were mailed their worth.
+    pub(super) async fn go_on_alone(
+        self,
+        tx: &mut Tx,
+        user: &UserId,
+        begun: Option<&Begun>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        if !self.go_on(tx, user, begun, now).await? {
+            return Ok(false);
+        }
+        match self {
+            Self::Browser(_) => grants::revoke_for_user(tx, user, now).await?,
+            Self::Application { grant, .. } => grants::revoke_others_for_user(tx, user, grant, now).await?,
+        };
+        email_codes::delete_for_user(tx, user).await?;
+        Ok(true)
+    }
+}
