@@ -15,7 +15,7 @@ use http::StatusCode;
 use http::request::Parts;
 use std::marker::PhantomData;
 
-pub use caller::{CSRF_PURPOSE, Caller, Identity};
+pub use caller::{CSRF_PURPOSE, Caller, Credential, Identity};
 
 use super::cross_origin::Asker;
 use super::error::ApiError;

@@ -1,5 +1,7 @@
 //! The caller of one request: a person or a service, and the scopes that count for them now.
 
+use std::sync::Arc;
+
 use http::header::{self, HeaderMap};
 use secrecy::SecretString;
 
@@ -9,6 +11,7 @@ use crate::api::error::ApiError;
 use crate::authn::session;
 use crate::grants::access_token;
 use crate::protocol::authentication::Acr;
+use crate::protocol::client::Client;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::scope::{self, Scope};
 use crate::state::AppState;
@@ -37,14 +40,20 @@ pub struct Caller {
 pub enum Identity {
     Person {
         user: Box<User>,
-        /// The browser session, when the request came with its cookie; or the one that stands for the grant of the token.
-        session: Option<SessionId>,
-        /// The client, when it came with an access token.
-        client: Option<ClientId>,
+        credential: Credential,
         /// How and when they proved who they are.
         proved: Proved,
     },
     Service(ClientId),
+}
+
+/// What a person's request came with.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// The cookie of a browser session.
+    Browser { session: Box<Session>, secret: SecretString },
+    /// An access token of this client, which came of this grant; with the session that stands for the grant, where there is one.
+    Token { client: Arc<Client>, grant: Option<GrantId>, session: Option<SessionId> },
 }
 
 impl Caller {
@@ -69,10 +78,9 @@ impl Caller {
         }
         // What the client was registered for when the token was issued may have been taken from it since.
         let granted = token.claims.scope.intersection(&token.client.metadata.scope);
-        let client = token.client.id.clone();
         let Some(user_id) = token.user_id else {
             let holds = granted.intersection(&scope::management());
-            return Ok(Self { identity: Identity::Service(client), holds });
+            return Ok(Self { identity: Identity::Service(token.client.id.clone()), holds });
         };
         let user = {
             let mut conn = state.db.read().await?;
@@ -83,9 +91,10 @@ impl Caller {
             _ => None,
         };
         let proved = Proved::of_token(&token.claims, session.as_ref());
-        let session = session.map(|session| session.id);
         let holds = granted.intersection(&Self::of_person(state, &user, |acr| proved.reaches(acr)));
-        Ok(Self { identity: Identity::Person { user: Box::new(user), session, client: Some(client), proved }, holds })
+        let session = session.map(|session| session.id);
+        let credential = Credential::Token { client: token.client, grant: token.grant_id, session };
+        Ok(Self { identity: Identity::Person { user: Box::new(user), credential, proved }, holds })
     }
 
     /// The session that stands for this grant and nothing else.
@@ -106,7 +115,8 @@ impl Caller {
         let (session, user) = found.ok_or_else(ApiError::unauthenticated)?;
         let proved = Proved::of_session(&session);
         let holds = Self::of_person(state, &user, |acr| proved.reaches(acr));
-        Ok(Self { identity: Identity::Person { user: Box::new(user), session: Some(session.id), client: None, proved }, holds })
+        let credential = Credential::Browser { session: Box::new(session), secret };
+        Ok(Self { identity: Identity::Person { user: Box::new(user), credential, proved }, holds })
     }
 
     /// All that a person may do here: their own account, and what their roles give to a login as strong as these roles ask for.
@@ -132,17 +142,19 @@ impl Caller {
         }
     }
 
-    /// The browser session that the request was sent with.
+    /// The browser session that the request was sent with, or the one that stands for the grant of the token.
     pub fn session(&self) -> Option<&SessionId> {
         match &self.identity {
-            Identity::Person { session, .. } => session.as_ref(),
+            Identity::Person { credential: Credential::Browser { session, .. }, .. } => Some(&session.id),
+            Identity::Person { credential: Credential::Token { session, .. }, .. } => session.as_ref(),
             Identity::Service(_) => None,
         }
     }
 
     pub fn client_id(&self) -> Option<&ClientId> {
         match &self.identity {
-            Identity::Person { client, .. } => client.as_ref(),
+            Identity::Person { credential: Credential::Browser { .. }, .. } => None,
+            Identity::Person { credential: Credential::Token { client, .. }, .. } => Some(&client.id),
             Identity::Service(client) => Some(client),
         }
     }
