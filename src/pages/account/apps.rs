@@ -43,7 +43,7 @@ pub(super) async fn rows(
     login: &Login,
 ) -> Result<Vec<ConnectedApp>, Problem> {
     let connected = connected(state, &login.user.id, context.now).await?;
-    let sentence = |value| scope_sentence(frame.text, value, &state.config.tokens.scopes);
+    let sentence = |value: &str| scope_sentence(frame.text, value, &state.config.tokens.scopes);
     let shown = connected.into_iter().map(|app| ConnectedApp {
         name: view::ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(sentence).collect(),
