@@ -163,6 +163,12 @@ impl AppState {
         Codes { db: &self.db, secrets: &self.totp_secrets, hasher: &self.passwords }
     }
 
+    /// The server's name as people see it in the address bar.
+    pub fn host(&self) -> String {
+        let host = self.issuer.host_str().unwrap_or_default();
+        self.issuer.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// A path on this server, with the issuer's own path in front.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.base)

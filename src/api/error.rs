@@ -114,7 +114,13 @@ errors! {
     public_client = CONFLICT, "public_client", "A public client has no secret.";
     /// The caller is known and may do this in general, but not to this: it would give or touch more than the caller holds.
     exceeds_caller = FORBIDDEN, "exceeds_caller", "This needs scopes that you do not hold yourself.";
-    own_factors = FORBIDDEN, "own_factors", "Your own second factors are removed on your account's pages, which ask for a proof first.";
+    /// For removing something by which the person logs in.
+    factor_required = CONFLICT, "factor_required", "This is needed to log in, or to log in as strongly as a role asks for.";
+    no_second_factor = CONFLICT, "no_second_factor", "Recovery codes stand in for a second factor: set one up first.";
+    passkey_taken = CONFLICT, "passkey_taken", "This passkey is registered already.";
+    too_many_passkeys = CONFLICT, "too_many_passkeys", "There are as many passkeys as a person may have.";
+    nothing_to_verify = CONFLICT, "nothing_to_verify", "There is no e-mail address that has to be proved.";
+    own_factors = FORBIDDEN, "own_factors", "Your own second factors are removed at /users/me, or on your account's pages: both ask for a proof first.";
     /// For a route that is about the caller's own account.
     not_a_person = FORBIDDEN, "not_a_person", "Only a person has an account of their own.";
     /// One answer to an unknown name, a wrong password, a lock and a disabled person.
@@ -130,7 +136,7 @@ errors! {
     proof_of_work_required = TOO_MANY_REQUESTS, "proof_of_work_required", "Send the same with a solution of the challenge; see details.";
     /// Nobody sets up or shows here what it takes.
     browser_required = FORBIDDEN, "browser_required", "This login needs a factor that can only be proved or set up in a browser: send the person to the authorization endpoint.";
-    not_first_party = FORBIDDEN, "unauthorized_client", "Only a client that is registered as first-party may log people in here.";
+    not_first_party = FORBIDDEN, "unauthorized_client", "Only a client that is registered as first-party may do this.";
     csrf = FORBIDDEN, "csrf", "With a session cookie, each request needs the X-CSRF-Token header and must come from the server's own pages.";
 }
 

@@ -1,40 +1,63 @@
-//! `/api/v1/users/me`: one's own account.
+//! `/api/v1/users/me`: one's own account. What our pages can do with it can be done here too, by the same functions.
+//!
+//! An application of somebody else's may read and change the profile, and see and end sessions and consents, if the person allowed
+//! it. The rest is for our pages and for applications that are registered as first-party.
 
-use axum::Json;
+mod apps;
+mod credentials;
+mod data;
+mod factors;
+mod oneself;
+mod passkeys;
+mod sessions;
+
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::oneself::about_oneself;
 use super::authorization::{AccountRead, AccountWrite, Authorized};
 use super::body::MergePatch;
 use super::error::{ApiError, Detail};
 use super::openapi::Errors;
-use super::paging::{ApiQuery, List, Paging};
-use super::path::ApiPath;
 use super::precondition::IfMatch;
 use super::profile::{Editor, patched};
-use super::sessions::{SessionView, end_one, listed};
-use super::users::access::{ConsentView, consents_of, take_back};
 use super::users::{UserView, answer, load};
 use crate::audit::Kind;
-use crate::protocol::id::{ClientId, SessionId};
+use crate::flow::passkey::Removal;
+use crate::pages::site::Site;
 use crate::state::AppState;
-use crate::storage::audit::Event;
 use crate::storage::users::User;
-use crate::storage::{self, profiles, sessions, users};
+use crate::storage::{self, profiles, users};
+use crate::text::Text;
 use crate::web::context::RequestContext;
 
 /// The routes about one's own account.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(routes!(read, update))
-        .routes(routes!(list_sessions, end_other_sessions))
-        .routes(routes!(end_session))
-        .routes(routes!(consents))
-        .routes(routes!(revoke_consent))
+        .routes(routes!(read, update, data::leave))
+        .routes(routes!(sessions::list, sessions::end_others))
+        .routes(routes!(sessions::end, sessions::rename))
+        .routes(routes!(factors::list))
+        .routes(routes!(factors::offer, factors::remove))
+        .routes(routes!(factors::enrol))
+        .routes(routes!(factors::left, factors::renew))
+        .routes(routes!(passkeys::list, passkeys::create))
+        .routes(routes!(passkeys::options))
+        .routes(routes!(passkeys::rename, passkeys::remove))
+        .routes(routes!(credentials::change_password, credentials::remove_password))
+        .routes(routes!(credentials::show_email, credentials::change_email))
+        .routes(routes!(credentials::verify_email))
+        .routes(routes!(credentials::confirm_email))
+        .routes(routes!(apps::list))
+        .routes(routes!(apps::disconnect))
+        .routes(routes!(apps::consents))
+        .routes(routes!(apps::revoke_consent))
+        .routes(routes!(data::activity))
+        .routes(routes!(data::take_copy))
 }
 
 /// Read one's own account.
@@ -97,80 +120,16 @@ struct ProfilePatch {
     profile: Option<crate::protocol::claims::Profile>,
 }
 
-/// List the browsers in which one is logged in.
-#[utoipa::path(get, path = "/users/me/sessions", tag = "account", params(Paging), security(("oauth2" = ["account:read"]), ("session" = [])),
-    responses((status = 200, body = List<SessionView>), Errors))]
-async fn list_sessions(
-    caller: Authorized<AccountRead>,
-    context: RequestContext,
-    State(state): State<AppState>,
-    ApiQuery(paging): ApiQuery<Paging>,
-) -> Result<Response, ApiError> {
-    let id = caller.0.person()?.id.clone();
-    listed(&state, &caller.0, Some(id), &paging.page()?, context.now).await
+/// The texts in the language that a request prefers.
+fn text(state: &AppState, headers: &HeaderMap) -> Text {
+    Site::of_issuer(&state.issuer, &state.config.server.default_locale).text(None, headers)
 }
 
-/// Log out everywhere else: all sessions but the one that this request was sent with.
-#[utoipa::path(delete, path = "/users/me/sessions", tag = "account", security(("oauth2" = ["account:write"]), ("session" = [])),
-    responses((status = 204), Errors))]
-async fn end_other_sessions(
-    caller: Authorized<AccountWrite>,
-    context: RequestContext,
-    State(state): State<AppState>,
-) -> Result<StatusCode, ApiError> {
-    let id = &caller.0.person()?.id;
-    let current = caller.0.session();
-    let event = about_oneself(&caller, Kind::SessionEnded, &context)?;
-    state
-        .db
-        .write(async |tx| {
-            let ended = sessions::end_all(tx, id, current).await?;
-            let mut event = event.clone();
-            event.details.insert("sessions".to_owned(), ended.into());
-            storage::audit::insert(tx, &event).await
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Log out one browser.
-#[utoipa::path(delete, path = "/users/me/sessions/{session_id}", tag = "account", params(("session_id" = String, Path)),
-    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 204), Errors))]
-async fn end_session(
-    caller: Authorized<AccountWrite>,
-    context: RequestContext,
-    State(state): State<AppState>,
-    ApiPath(id): ApiPath<SessionId>,
-) -> Result<StatusCode, ApiError> {
-    let own = {
-        let mut conn = state.db.read().await?;
-        sessions::by_id(&mut conn, &id).await?.is_some_and(|session| Some(&session.user_id) == caller.0.user_id())
-    };
-    let event = about_oneself(&caller, Kind::SessionEnded, &context)?;
-    // Somebody else's is as if it were not there.
-    if own { end_one(&state, &id, &event).await } else { Err(ApiError::not_found()) }
-}
-
-/// List what one allowed applications.
-#[utoipa::path(get, path = "/users/me/consents", tag = "account", security(("oauth2" = ["account:read"]), ("session" = [])),
-    responses((status = 200, body = List<ConsentView>), Errors))]
-async fn consents(caller: Authorized<AccountRead>, State(state): State<AppState>) -> Result<Json<List<ConsentView>>, ApiError> {
-    consents_of(&state, &caller.0.person()?.id).await
-}
-
-/// Take back what one allowed an application, and everything that it was given.
-#[utoipa::path(delete, path = "/users/me/consents/{client_id}", tag = "account", params(("client_id" = String, Path)),
-    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 204), Errors))]
-async fn revoke_consent(
-    caller: Authorized<AccountWrite>,
-    context: RequestContext,
-    State(state): State<AppState>,
-    ApiPath(client): ApiPath<ClientId>,
-) -> Result<StatusCode, ApiError> {
-    let event = Event { client_id: Some(client.clone()), ..about_oneself(&caller, Kind::ConsentRevoked, &context)? };
-    take_back(&state, &caller.0.person()?.id, &client, event, context.now).await
-}
-
-fn about_oneself<S>(caller: &Authorized<S>, kind: Kind, context: &RequestContext) -> Result<Event, ApiError> {
-    Ok(Event { user_id: Some(caller.0.person()?.id.clone()), ..caller.event(kind, context) })
+/// The answer to a wish to remove something by which one logs in.
+fn settle(removal: Removal) -> Result<StatusCode, ApiError> {
+    match removal {
+        Removal::Done => Ok(StatusCode::NO_CONTENT),
+        Removal::NotThere => Err(ApiError::not_found()),
+        Removal::MustStay => Err(ApiError::factor_required()),
+    }
 }

@@ -42,6 +42,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(read, change::update, change::delete))
         .routes(routes!(password::set))
         .routes(routes!(factors::list, factors::reset))
+        .routes(routes!(factors::remove_passkey))
         .routes(routes!(access::sessions, access::end_sessions))
         .routes(routes!(access::consents))
         .routes(routes!(access::revoke_consent))

@@ -2,6 +2,7 @@
 
 mod credentials;
 pub mod invitations;
+mod prompt_create;
 mod recovery;
 mod registration;
 mod timing;

@@ -22,11 +22,11 @@ use crate::support::server::{PASSWORD, Persona, TestClient, TestServer, basic};
 const SCOPE: &str = "openid offline_access account:read account:write";
 
 /// An application of the operator's own.
-async fn app(server: &TestServer, persona: Persona) -> TestClient {
+pub(super) async fn app(server: &TestServer, persona: Persona) -> TestClient {
     app_with(server, persona, |_| {}).await
 }
 
-async fn app_with(server: &TestServer, persona: Persona, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
+pub(super) async fn app_with(server: &TestServer, persona: Persona, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
     server
         .client(persona, |metadata| {
             metadata.first_party = true;
@@ -38,7 +38,7 @@ async fn app_with(server: &TestServer, persona: Persona, change: impl FnOnce(&mu
 }
 
 /// Sends a body as the client, which authenticates as it is registered.
-async fn send(server: &TestServer, client: &TestClient, path: &str, mut body: Value) -> Answer {
+pub(super) async fn send(server: &TestServer, client: &TestClient, path: &str, mut body: Value) -> Answer {
     let mut request = Request::post(format!("/api/v1/auth/{path}")).header("content-type", "application/json");
     match &client.secret {
         Some(secret) => request = request.header("authorization", basic(client.id(), secret)),
@@ -47,18 +47,18 @@ async fn send(server: &TestServer, client: &TestClient, path: &str, mut body: Va
     server.send(request.body(body.to_string().into()).unwrap()).await
 }
 
-async fn try_login(server: &TestServer, client: &TestClient, name: &str, password: &str) -> Answer {
+pub(super) async fn try_login(server: &TestServer, client: &TestClient, name: &str, password: &str) -> Answer {
     send(server, client, "login", json!({"username": name, "password": password})).await
 }
 
 /// What a login gives.
-async fn log_in(server: &TestServer, client: &TestClient, name: &str) -> Value {
+pub(super) async fn log_in(server: &TestServer, client: &TestClient, name: &str) -> Value {
     let answer = try_login(server, client, name, PASSWORD).await;
     assert_eq!(answer.status, 200, "{answer:#?}");
     answer.json()
 }
 
-async fn refresh(server: &TestServer, client: &TestClient, tokens: &Value) -> Answer {
+pub(super) async fn refresh(server: &TestServer, client: &TestClient, tokens: &Value) -> Answer {
     send(server, client, "refresh", json!({"refresh_token": text(tokens, "refresh_token")})).await
 }
 
@@ -97,13 +97,13 @@ fn comparable(answer: &Answer) -> (u16, Value) {
 }
 
 /// Whoever has these tokens.
-fn holder(server: &TestServer, tokens: &Value) -> Caller {
+pub(super) fn holder(server: &TestServer, tokens: &Value) -> Caller {
     Caller::bearer(server, &text(tokens, "access_token"))
 }
 
 /// Asserts an error in the envelope, and gives its details.
 #[track_caller]
-fn refused(answer: &Answer, status: u16, code: &str) -> Value {
+pub(super) fn refused(answer: &Answer, status: u16, code: &str) -> Value {
     let error = answer.json()["error"].clone();
     assert_eq!((answer.status.as_u16(), error["code"].as_str()), (status, Some(code)), "{answer:#?}");
     assert_eq!(error["trace_id"].as_str(), answer.header("x-request-id"), "{answer:#?}");

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::auth::refused;
 use super::persona::{Caller, assert_refused, cookie, everything, person_tokens, service, service_token};
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::factors::give_app;
 use crate::support::flow::text;
 use crate::support::server::TestServer;
 
@@ -73,6 +75,18 @@ on_both! {
         server.person_with("anna", &["accountant"], None).await;
         let caller = Caller::person(&server, "anna", &format!("{} account:read account:write", everything())).await;
         each(&caller, |operation, answer| {
+            if !operation.is_about_oneself() {
+                assert_refused(answer, 403, "insufficient_scope");
+            } else if answer.status == 403 {
+                // Of the keys to an account, applications of others get none.
+                assert_refused(answer, 403, "unauthorized_client");
+            } else {
+                assert!(!matches!(answer.status.as_u16(), 401 | 500..), "{operation:?} {answer:#?}");
+            }
+        })
+        .await;
+        let berta = server.person("berta").await;
+        each(&Caller::app(&server, &berta).await, |operation, answer| {
             if operation.is_about_oneself() {
                 assert!(!matches!(answer.status.as_u16(), 401 | 403 | 500..), "{operation:?} {answer:#?}");
             } else {
@@ -80,6 +94,56 @@ on_both! {
             }
         })
         .await;
+    }
+
+    async fn applications_of_others_get_no_keys_to_an_account(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let caller = Caller::person(&server, "anna", "account:read account:write").await;
+        for (method, path, body) in keys() {
+            let answer = caller.clone().with("if-match", "*").send(method, path, body.as_ref()).await;
+            assert_refused(&answer, 403, "unauthorized_client");
+        }
+        for path in ["/users/me/factors", "/users/me/passkeys", "/users/me/recovery-codes", "/users/me/activity", "/users/me/connected-apps", "/users/me/email"] {
+            assert_refused(&caller.get(path).await, 403, "unauthorized_client");
+        }
+        assert_eq!(caller.get("/users/me").await.status, 200);
+        assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("unauthorized_client"));
+        assert!(Caller::browser(&server, &anna).await.get("/users/me/factors").await.status.is_success());
+    }
+
+    /// S15, F4: what is sensitive needs a proof of the last five minutes, and of all that the person set up.
+    async fn what_is_sensitive_is_done_by_who_proved_just_now_that_it_is_them(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let callers = [Caller::browser(&server, &anna).await, Caller::app(&server, &anna).await];
+        let third = Caller::browser(&server, &anna).await;
+        let listed = third.get("/users/me/sessions").await.json();
+        let current = listed["items"].as_array().unwrap().iter().find(|session| session["current"] == true).unwrap();
+        let third = format!("/users/me/sessions/{}", current["id"].as_str().unwrap());
+        server.clock.advance(301);
+        let ended = [("DELETE", "/users/me/sessions", None), ("DELETE", third.as_str(), None)];
+        for (method, path, body) in keys().into_iter().chain(ended) {
+            for caller in &callers {
+                let answer = caller.clone().with("if-match", "*").send(method, path, body.as_ref()).await;
+                let details = refused(&answer, 401, "reauthentication_required");
+                assert_eq!(details, serde_json::json!({"max_age": 300}), "{method} {path}");
+                let challenge = answer.header("www-authenticate").unwrap();
+                assert!(challenge.contains("error=\"insufficient_user_authentication\"") && challenge.contains("max_age=\"300\""), "{challenge}");
+            }
+        }
+        assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("reauthentication_required"));
+        assert!(server.mails().await.is_empty());
+
+        // Nor does a password do by itself where there is a second factor.
+        let berta = server.person("berta").await;
+        let before = Caller::browser(&server, &berta).await;
+        give_app(&server, &berta).await;
+        for (method, path, body) in keys() {
+            let answer = before.clone().with("if-match", "*").send(method, path, body.as_ref()).await;
+            let details = refused(&answer, 401, "reauthentication_required");
+            assert_eq!(details["acr_values"], "2", "{method} {path}");
+        }
     }
 
     async fn a_service_reaches_what_its_scope_says_and_no_account(database: TestDatabase) {
@@ -150,6 +214,25 @@ on_both! {
         let unknown = own.with("cookie", &format!("__Host-sid={made_up}")).with("x-csrf-token", &server.state.csrf.token(&made_up, "api"));
         each(&unknown, |_, answer| assert_refused(answer, 401, "unauthenticated")).await;
     }
+}
+
+/// Everything that only our pages and the operator's own applications may do, and only after a proof.
+fn keys() -> Vec<(&'static str, &'static str, Option<Value>)> {
+    let json = |text: &str| Some(serde_json::from_str(text).unwrap());
+    vec![
+        ("POST", "/users/me/factors/totp", None),
+        ("POST", "/users/me/factors/totp/confirm", json(r#"{"enrolment": "AAAA", "code": "123456"}"#)),
+        ("DELETE", "/users/me/factors/totp", None),
+        ("POST", "/users/me/recovery-codes", None),
+        ("POST", "/users/me/passkeys/options", None),
+        ("POST", "/users/me/passkeys", json(r#"{"challenge": "AAAA", "credential": {}}"#)),
+        ("DELETE", "/users/me/passkeys/AAAA", None),
+        ("PUT", "/users/me/password", json(r#"{"current_password": "a", "password": "b"}"#)),
+        ("DELETE", "/users/me/password", None),
+        ("PUT", "/users/me/email", json(r#"{"email": "anna@example.com", "current_password": "a"}"#)),
+        ("GET", "/users/me/export", None),
+        ("DELETE", "/users/me", None),
+    ]
 }
 
 #[track_caller]

@@ -1,5 +1,10 @@
 //! `/api/v1/users/me`.
 
+mod credentials;
+mod data;
+mod factors;
+mod passkeys;
+
 use serde_json::json;
 
 use super::persona::{Caller, assert_detail, assert_refused};

@@ -11,6 +11,7 @@ use ostiary::storage::users::User;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
+use super::auth;
 use crate::support::browser::Answer;
 use crate::support::flow::{AuthorizationUrl, text, tokens_of};
 use crate::support::server::{Persona, TestClient, TestServer};
@@ -49,12 +50,34 @@ impl Caller {
 
     /// A person by their browser session, as our own pages would call.
     pub async fn browser(server: &TestServer, user: &User) -> Self {
-        let secret = cookie(server, user).await;
+        Self::with_cookie(server, &cookie(server, user).await)
+    }
+
+    /// The same, after these factors.
+    pub async fn browser_of(server: &TestServer, user: &User, methods: &[authentication::Method]) -> Self {
+        Self::with_cookie(server, &cookie_of(server, user, methods).await)
+    }
+
+    fn with_cookie(server: &TestServer, secret: &str) -> Self {
         Self::anonymous(server)
             .with("cookie", &format!("__Host-sid={secret}"))
-            .with("x-csrf-token", &server.state.csrf.token(&secret, CSRF_PURPOSE))
+            .with("x-csrf-token", &server.state.csrf.token(secret, CSRF_PURPOSE))
             .with("origin", server.origin())
             .with("sec-fetch-site", "same-origin")
+    }
+
+    /// A person by an application of the operator's own that logged them in without a browser.
+    pub async fn app(server: &TestServer, user: &User) -> Self {
+        let client = auth::app(server, Persona::Native).await;
+        auth::holder(server, &auth::log_in(server, &client, user.sign_in_name.as_str()).await)
+    }
+
+    /// Takes over the session that an answer gives in the place of the browser's.
+    pub fn follow(&mut self, answer: &Answer) {
+        let cookie = answer.header("set-cookie").expect("a new session");
+        let token = answer.header("x-csrf-token").expect("a new token");
+        let pair = cookie.split(';').next().unwrap();
+        *self = self.clone().with("cookie", pair).with("x-csrf-token", token);
     }
 
     /// Somebody who may do everything.
@@ -136,11 +159,15 @@ pub async fn person_tokens(server: &TestServer, name: &str, scope: &str) -> Valu
 
 /// The secret of a browser session that has just begun.
 pub async fn cookie(server: &TestServer, user: &User) -> String {
+    cookie_of(server, user, &[authentication::Method::Password]).await
+}
+
+async fn cookie_of(server: &TestServer, user: &User, methods: &[authentication::Method]) -> String {
     let device =
         session::Device { user_agent: "Test Browser".to_owned(), address: "192.0.2.7".to_owned(), ..session::Device::default() };
     let now = server.clock.now();
-    let proved = (&user.id, Factors::of(authentication::Method::Password, now));
-    let begun = session::begin(&server.state.tokens, proved, device, now, &server.state.config.session);
+    let factors = methods.iter().fold(Factors::default(), |factors, method| factors.and(*method, now));
+    let begun = session::begin(&server.state.tokens, (&user.id, factors), device, now, &server.state.config.session);
     server.state.db.write(async |tx| session::replace(tx, None, &begun.session).await).await.unwrap();
     begun.secret.expose_secret().to_owned()
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use askama::Template;
 use ostiary::account::Complaint;
 use ostiary::authn::password::NewPasswordProblem;
+use ostiary::authn::qr::QrCode;
 use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
     Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
     Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment,
-    NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password, QrCode, Reauthenticate, Recover,
+    NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password, Reauthenticate, Recover,
     RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
