@@ -91,7 +91,13 @@ pub const REQUEST: Group = Group {
             "Can state be given back as it is?",
             "A state of at most 4096 bytes, without line breaks for form_post.",
         ),
-        check("prompt", &["prompt_invalid"], "prompt", "none alone, or any of login, consent and select_account."),
+        check("prompt", &["prompt_invalid"], "prompt", "none alone, or any of login, consent, select_account and create."),
+        check(
+            "prompt_create",
+            &["prompt_create_unsupported"],
+            "With prompt=create: may anybody register?",
+            "`registration.mode` open; `prompt_values_supported` says so.",
+        ),
         check("max_age", &["max_age_invalid"], "max_age", "A number of seconds."),
         check(
             "claims",
