@@ -72,8 +72,10 @@ on_both! {
                 Message::FactorRemoved { what: Factor::Passkey { name: "Pocket".to_owned() } },
             ]);
         }
-        let kinds: Vec<_> = server.audit().await.into_iter().map(|entry| entry.kind).filter(|kind| kind.starts_with("passkey.")).collect();
-        assert_eq!(kinds, ["passkey.added", "passkey.renamed", "passkey.removed"].repeat(2));
+        let mut kinds: Vec<_> = server.audit().await.into_iter().map(|entry| entry.kind).filter(|kind| kind.starts_with("passkey.")).collect();
+        // All at one moment of the clock.
+        kinds.sort_unstable();
+        assert_eq!(kinds, ["passkey.added", "passkey.added", "passkey.removed", "passkey.removed", "passkey.renamed", "passkey.renamed"]);
     }
 
     /// B1, B6: a challenge is for who got it, and its first answer spends it.
@@ -162,7 +164,7 @@ on_both! {
         let own = Caller::browser(&server, &anna).await;
         let path = format!("/admin/users/{}/passkeys/{}", anna.id, lost.name());
         let listed = admin.get(&format!("/admin/users/{}/factors", anna.id)).await.json();
-        assert_eq!(listed["passkeys"][0]["id"], lost.name());
+        assert!(listed["passkeys"].as_array().unwrap().iter().any(|passkey| passkey["id"] == lost.name()), "{listed:#}");
         assert_eq!(admin.delete(&path).await.status, 204);
         assert_refused(&admin.delete(&path).await, 404, "not_found");
         assert_eq!(stored(&server, &anna).await[0].id, kept.name());
