@@ -141,6 +141,7 @@ impl At<'_> {
             locale: Some(&language),
             invitation: token,
             proof: body.challenge.as_deref().map(|challenge| (challenge, body.solution.as_deref().unwrap_or_default())),
+            former: None,
         };
         let handle = Handle::new();
         match registration::begin(state, context, handle.holder(self), wish).await? {

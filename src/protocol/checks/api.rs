@@ -132,13 +132,6 @@ pub const THING: Group = Group {
             "Is there a factor that recovery codes would stand in for?",
             "Setting up an authenticator app or a passkey first.",
         ),
-        check("tries", &["too_many_tries"], "How many codes or passwords were tried lately?", "Waiting."),
-        check(
-            "passkey",
-            &["passkey_refused"],
-            "Is it a passkey that was made with these options?",
-            "An answer to new options, within five minutes, by who asked for them.",
-        ),
         check("passkey_free", &["passkey_taken"], "Has somebody this passkey already?", "A passkey that is not set up here."),
         check("passkey_count", &["too_many_passkeys"], "How many passkeys are there?", "Removing one first."),
         check(

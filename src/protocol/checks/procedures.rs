@@ -184,6 +184,12 @@ pub const PROCEDURES: &[Procedure] = &[
             &PERMISSION,
         ],
     ),
+    procedure(
+        "api/users/me",
+        &["* /api/v1/users/me", "* /api/v1/users/me/*"],
+        "Somebody looks after their own account, by our pages' session or an application:",
+        &[&HEAD, &CALLER, &CONTENT, &PERMISSION, &OWNER, &CHANGE, &MAILED_CODE, &PASSKEY, &THING],
+    ),
     procedure("api", &["* /api/v1", "* /api/v1/*"], "A call of the API:", &[&HEAD, &CALLER, &PERMISSION, &CONTENT, &THING]),
     ANYTHING,
 ];

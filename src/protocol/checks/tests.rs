@@ -51,6 +51,7 @@ fn a_request_is_found_by_method_and_path() {
         ("POST", "/api/v1/auth/password/reset", "api/auth/password"),
         ("POST", "/api/v1/auth/passkey", "api/auth/passkey"),
         ("GET", "/api/v1/auth/reauthenticate", "api/auth/reauthenticate"),
+        ("POST", "/api/v1/users/me/factors/totp", "api/users/me"),
         ("DELETE", "/api/v1/admin/users/x", "api"),
         ("GET", "/nothing", "other"),
         ("GET", "", "other"),
