@@ -147,9 +147,9 @@ pub(super) async fn change_email(
     let current = change.current_password.as_ref().map(SecretText::expose).unwrap_or_default();
     let begun = email::begin_change(&state, &context, who, (current, &change.email)).await?;
     let wait = |action| oneself.wait(&state, &context, action);
-    begun.map(CodeSent::new).map_err(|complaints| {
-        refused(&complaints, || wait(Action::Reauthenticate).max(wait(Action::RequestMail)))
-    })
+    begun
+        .map(CodeSent::new)
+        .map_err(|complaints| refused(&complaints, || wait(Action::Reauthenticate).max(wait(Action::RequestMail))))
 }
 
 /// Ask for a code to the e-mail address that one has and that was not proved.
