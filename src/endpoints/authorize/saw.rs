@@ -28,7 +28,7 @@ pub(super) fn request(params: &Params, asking: &Client, reason: &str) {
         "parameter_duplicated" => note("repetition", "repeated", params.first_duplicate().unwrap_or_default()),
         "response_type_missing" | "response_type_unsupported" => presented("response_type", "response_type"),
         "grant_type_not_registered" => {
-            note("grant_type", "registered", words(asking.metadata.grant_types.iter().map(|kind| kind.as_str())))
+            note("grant_type", "registered", words(asking.metadata.grant_types.iter().map(|kind| kind.as_str())));
         }
         "response_mode_invalid" => presented("response_mode", "response_mode"),
         "request_object" | "request_uri" | "registration" => note("unsupported", "presented", reason.trim_end_matches("_object")),
