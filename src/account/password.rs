@@ -2,12 +2,12 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Complaint, Seat, admitted, by, hash, mailbox_of};
+use super::{Complaint, Seat, by, hash, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength, Verdict};
 use crate::authn::session::Begun;
-use crate::guard::Subject;
-use crate::guard::limit::Action;
+use crate::guard::device::Device;
+use crate::guard::login::{Attempt, Entry};
 use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::authentication::Method;
 use crate::state::AppState;
@@ -24,6 +24,8 @@ pub struct Owner<'a> {
     pub seat: Seat<'a>,
     /// They proved just now who they are.
     pub is_fresh: bool,
+    /// What is known of the browser.
+    pub device: Option<&'a Device>,
 }
 
 impl Owner<'_> {
@@ -43,19 +45,29 @@ pub async fn confirm(
     if !owner.has_password() {
         return Ok(if owner.is_fresh { Ok(()) } else { Err(Complaint::CurrentPassword) });
     }
-    let subject = Subject::new(context.address).account(owner.user.id.as_str());
-    if !admitted(state, Action::Reauthenticate, &subject, context.now).await {
-        return Ok(Err(Complaint::TooMany));
-    }
+    let attempt = Attempt {
+        address: context.address,
+        name: owner.user.sign_in_name.canonical(),
+        user: Some(owner.user),
+        device: owner.device,
+        challenged: false,
+        proved: false,
+        now: context.now,
+    };
+    let Entry::Open(ticket) = state.guard.reauthenticate(&attempt).await? else { return Ok(Err(Complaint::TooMany)) };
     let verdict = match Password::parse(current) {
         Ok(password) => state.passwords.verify(&password, owner.user.password_hash.as_ref()).await,
         Err(_) => Ok(Verdict::Mismatch),
     };
     match verdict {
-        Ok(Verdict::Match { .. }) => Ok(Ok(())),
-        Ok(Verdict::Mismatch) => {
+        Ok(Verdict::Match { .. }) if ticket.closed().is_none() => {
+            state.guard.confirmed(&ticket).await?;
+            Ok(Ok(()))
+        }
+        Ok(_) => {
             let user = &owner.user.id;
-            let event = audit::refused(Kind::UserReauthentication, context, "wrong_password");
+            let reason = ticket.closed().unwrap_or("wrong_password");
+            let event = audit::refused(Kind::UserReauthentication, context, reason);
             state.refusals.refused(Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..event });
             Ok(Err(Complaint::CurrentPassword))
         }

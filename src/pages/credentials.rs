@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::challenge;
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::register::{answer, to_code};
@@ -13,6 +14,7 @@ use crate::account::{Complaint, Holder, Seat, email};
 use crate::authn::password::Strength;
 use crate::authn::session::FRESH;
 use crate::flow::visitor::{Login, Visitor};
+use crate::guard::device::Device;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::email_addresses;
@@ -47,7 +49,8 @@ pub async fn post_password(
         return Ok(show_password(&state, &visitor, login, (vec![Complaint::Repetition], None))?);
     }
     let passwords = [field::CURRENT_PASSWORD, field::PASSWORD].map(|name| SecretString::from(typed(name)));
-    match password::change(&state, &context, owner(login, &context), (&passwords[0], &passwords[1])).await? {
+    let device = challenge::device_of(&state, &visitor.headers);
+    match password::change(&state, &context, owner(login, device.as_ref(), &context), (&passwords[0], &passwords[1])).await? {
         Outcome::Done(begun) => {
             let mut response = see_other(&state.path("/account"))?;
             if let Some(begun) = begun {
@@ -80,7 +83,8 @@ pub async fn post_email(
     let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
     form::check(&state, &context, &visitor, EMAIL_PURPOSE, &params)?;
     let typed = |name| params.get(name).unwrap_or_default();
-    let who = (owner(login, &context), holder(&state, login));
+    let device = challenge::device_of(&state, &visitor.headers);
+    let who = (owner(login, device.as_ref(), &context), holder(&state, login));
     let wanted = (typed(field::CURRENT_PASSWORD), typed(field::EMAIL));
     match email::begin_change(&state, &context, who, wanted).await? {
         Ok(id) => Ok(to_code(&state, "/account/email/code", &id, &params)?),
@@ -152,9 +156,9 @@ const fn purpose(kind: CodeKind) -> CodePurpose {
     }
 }
 
-fn owner<'a>(login: &'a Login, context: &RequestContext) -> Owner<'a> {
+fn owner<'a>(login: &'a Login, device: Option<&'a Device>, context: &RequestContext) -> Owner<'a> {
     let is_fresh = login.session.factors.latest().is_some_and(|latest| context.now < latest + FRESH);
-    Owner { user: &login.user, seat: Seat::Browser(&login.session), is_fresh }
+    Owner { user: &login.user, seat: Seat::Browser(&login.session), is_fresh, device }
 }
 
 /// Codes belong to the session that asked for them.

@@ -29,7 +29,7 @@ use crate::web::context::RequestContext;
 
 impl<'a> From<&Oneself<'a>> for Owner<'a> {
     fn from(oneself: &Oneself<'a>) -> Self {
-        Self { user: oneself.user, seat: oneself.seat, is_fresh: true }
+        Self { user: oneself.user, seat: oneself.seat, is_fresh: true, device: None }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Somebody who got hold of a session, or of a password, and guesses at the rest.
 
-use super::attack::{Visitor, is_in, limited, recorded, row};
-use crate::support::browser::{Answer, Browser};
+use super::attack::{Visitor, is_in, limited, limited_with, recorded, row};
+use crate::support::browser::{Answer, Browser, Form};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::factors::{code_of, enter_code, give_app};
 use crate::support::server::{PASSWORD, TestServer};
@@ -43,6 +43,29 @@ on_both! {
         assert!(recorded(&server, "user.reauthenticated", "password_locked").await);
         // In a browser that is known it is another matter, and its tries are its own.
         assert_eq!(reauthenticate(&mut home.browser, PASSWORD).await.url, "/account/security");
+    }
+
+    async fn s5_the_forms_that_ask_for_the_present_password_count_like_that(database: TestDatabase) {
+        let server = limited_with(database, |config| config.limits.lock_after = 4).await;
+        let anna = server.person("anna").await;
+        let mut home = Visitor::new(&server, HOME).await;
+        assert!(is_in(&home.try_once("anna", PASSWORD).await));
+        let mut thief = home.browser.clone().at(ELSEWHERE);
+        thief.cookies.remove("__Host-device");
+        let new = ("email", "thief@example.com");
+        let wrong = [("/account/password", ("password", "x")), ("/account/email", new), ("/account/email", new), ("/account/email", new)];
+        for (path, (field, value)) in wrong {
+            let form = thief.visit(path).await.form().set("current_password", "wrong password").set(field, value);
+            let form = if field == "password" { form.set("password_again", value) } else { form };
+            assert_eq!(thief.submit(&form).await.status, 422, "{path}");
+        }
+        assert!(row(&server, Some(&anna), "").await.unwrap().locked_at.is_some());
+        server.clock.advance(600);
+        let change = |form: Form| form.set("current_password", PASSWORD).set("email", "new@example.com");
+        let form = change(thief.visit("/account/email").await.form());
+        assert_eq!(thief.submit(&form).await.status, 422, "not even the right one");
+        let form = change(home.browser.visit("/account/email").await.form());
+        assert!(home.browser.submit(&form).await.url.starts_with("/account/email/code"));
     }
 
     async fn the_right_password_typed_once_more_makes_good_for_the_wrong_ones(database: TestDatabase) {
