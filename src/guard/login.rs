@@ -71,7 +71,7 @@ impl Guard {
         }
         let level = match self.at_the_door(attempt, &ticket).await {
             Ok(level) => level,
-            Err(entry) => return Ok(entry),
+            Err(entry) => return Ok(*entry),
         };
         self.at_the_account(attempt, &mut ticket, &rows).await;
         match self.waiting_room.wait(delay::after(level)).await {
@@ -147,27 +147,29 @@ impl Guard {
 
     /// Counts a stranger by what can be seen from outside: the name that was typed, and where from. How often the name was
     /// typed, or the answer that ends it.
-    async fn at_the_door(&self, attempt: &Attempt<'_>, ticket: &Ticket) -> Result<u32, Entry> {
+    async fn at_the_door(&self, attempt: &Attempt<'_>, ticket: &Ticket) -> Result<u32, Box<Entry>> {
         let (now, rate) = (attempt.now, self.login.account);
         let bucket = Bucket::of("login_name", &ticket.name);
         let is_due = |tried: u32| attempt.challenged || tried > rate.burst() || self.surge.is_on(now);
         if is_due(self.level(bucket, rate, now) + 1) && !attempt.proved {
-            return Err(Entry::Challenge);
+            return Err(Box::new(Entry::Challenge));
         }
         let pair = self.at_address(Bucket::of("login_pair", &ticket.name), self.login.pair, attempt.address);
         if let Decision::Refused { retry_after } = self.take_each(pair, now).await.0 {
-            return Err(Entry::Refused { retry_after: seconds(retry_after) });
+            return Err(Box::new(Entry::Refused { retry_after: seconds(retry_after) }));
         }
         let level = self.count_one(bucket, rate, now).await;
         // Others may have come at the same time.
-        if is_due(level) && !attempt.proved { Err(Entry::Challenge) } else { Ok(level) }
+        if is_due(level) && !attempt.proved { Err(Box::new(Entry::Challenge)) } else { Ok(level) }
     }
 
     /// Counts a stranger by account, without a sign: a password that is not looked at is not counted either.
     async fn at_the_account(&self, attempt: &Attempt<'_>, ticket: &mut Ticket, rows: &[LoginFailures]) {
         let (now, rate) = (attempt.now, self.login.account);
         let bucket = Bucket::of("login_account", &ticket.account);
-        if !attempt.proved {
+        if attempt.proved {
+            self.count_one(bucket, rate, now).await;
+        } else {
             let pair = self.at_address(Bucket::of("login_account_pair", &ticket.account), self.login.pair, attempt.address);
             let is_full = self.level(bucket, rate, now) >= rate.burst();
             if is_full
@@ -177,8 +179,6 @@ impl Guard {
                 ticket.closed = Some("account_throttled");
                 return;
             }
-        } else {
-            self.count_one(bucket, rate, now).await;
         }
         self.count_failure(ticket, rows, now);
     }

@@ -46,7 +46,7 @@ struct Counts {
 
 impl Surge {
     /// A success of one account counts once in the time that counts as now.
-    pub const WINDOW: Rate = Rate::per(1, 60 * MINUTES as u32);
+    pub const WINDOW: Rate = Rate::per(1, 300);
 
     pub fn record(&self, success: bool, now: Timestamp) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);

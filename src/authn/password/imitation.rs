@@ -62,7 +62,7 @@ impl Imitation {
     /// Between 0 and 1, neither included.
     fn draw(&self, cost: &str, name: &str) -> f64 {
         let hash = hmac::sign(&self.key, format!("{cost}\0{name}").as_bytes());
-        let number = hash.as_ref().iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+        let number = hash.as_ref().iter().take(4).fold(0_u32, |number, byte| (number << 8) | u32::from(*byte));
         (f64::from(number) + 0.5) / (f64::from(u32::MAX) + 1.0)
     }
 }
