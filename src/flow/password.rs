@@ -111,7 +111,7 @@ impl Entrance<'_> {
         let Self { state, context, device, client_id, .. } = self;
         let refused = |reason| {
             let (user_id, client_id) = (Some(user.id.clone()), client_id.cloned());
-            state.refusals.refused(Event { user_id, client_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
+            state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
         };
         let Ok(password) = Password::parse(typed) else {
             refused("password_malformed");

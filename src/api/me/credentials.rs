@@ -126,7 +126,7 @@ pub(super) struct CodeSent {
 }
 
 impl CodeSent {
-    fn new(id: String) -> Response {
+    fn answer(id: String) -> Response {
         (StatusCode::ACCEPTED, Json(Self { id, expires_in: CODE_LIFETIME.0 })).into_response()
     }
 }
@@ -148,7 +148,7 @@ pub(super) async fn change_email(
     let begun = email::begin_change(&state, &context, who, (current, &change.email)).await?;
     let wait = |action| oneself.wait(&state, &context, action);
     begun
-        .map(CodeSent::new)
+        .map(CodeSent::answer)
         .map_err(|complaints| refused(&complaints, || wait(Action::Reauthenticate).max(wait(Action::RequestMail))))
 }
 
@@ -162,7 +162,7 @@ pub(super) async fn verify_email(
 ) -> Result<Response, ApiError> {
     let oneself = Oneself::of(&caller.0)?;
     let sent = email::begin_verification(&state, &context, (oneself.user, oneself.holder(&state))).await?;
-    sent.map(CodeSent::new).ok_or_else(ApiError::nothing_to_verify)
+    sent.map(CodeSent::answer).ok_or_else(ApiError::nothing_to_verify)
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

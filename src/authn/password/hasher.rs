@@ -235,7 +235,7 @@ impl Stored {
             Self::Own(hash) => {
                 let salt = Salt::new(&random::bytes::<16>()).ok();
                 let output = hash.hash.as_ref().and_then(|output| Output::new(&vec![0; output.len()]).ok());
-                Self::Own(PasswordHash { salt: salt.or_else(|| hash.salt.clone()), hash: output, ..hash.clone() })
+                Self::Own(PasswordHash { salt: salt.or(hash.salt), hash: output, ..hash.clone() })
             }
             Self::Imported(hash) => Self::Imported(hash.stand_in()),
         }

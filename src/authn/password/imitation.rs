@@ -69,8 +69,8 @@ impl Imitation {
 
 /// Looks at the hashes that people have now.
 pub async fn learn(hasher: &PasswordHasher, db: &Db) -> Result<(), Error> {
-    let hashes = users::password_hashes(&mut db.read().await?, SAMPLE).await?;
-    hasher.imitation().learn(hashes.iter());
+    let stored = users::password_hashes(&mut db.read().await?, SAMPLE).await?;
+    hasher.imitation().learn(stored.iter());
     Ok(())
 }
 

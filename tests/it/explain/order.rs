@@ -23,12 +23,15 @@ fn place(procedure: &Procedure, reason: &str) -> usize {
         .unwrap_or_else(|| panic!("{reason} is not in {}", procedure.name))
 }
 
+/// A reason to refuse a request, and what makes a request such.
+type Fault<T> = (&'static str, fn(T) -> T);
+
 /// Applies each fault together with all that follow it.
 async fn assert_order<T: Clone>(
     server: &TestServer,
     procedure: &str,
     good: T,
-    faults: &[(&str, fn(T) -> T)],
+    faults: &[Fault<T>],
     ask: impl AsyncFn(T) -> Answer,
 ) {
     let names: Vec<&str> = faults.iter().map(|(reason, _)| *reason).collect();
@@ -42,7 +45,7 @@ async fn assert_order<T: Clone>(
 async fn of_an_authorization_request() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     let client = server.client(Persona::Web, |_| {}).await;
-    let faults: &[(&str, fn(AuthorizationUrl) -> AuthorizationUrl)] = &[
+    let faults: &[Fault<AuthorizationUrl>] = &[
         ("client_unknown", |url| url.with("client_id", "nobody")),
         ("redirect_uri_mismatch", |url| url.with("redirect_uri", "https://evil.example/")),
         ("parameter_duplicated", |url| url.and("display", "page").and("display", "popup")),
@@ -118,7 +121,7 @@ async fn of_a_code_that_is_redeemed() {
         ("redirect_uri", client.redirect_uri()),
         ("code_verifier", crate::support::flow::VERIFIER),
     ];
-    let faults: &[(&str, fn(TokenCall) -> TokenCall)] = &[
+    let faults: &[Fault<TokenCall>] = &[
         ("credentials_in_query", |mut call| {
             call.path = "/token?client_secret=a";
             call
@@ -137,7 +140,7 @@ async fn of_a_code_that_is_redeemed() {
     let ask = async |call: TokenCall| call.send(&server).await;
     assert_order(&server, "token", TokenCall::new(&client, &fields), faults, ask).await;
 
-    let faults: &[(&str, fn(TokenCall) -> TokenCall)] = &[
+    let faults: &[Fault<TokenCall>] = &[
         ("code_unknown", |call| call.with("code", "nothing-of-ours")),
         // It is too old all along.
         ("code_expired", |call| call),

@@ -32,6 +32,17 @@ pub fn under(base: &str) -> Vec<(String, String)> {
     rendered(base, Text::default())
 }
 
+fn select_account(frame: &Frame, action: String) -> SelectAccount {
+    SelectAccount {
+        frame: frame.clone(),
+        client: client("Photo Printer"),
+        sign_in_name: "alice@example.org".to_owned(),
+        action,
+        csrf: "c".to_owned(),
+        flow: "f".to_owned(),
+    }
+}
+
 /// The same in French.
 pub fn french() -> Vec<(String, String)> {
     rendered("", Text::wanted(Some("fr"), "en"))
@@ -77,16 +88,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add("login-again", &Login { client: Some(with_logo()), sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
     add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });
 
-    let select = SelectAccount {
-        frame: frame.clone(),
-        client: client("Photo Printer"),
-        sign_in_name: "alice@example.org".to_owned(),
-        action: action("/login/account"),
-        csrf: "c".to_owned(),
-        flow: "f".to_owned(),
-    };
-    add("select-account", &select);
-
+    add("select-account", &select_account(&frame, action("/login/account")));
     let configured = BTreeMap::from([("photos.read".to_owned(), "See the photos in your albums".to_owned())]);
     let scope = |value: &str| ScopeRow::new(text, value, &configured);
     let consent = Consent {
