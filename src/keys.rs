@@ -11,6 +11,7 @@
 //! rotation when each of that is due (pure)
 //! ```
 
+pub mod client_secret;
 pub mod foreign;
 pub mod hash;
 pub mod master;

@@ -17,6 +17,7 @@ use crate::config::{Config, RegistrationMode};
 use crate::explain;
 use crate::guard::limit::Action;
 use crate::guard::{self, Guard, Subject, Verdict};
+use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
@@ -33,6 +34,7 @@ use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
+use crate::web::client_keys::ClientKeys;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
@@ -68,6 +70,10 @@ pub struct Shared {
     pub guard: Guard,
     /// Clients, from memory.
     pub clients: ClientCache,
+    /// Their public keys.
+    pub client_keys: ClientKeys,
+    /// Their secrets.
+    pub client_secrets: ClientSecrets,
     /// Takes the audit events of refused requests.
     pub refusals: audit::Queue,
     /// Takes what there is to explain about them.
@@ -129,6 +135,7 @@ impl AppState {
         let issuer = Url::parse(&config.server.issuer).map_err(|_| StateError::Issuer)?;
         let origin = issuer.origin().ascii_serialization();
         let scopes = configured_scopes(&config.tokens.scopes)?;
+        let outbound = Outbound::new(&config.outbound, &clock)?;
         Ok(Self(Arc::new(Shared {
             tokens: TokenHasher::new(&master),
             flows: Sealer::new(&master.derive("seal/flows")),
@@ -137,7 +144,9 @@ impl AppState {
             totp_secrets: Sealer::new(&master.derive("seal/totp")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer),
-            outbound: Outbound::new(&config.outbound, &clock)?,
+            client_keys: ClientKeys::new(&outbound),
+            client_secrets: ClientSecrets::new(&master),
+            outbound,
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config, &master, &db, &clock)?,
             clients: ClientCache::new(&db),
@@ -202,6 +211,22 @@ impl ClientRegistry for AppState {
 
     fn token_hasher(&self) -> &TokenHasher {
         &self.tokens
+    }
+
+    fn issuer(&self) -> &str {
+        &self.config.server.issuer
+    }
+
+    fn db(&self) -> &Db {
+        &self.db
+    }
+
+    fn client_keys(&self) -> &ClientKeys {
+        &self.client_keys
+    }
+
+    fn client_secrets(&self) -> &ClientSecrets {
+        &self.client_secrets
     }
 
     fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem> {

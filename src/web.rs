@@ -8,6 +8,8 @@ pub mod audience;
 pub mod bearer;
 pub mod body;
 pub mod client;
+mod client_assertion;
+pub mod client_keys;
 pub mod context;
 pub mod cookie;
 pub mod cors;

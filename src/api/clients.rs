@@ -39,7 +39,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(secret::reset))
 }
 
-/// A client. Its secrets are hashes only, and not shown.
+/// A client. Its secrets are not shown.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ClientView {
     #[schema(value_type = String)]
@@ -118,7 +118,7 @@ async fn list(
 pub struct NewClient {
     #[serde(flatten)]
     client: ClientView,
-    /// Shown once: only its hash is kept. A public client has none.
+    /// Shown once. Only a client that authenticates with one has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<String>,
 }
@@ -144,7 +144,7 @@ async fn create(
         updated_at: context.now,
         version: 1,
     };
-    let secret = (!client.is_public()).then(|| secret::generate(&state, context.now));
+    let secret = client.has_secret().then(|| secret::generate(&state, &client, context.now));
     let (secret, stored) = secret.unzip();
     client.secrets.extend(stored);
     let mut event = caller.event(Kind::ClientCreated, &context);
@@ -189,6 +189,7 @@ fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
         known_scope: state.policy.known_scope.clone(),
         algorithms: state.keys.algorithms(),
         api_audience: state.api_audience(),
+        private_hosts: state.config.outbound.private_hosts.clone(),
     };
     let problems = validate(metadata, &policy).err().unwrap_or_default();
     let details: Vec<_> = problems

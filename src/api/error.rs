@@ -112,6 +112,7 @@ errors! {
     last_administrator = CONFLICT, "last_administrator", "Nobody else could do what this person can: give somebody else the same roles first.";
     overtaken = CONFLICT, "overtaken", "Another node did the same at the same moment. Look, and try again if need be.";
     public_client = CONFLICT, "public_client", "A public client has no secret.";
+    client_without_secret = CONFLICT, "client_without_secret", "The client authenticates with its keys: it has no secret.";
     /// The caller is known and may do this in general, but not to this: it would give or touch more than the caller holds.
     exceeds_caller = FORBIDDEN, "exceeds_caller", "This needs scopes that you do not hold yourself.";
     /// For removing something by which the person logs in.

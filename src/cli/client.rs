@@ -1,13 +1,16 @@
 //! `ostiary client`: the applications and services that use this server.
 
+mod keys;
+
 use serde::Serialize;
 
+use self::keys::Keys;
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
 use super::start::Installation;
 use crate::audit::{self, Kind};
 use crate::config::Config;
-use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::keys::client_secret::ClientSecrets;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::{
@@ -29,7 +32,8 @@ Examples:
   ostiary client create --name 'My app' --redirect-uri https://app.example/callback
   ostiary client create --name 'My single-page app' --public --redirect-uri https://spa.example/ --origin https://spa.example
   ostiary client create --name 'My phone app' --native --redirect-uri com.example.app:/callback
-  ostiary client create --name 'Nightly report' --service --audience https://api.example";
+  ostiary client create --name 'Nightly report' --service --audience https://api.example
+  ostiary client create --name 'Payroll' --service --jwks-uri https://payroll.example/jwks.json";
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -97,6 +101,8 @@ pub struct Create {
     /// It sends its secret in the body of the request (client_secret_post), not in the header.
     #[arg(long, conflicts_with_all = ["public", "native"])]
     secret_in_body: bool,
+    #[command(flatten)]
+    keys: Keys,
 }
 
 fn required_acr(text: &str) -> Result<Acr, String> {
@@ -125,7 +131,7 @@ impl Create {
             token_endpoint_auth_method: match (self.public || self.native, self.secret_in_body) {
                 (true, _) => ClientAuthMethod::None,
                 (false, true) => ClientAuthMethod::ClientSecretPost,
-                (false, false) => ClientAuthMethod::ClientSecretBasic,
+                (false, false) => self.keys.method(),
             },
             redirect_uris: self.redirect_uris,
             grant_types: grant_types.into_iter().filter_map(|(wanted, grant)| wanted.then_some(grant)).collect(),
@@ -146,6 +152,10 @@ impl Create {
             logo_uri: None,
             policy_uri: None,
             tos_uri: None,
+            jwks: self.keys.jwks()?,
+            jwks_uri: self.keys.jwks_uri,
+            token_endpoint_auth_signing_alg: None,
+            legacy_assertion_audience: self.keys.legacy_assertion_audience,
         })
     }
 }
@@ -172,7 +182,7 @@ impl Printed {
         let mut lines = vec![format!("client_id      {}", self.client_id)];
         if let Some(secret) = &self.client_secret {
             lines.push(format!("client_secret  {secret}"));
-            lines.push("The secret is not shown again: only a hash of it is kept.".to_owned());
+            lines.push("The secret is not shown again.".to_owned());
         }
         lines.join("\n")
     }
@@ -224,8 +234,8 @@ async fn register(installation: &Installation, create: Create) -> Result<(Client
     let now = installation.clock.now();
     let mut client =
         Client { id, status: ClientStatus::Active, metadata, secrets: Vec::new(), created_at: now, updated_at: now, version: 1 };
-    let secret = (!client.is_public()).then(random::secret);
-    client.secrets = secret.iter().map(|secret| stored(installation, secret, now)).collect();
+    let secret = client.has_secret().then(random::secret);
+    client.secrets = secret.iter().map(|secret| stored(installation, &client, secret, now)).collect();
     let event = event(Kind::ClientCreated, &client.id, installation);
     let written = installation.db.write(async |tx| {
         clients::insert(tx, &client).await?;
@@ -245,12 +255,12 @@ fn policy(config: &Config) -> Result<RegistrationPolicy, Failure> {
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let api_audience = format!("{}/api/v1", config.server.issuer);
-    Ok(RegistrationPolicy { known_scope: ServerPolicy::new(&configured, false).known_scope, algorithms, api_audience })
+    let known_scope = ServerPolicy::new(&configured, false).known_scope;
+    Ok(RegistrationPolicy { known_scope, algorithms, api_audience, private_hosts: config.outbound.private_hosts.clone() })
 }
 
-fn stored(installation: &Installation, secret: &str, now: Timestamp) -> ClientSecret {
-    let hash = TokenHasher::new(&installation.master).hash(TokenKind::ClientSecret, secret);
-    ClientSecret { id: random::identifier(), hash, created_at: now, expires_at: None }
+fn stored(installation: &Installation, client: &Client, secret: &str, now: Timestamp) -> ClientSecret {
+    ClientSecrets::new(&installation.master).stored(client, random::identifier(), secret, now)
 }
 
 async fn list(installation: &Installation, output: Output) -> Result<(), Failure> {
@@ -297,9 +307,12 @@ async fn reset_secret(installation: &Installation, id: &str) -> Result<(Client, 
     if client.is_public() {
         return Err(Failure::usage(format!("{} is a public client: it has no secret", client.id)));
     }
+    if !client.has_secret() {
+        return Err(Failure::usage(format!("{} authenticates with its keys: it has no secret", client.id)));
+    }
     let secret = random::secret();
     let event = event(Kind::ClientSecretReset, &client.id, installation);
-    let stored = stored(installation, &secret, event.at);
+    let stored = stored(installation, &client, &secret, event.at);
     let old_expires_at = event.at + Seconds::hours(installation.config.tokens.client_secret_overlap_hours);
     let updated = installation.db.write(async |tx| {
         if !clients::add_secret(tx, &client.id, &stored, old_expires_at).await? {

@@ -5,7 +5,7 @@ use http::StatusCode;
 
 use crate::audit::{self, Kind};
 use crate::protocol::client::Client;
-use crate::protocol::id::ClientId;
+use crate::protocol::client_auth::claimed_client;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
@@ -21,8 +21,7 @@ pub fn unauthenticated(state: &AppState, context: &RequestContext, params: &Para
 /// The same, without the answer.
 pub fn record_unauthenticated(state: &AppState, context: &RequestContext, params: &Params, problem: &Problem) {
     if !problem.status.is_server_error() {
-        let client_id = params.get("client_id").and_then(|id| ClientId::parse(id).ok());
-        let client_id = client_id.filter(|id| state.clients.is_cached(id));
+        let client_id = claimed_client(params).filter(|id| state.clients.is_cached(id));
         state.refusals.refused(Event { client_id, ..audit::refused(Kind::ClientAuthentication, context, problem.reason) });
     }
 }

@@ -27,10 +27,12 @@ pub enum TokenKind {
     Mailbox,
     /// The token of the link.
     Invitation,
+    /// The `jti` of an assertion, with the client's identifier.
+    ClientAssertion,
 }
 
 impl TokenKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -41,6 +43,7 @@ impl TokenKind {
         Self::EmailCodeHolder,
         Self::Mailbox,
         Self::Invitation,
+        Self::ClientAssertion,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -56,6 +59,7 @@ impl TokenKind {
             Self::EmailCodeHolder => "hash/email-code-holder",
             Self::Mailbox => "hash/mailbox",
             Self::Invitation => "hash/invitation",
+            Self::ClientAssertion => "hash/client-assertion",
         }
     }
 }

@@ -7,7 +7,7 @@
 mod connection;
 mod hosts;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub use self::connection::UnusableAuthorities;
 use self::hosts::Hosts;
 use crate::clock::Clock;
 use crate::config::OutboundConfig;
+use crate::protocol::outbound_url::{self, Target};
 use crate::protocol::public_address::is_public;
 
 /// From the first packet to the last byte of the answer.
@@ -30,9 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest body of an answer, in bytes.
 pub const MAX_BODY: usize = 64 * 1_024;
-
-/// The lowest port beside 443: below are the services of old, which take a request for commands of their own.
-const FIRST_FREE_PORT: u16 = 1_024;
 
 /// Asks other servers.
 #[derive(Clone)]
@@ -87,7 +85,7 @@ impl Outbound {
             tracing::warn!(hosts = ?config.private_hosts, "outbound.private_hosts may be asked over http and at any address");
         }
         let tls = Authorities::load(&config.ca_file)?.connector()?;
-        let private_hosts = config.private_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let private_hosts = config.private_hosts.clone();
         Ok(Self(Arc::new(Shared { private_hosts, tls, hosts: Hosts::default(), clock: clock.clone(), patience })))
     }
 
@@ -127,38 +125,9 @@ impl Outbound {
     }
 }
 
-/// Where a request goes.
-struct Target<'a> {
-    host: Host<&'a str>,
-    port: u16,
-    /// `host:port`.
-    authority: String,
-    is_tls: bool,
-    /// May be anywhere.
-    is_private: bool,
-}
-
 impl Shared {
     fn target<'a>(&self, url: &'a Url) -> Result<Target<'a>, Failure> {
-        let (host, port) = url.host().zip(url.port_or_known_default()).ok_or(Failure::Forbidden)?;
-        let authority = format!("{host}:{port}");
-        let is_private = self.private_hosts.iter().any(|listed| *listed == authority || *listed == host.to_string());
-        let is_tls = match url.scheme() {
-            "https" => true,
-            "http" if is_private => false,
-            _ => return Err(Failure::Forbidden),
-        };
-        let has_credentials = !url.username().is_empty() || url.password().is_some();
-        let port_is_free = is_private || port == 443 || port >= FIRST_FREE_PORT;
-        let literal = match host {
-            Host::Ipv4(address) => Some(IpAddr::V4(address)),
-            Host::Ipv6(address) => Some(IpAddr::V6(address)),
-            Host::Domain(_) => None,
-        };
-        if has_credentials || !port_is_free || !(is_private || literal.is_none_or(is_public)) {
-            return Err(Failure::Forbidden);
-        }
-        Ok(Target { host, port, authority, is_tls, is_private })
+        outbound_url::target(url, &self.private_hosts).ok_or(Failure::Forbidden)
     }
 
     async fn ask(

@@ -35,6 +35,9 @@ pub struct ClientSecret {
     pub id: String,
     /// HMAC-SHA256 of the secret: it is random, so a fast hash is enough.
     pub hash: [u8; 32],
+    /// The secret itself, sealed for its row: of a client alone that is registered for `client_secret_jwt`, whose assertions
+    /// can't be checked with a hash.
+    pub sealed: Option<Vec<u8>>,
     pub created_at: Timestamp,
     /// Set when a newer secret replaces this one; both count until then.
     pub expires_at: Option<Timestamp>,
@@ -103,6 +106,25 @@ pub struct ClientMetadata {
     pub policy_uri: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    // Keys, and authentication by assertion.
+    /// The client's public keys, as a JWK Set. Not together with `jwks_uri`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub jwks: Option<serde_json::Value>,
+    /// Where the client publishes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The one algorithm of its assertions; any that there is for its method when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<AssertionAlgorithm>,
+    /// The token endpoint's URL may be the `aud` of its assertions, in the place of the issuer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub legacy_assertion_audience: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn default_grant_types() -> Vec<GrantType> {
@@ -135,15 +157,29 @@ pub enum ClientAuthMethod {
     #[default]
     ClientSecretBasic,
     ClientSecretPost,
+    /// An assertion that is authenticated with the secret (OpenID Connect Core §9).
+    ClientSecretJwt,
+    /// An assertion that is signed with a key of the client's.
+    PrivateKeyJwt,
 }
 
 impl ClientAuthMethod {
+    /// Whether such a client shares a secret with this server.
+    pub const fn has_secret(self) -> bool {
+        match self {
+            Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt => true,
+            Self::None | Self::PrivateKeyJwt => false,
+        }
+    }
+
     /// The value of `token_endpoint_auth_method`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 }
@@ -187,12 +223,39 @@ pub enum Algorithm {
     EdDSA,
 }
 
+/// `token_endpoint_auth_signing_alg`: the algorithms of assertions (RFC 7518 §3.1; RFC 8037 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum AssertionAlgorithm {
+    /// With the client's secret: for `client_secret_jwt`, and for nothing else.
+    HS256,
+    RS256,
+    PS256,
+    ES256,
+    EdDSA,
+}
+
+impl AssertionAlgorithm {
+    pub const ALL: [Self; 5] = [Self::HS256, Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
+
+    /// The same as an algorithm of key pairs.
+    pub const fn of_keys(self) -> Option<Algorithm> {
+        match self {
+            Self::HS256 => None,
+            Self::RS256 => Some(Algorithm::RS256),
+            Self::PS256 => Some(Algorithm::PS256),
+            Self::ES256 => Some(Algorithm::ES256),
+            Self::EdDSA => Some(Algorithm::EdDSA),
+        }
+    }
+}
+
 impl GrantType {
     pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
 }
 
 impl ClientAuthMethod {
-    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::ClientSecretJwt, Self::PrivateKeyJwt];
 }
 
 impl Algorithm {
@@ -212,6 +275,11 @@ impl Client {
     /// Has no credentials (RFC 6749 §2.1).
     pub fn is_public(&self) -> bool {
         self.metadata.token_endpoint_auth_method == ClientAuthMethod::None
+    }
+
+    /// Whether it is told a secret when it is registered.
+    pub const fn has_secret(&self) -> bool {
+        self.metadata.token_endpoint_auth_method.has_secret()
     }
 
     pub fn is_active(&self) -> bool {

@@ -5,12 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
 
 use super::client::{Client, ClientAuthMethod};
+use super::client_assertion::{self, ASSERTION_TYPE, MALFORMED};
 use super::error::{ErrorCode, OAuthError};
 use super::id::ClientId;
 use super::params::{self, Params};
 
 /// The one answer to every failed authentication, whatever failed: unknown client, wrong secret, wrong method, disabled.
-const FAILED: &str = "Client authentication failed";
+pub(super) const FAILED: &str = "Client authentication failed";
 
 /// No credentials were presented where some are needed.
 pub const MISSING: OAuthError =
@@ -21,7 +22,8 @@ pub const DISABLED_CLIENT: OAuthError = OAuthError::new(ErrorCode::InvalidClient
 const METHOD_NOT_REGISTERED: OAuthError =
     OAuthError::new(ErrorCode::InvalidClient, "client_authentication_method_not_registered", FAILED);
 const SCHEME_UNSUPPORTED: OAuthError = OAuthError::new(ErrorCode::InvalidClient, "authorization_scheme_unsupported", FAILED);
-const ASSERTION_UNSUPPORTED: OAuthError = OAuthError::new(ErrorCode::InvalidClient, "client_assertion_unsupported", FAILED);
+const ASSERTION_TYPE_UNSUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::InvalidClient, "client_assertion_type_unsupported", FAILED);
 
 const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequest, reason, description)
@@ -34,6 +36,9 @@ const MALFORMED_BASIC: OAuthError =
 const DUPLICATED: OAuthError = invalid("parameter_duplicated", "A parameter was given more than once");
 const CLIENT_IDS_DIFFER: OAuthError =
     invalid("client_ids_differ", "client_id in the body is not that of the Authorization header");
+const ASSERTED_IDS_DIFFER: OAuthError = invalid("client_ids_differ", "client_id in the body is not that of the assertion");
+const ASSERTION_INCOMPLETE: OAuthError =
+    invalid("client_assertion_incomplete", "client_assertion and client_assertion_type must be given together");
 const CLIENT_ID_MISSING: OAuthError = invalid("client_id_missing", "client_secret was given without client_id");
 const IN_QUERY: OAuthError =
     invalid("credentials_in_query", "Credentials must not be sent in the URL: others may have logged them");
@@ -53,6 +58,12 @@ pub enum PresentedCredentials {
         client_id: ClientId,
         secret: SecretString,
     },
+    /// A JWT. Whoever reads it may use it until the client does.
+    Assertion {
+        method: ClientAuthMethod,
+        client_id: ClientId,
+        assertion: SecretString,
+    },
 }
 
 impl PresentedCredentials {
@@ -65,14 +76,14 @@ impl PresentedCredentials {
             return Err(DUPLICATED);
         }
         let secret = form.get("client_secret");
-        let assertion = form.contains("client_assertion") || form.contains("client_assertion_type");
-        if authorization.len() + usize::from(secret.is_some()) + usize::from(assertion) > 1 {
+        let is_asserted = form.contains("client_assertion") || form.contains("client_assertion_type");
+        if authorization.len() + usize::from(secret.is_some()) + usize::from(is_asserted) > 1 {
             return Err(TWO_METHODS);
         }
-        if assertion {
-            return Err(ASSERTION_UNSUPPORTED);
-        }
         let body_id = form.get("client_id");
+        if is_asserted {
+            return assertion(form.get("client_assertion"), form.get("client_assertion_type"), body_id);
+        }
         if let [header] = authorization {
             return basic(header, body_id);
         }
@@ -89,7 +100,7 @@ impl PresentedCredentials {
     pub fn client_id(&self) -> Option<&ClientId> {
         match self {
             Self::None => None,
-            Self::Id(client_id) | Self::Secret { client_id, .. } => Some(client_id),
+            Self::Id(client_id) | Self::Secret { client_id, .. } | Self::Assertion { client_id, .. } => Some(client_id),
         }
     }
 
@@ -97,7 +108,7 @@ impl PresentedCredentials {
     pub fn method(&self) -> ClientAuthMethod {
         match self {
             Self::None | Self::Id(_) => ClientAuthMethod::None,
-            Self::Secret { method, .. } => *method,
+            Self::Secret { method, .. } | Self::Assertion { method, .. } => *method,
         }
     }
 
@@ -106,6 +117,13 @@ impl PresentedCredentials {
     pub fn check_method(&self, client: &Client) -> Result<(), OAuthError> {
         if self.method() == client.metadata.token_endpoint_auth_method { Ok(()) } else { Err(METHOD_NOT_REGISTERED) }
     }
+}
+
+/// The client that a request without `Authorization` says to come from, whatever of it is right.
+pub fn claimed_client(form: &Params) -> Option<ClientId> {
+    let asserted = || client_assertion::unverified(form.get("client_assertion")?).ok().map(|(subject, _)| subject);
+    let id = form.get("client_id").map(str::to_owned).or_else(asserted)?;
+    ClientId::parse(id).ok()
 }
 
 /// Refuses a request whose URL carries credentials. Other queries of endpoints that read the body are not looked at.
@@ -135,6 +153,22 @@ fn basic(header: &str, body_id: Option<&str>) -> Result<PresentedCredentials, OA
         client_id: client_id(&id)?,
         secret: secret.into(),
     })
+}
+
+/// The client is the assertion's `sub`; that it says so is not verified here (RFC 7521 §4.2; RFC 7523 §3).
+fn assertion(token: Option<&str>, kind: Option<&str>, body_id: Option<&str>) -> Result<PresentedCredentials, OAuthError> {
+    let (token, kind) = token.zip(kind).ok_or(ASSERTION_INCOMPLETE)?;
+    if kind != ASSERTION_TYPE {
+        return Err(ASSERTION_TYPE_UNSUPPORTED);
+    }
+    let (subject, algorithm) = client_assertion::unverified(token).map_err(|_| MALFORMED)?;
+    if body_id.is_some_and(|body_id| body_id != subject) {
+        return Err(ASSERTED_IDS_DIFFER);
+    }
+    // A key that everybody knows must never be taken for a secret: the algorithm decides which of the two this is.
+    let is_keyed_hash = algorithm == "HS256";
+    let method = if is_keyed_hash { ClientAuthMethod::ClientSecretJwt } else { ClientAuthMethod::PrivateKeyJwt };
+    Ok(PresentedCredentials::Assertion { method, client_id: client_id(&subject)?, assertion: token.into() })
 }
 
 /// No client has a name that is not one.
@@ -209,11 +243,53 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_scheme_and_an_assertion_fail_the_authentication() {
+    fn a_foreign_scheme_fails_the_authentication() {
         for scheme in ["Bearer abc", "DPoP abc", "Digest x", ""] {
             assert_eq!(error(&[scheme], "").code, ErrorCode::InvalidClient, "{scheme}");
         }
-        assert_eq!(error(&[], "client_assertion=x&client_assertion_type=y"), ASSERTION_UNSUPPORTED);
+    }
+
+    fn asserted(header: &str, claims: &str, more: &str) -> Result<PresentedCredentials, OAuthError> {
+        let encode = crate::protocol::jwt::encode;
+        let token = format!("{}.{}.AA", encode(header.as_bytes()), encode(claims.as_bytes()));
+        PresentedCredentials::parse(&[], &form(&format!("client_assertion={token}&client_assertion_type={ASSERTION_TYPE}{more}")))
+    }
+
+    #[test]
+    fn an_assertion_names_its_client_and_its_algorithm_the_method() {
+        for (algorithm, method) in [
+            ("HS256", ClientAuthMethod::ClientSecretJwt),
+            ("ES256", ClientAuthMethod::PrivateKeyJwt),
+            ("none", ClientAuthMethod::PrivateKeyJwt),
+            ("HS512", ClientAuthMethod::PrivateKeyJwt),
+        ] {
+            let presented = asserted(&format!(r#"{{"alg":"{algorithm}"}}"#), r#"{"sub":"app"}"#, "&client_id=app").unwrap();
+            assert_eq!((presented.method(), presented.client_id().unwrap().as_str()), (method, "app"), "{algorithm}");
+        }
+        let (header, claims) = (r#"{"alg":"ES256"}"#, r#"{"sub":"app"}"#);
+        assert_eq!(asserted(header, claims, "&client_id=other").unwrap_err(), ASSERTED_IDS_DIFFER);
+        for (header, claims) in [
+            (r#"{"alg":1}"#, claims),
+            ("{}", claims),
+            ("x", claims),
+            (header, "x"),
+            (header, "{}"),
+            (header, r#"{"sub":["app"]}"#),
+            (header, "[]"),
+        ] {
+            assert_eq!(asserted(header, claims, "").unwrap_err(), MALFORMED, "{header} {claims}");
+        }
+        assert_eq!(asserted(header, r#"{"sub":"a b"}"#, "").unwrap_err(), UNKNOWN_CLIENT);
+    }
+
+    #[test]
+    fn an_assertion_has_its_type() {
+        assert_eq!(error(&[], "client_assertion=x&client_assertion_type=y"), ASSERTION_TYPE_UNSUPPORTED);
+        assert_eq!(error(&[], "client_assertion=x"), ASSERTION_INCOMPLETE);
+        assert_eq!(error(&[], &format!("client_assertion_type={ASSERTION_TYPE}")), ASSERTION_INCOMPLETE);
+        for token in ["x", "a.b", "a.b.c.d", "e30.e30."] {
+            assert_eq!(error(&[], &format!("client_assertion={token}&client_assertion_type={ASSERTION_TYPE}")), MALFORMED);
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
+mod keys;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -25,6 +27,8 @@ pub struct RegistrationPolicy {
     pub algorithms: Vec<Algorithm>,
     /// The audience of the management API: its scope values are worth nothing in tokens for anybody else.
     pub api_audience: String,
+    /// Hosts that may be asked though they are not public.
+    pub private_hosts: Vec<String>,
 }
 
 /// What is wrong with one field.
@@ -58,6 +62,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     times(metadata, &mut problems);
     allowed_origins(&metadata.allowed_origins, &mut problems);
     pages(metadata, &mut problems);
+    keys::check(metadata, policy, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 
@@ -111,7 +116,7 @@ fn grant_types(metadata: &ClientMetadata, problems: &mut Problems) {
     problems.list("grant_types", &names);
     // RFC 6749 §4.4: only a client with credentials can show that it is one.
     if uses(GrantType::ClientCredentials) && metadata.token_endpoint_auth_method == ClientAuthMethod::None {
-        problems.add("grant_types", "public_client", "must not hold client_credentials for a client without a secret");
+        problems.add("grant_types", "public_client", "must not hold client_credentials for a client that can not authenticate");
     }
     if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
         problems.add("grant_types", "refresh_without_code", "must hold authorization_code where it holds refresh_token");

@@ -122,8 +122,17 @@ fn decode_json<T: DeserializeOwned>(part: &str) -> Result<T, Malformed> {
 /// A [`Timestamp`](super::time::Timestamp) as a JWT's `NumericDate`: whole seconds (RFC 7519 §2).
 pub mod numeric_date {
     use serde::{Deserialize, Deserializer, Serializer};
+    use serde_json::{Map, Value};
 
     use crate::protocol::time::Timestamp;
+
+    /// A claim of a token that others made: a number, which may have a fraction. `Err` if it is something else.
+    pub fn claim(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, super::Malformed> {
+        let Some(value) = claims.get(name) else { return Ok(None) };
+        #[expect(clippy::cast_possible_truncation, reason = "out of range it becomes the first or the last second of all")]
+        let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64));
+        seconds.map(|seconds| Some(Timestamp::from_seconds(seconds))).ok_or(super::Malformed)
+    }
 
     pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i64(time.as_seconds())

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::authorization_request::Display;
-use super::client::{Algorithm, ClientAuthMethod, GrantType};
+use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType};
 use super::response_mode::ResponseMode;
 use super::{claims, prompt, scope};
 
@@ -63,9 +63,12 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "grant_types_supported": GrantType::ALL,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         // Public clients may revoke what is theirs (RFC 7009 §2.1) and introspect nothing (RFC 7662 §2.1).
         "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         "introspection_endpoint_auth_methods_supported": authenticated,
+        "introspection_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": capabilities.algorithms,
         "acr_values_supported": capabilities.acr_values,
@@ -177,12 +180,17 @@ mod tests {
     #[test]
     fn unsigned_tokens_and_anonymous_introspection_are_never_offered() {
         let document = document();
-        let methods = json!(["client_secret_basic", "client_secret_post"]);
+        let methods = json!(["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]);
         assert_eq!(document["introspection_endpoint_auth_methods_supported"], methods);
-        assert_eq!(
-            document["token_endpoint_auth_methods_supported"],
-            json!(["none", "client_secret_basic", "client_secret_post"])
-        );
+        let all = json!(["none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"]);
+        for endpoint in ["token", "revocation"] {
+            assert_eq!(document[format!("{endpoint}_endpoint_auth_methods_supported")], all);
+        }
+        // RFC 8414 §2: the value none must not be used.
+        for endpoint in ["token", "revocation", "introspection"] {
+            let algorithms = &document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")];
+            assert_eq!(*algorithms, json!(["HS256", "RS256", "PS256", "ES256", "EdDSA"]));
+        }
         assert!(!document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("none")));
     }
 

@@ -4,7 +4,7 @@ use super::db::{Change, Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::{Hash, Json, containing};
-use crate::protocol::client::{Client, ClientMetadata, ClientSecret, ClientStatus};
+use crate::protocol::client::{Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::Timestamp;
 
@@ -26,6 +26,7 @@ impl Record for Row {
             client.secrets.push(ClientSecret {
                 id,
                 hash: columns.read::<Hash>()?.0,
+                sealed: columns.read()?,
                 created_at: columns.read()?,
                 expires_at: columns.read()?,
             });
@@ -51,7 +52,7 @@ pub async fn load(conn: &mut Conn, id: &ClientId) -> Result<Option<Client>, Erro
     let rows = conn
         .query(
             "SELECT c.id, c.status, c.metadata, c.created_at, c.updated_at, c.version, \
-             s.id, s.hash, s.created_at, s.expires_at \
+             s.id, s.hash, s.sealed, s.created_at, s.expires_at \
              FROM clients c LEFT JOIN client_secrets s ON s.client_id = c.id \
              WHERE c.id = $1 ORDER BY s.created_at DESC, s.id",
         )
@@ -92,7 +93,7 @@ pub async fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result
     let rows = conn
         .query(
             r"SELECT c.id, c.status, c.metadata, c.created_at, c.updated_at, c.version,
-                s.id, s.hash, s.created_at, s.expires_at
+                s.id, s.hash, s.sealed, s.created_at, s.expires_at
             FROM (
                 SELECT id, status, metadata, created_at, updated_at, version FROM clients
                 WHERE id > $1
@@ -162,8 +163,23 @@ pub async fn update(tx: &mut Tx, client: &Client, expected_version: i64) -> Resu
         .bind(expected_version)
         .execute()
         .await?;
+    if updated == 1 {
+        forget_secrets(tx, client).await?;
+    }
     tx.changed(Change::Client(client.id.clone()));
     Ok(updated == 1)
+}
+
+/// What the client's method has no use for goes: a secret must not come to life again with another method, nor lie about in clear.
+async fn forget_secrets(tx: &mut Tx, client: &Client) -> Result<(), Error> {
+    let method = client.metadata.token_endpoint_auth_method;
+    let sql = match method {
+        ClientAuthMethod::ClientSecretJwt => return Ok(()),
+        _ if method.has_secret() => "UPDATE client_secrets SET sealed = NULL WHERE client_id = $1 AND sealed IS NOT NULL",
+        _ => "DELETE FROM client_secrets WHERE client_id = $1",
+    };
+    tx.query(sql).bind(&client.id).execute().await?;
+    Ok(())
 }
 
 /// Deletes a client with everything that was given to it; the audit log stays.
@@ -205,10 +221,11 @@ pub async fn add_secret(tx: &mut Tx, id: &ClientId, secret: &ClientSecret, old_e
 }
 
 async fn insert_secret(tx: &mut Tx, client: &ClientId, secret: &ClientSecret) -> Result<(), Error> {
-    tx.query("INSERT INTO client_secrets (id, client_id, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+    tx.query("INSERT INTO client_secrets (id, client_id, hash, sealed, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(secret.id.as_str())
         .bind(client)
         .bind(Hash(secret.hash))
+        .bind(secret.sealed.clone())
         .bind(secret.created_at)
         .bind(secret.expires_at)
         .execute()

@@ -1,7 +1,7 @@
 //! Authenticates the client of a direct endpoint (RFC 6749 §2.3).
 //!
 //! Whatever is wrong, the public answer is the same and takes the same time: an unknown client, a wrong secret, a method that the
-//! client isn't registered for, a disabled client. Only the reason in the audit log tells them apart.
+//! client isn't registered for, an assertion that is not good, a disabled client. Only the reason in the audit log tells them apart.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -10,8 +10,11 @@ use http::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use subtle::{Choice, ConstantTimeEq};
 
+use super::client_assertion;
+use super::client_keys::ClientKeys;
 use super::context::RequestContext;
 use super::error::Problem;
+use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::{TokenHasher, TokenKind};
 use crate::protocol::client::Client;
 use crate::protocol::client_auth::{DISABLED_CLIENT, MISSING, PresentedCredentials, UNKNOWN_CLIENT, WRONG_SECRET};
@@ -20,12 +23,20 @@ use crate::protocol::id::ClientId;
 use crate::protocol::params::Params;
 use crate::protocol::time::Timestamp;
 use crate::storage::client_cache::ClientCache;
+use crate::storage::db::Db;
 use crate::telemetry::findings::{self, note};
 
 /// What clients are authenticated against: the application's state.
 pub trait ClientRegistry {
     fn clients(&self) -> &ClientCache;
     fn token_hasher(&self) -> &TokenHasher;
+
+    /// Whom assertions are meant for.
+    fn issuer(&self) -> &str;
+    /// Where it is kept which assertions were used.
+    fn db(&self) -> &Db;
+    fn client_keys(&self) -> &ClientKeys;
+    fn client_secrets(&self) -> &ClientSecrets;
 
     /// Whether somebody who says to be this client may be checked: not after too many failures from the same address.
     fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem>;
@@ -46,7 +57,7 @@ impl Deref for AuthenticatedClient {
     }
 }
 
-/// Authenticates the client by the `Authorization` field or the body.
+/// Authenticates the client by the `Authorization` field or the body: a secret, or an assertion.
 pub async fn authenticate(
     registry: &impl ClientRegistry,
     context: &RequestContext,
@@ -65,7 +76,13 @@ pub async fn authenticate(
     let id = presented.client_id().ok_or(MISSING).map_err(challenged)?;
     registry.may_try(id, context)?;
     let client = registry.clients().load(id).await?;
-    if let Err(error) = check(&presented, client.as_deref(), registry.token_hasher(), context.now) {
+    let checked = match &presented {
+        PresentedCredentials::Assertion { assertion, .. } => {
+            client_assertion::check(registry, &presented, assertion, client.as_deref(), context.now).await?
+        }
+        _ => check(&presented, client.as_deref(), registry.token_hasher(), context.now),
+    };
+    if let Err(error) = checked {
         saw(&presented, client.as_deref(), context.now);
         registry.failed(id, context).await;
         return Err(challenged(error));
@@ -73,7 +90,7 @@ pub async fn authenticate(
     client.map(AuthenticatedClient).ok_or_else(|| challenged(UNKNOWN_CLIENT))
 }
 
-/// Every check is made, whatever the one before it found.
+/// Of a secret, or a name alone. Every check is made, whatever the one before it found.
 fn check(
     presented: &PresentedCredentials,
     client: Option<&Client>,
@@ -86,6 +103,8 @@ fn check(
             fits_one(&hash, client, now)
         }
         PresentedCredentials::None | PresentedCredentials::Id(_) => true,
+        // Looked at elsewhere.
+        PresentedCredentials::Assertion { .. } => false,
     };
     let client = client.ok_or(UNKNOWN_CLIENT)?;
     presented.check_method(client)?;
@@ -132,6 +151,7 @@ mod tests {
         ClientSecret {
             id: text.into(),
             hash: tokens.hash(TokenKind::ClientSecret, text),
+            sealed: None,
             created_at: NOW,
             expires_at: expires_at.map(Timestamp::from_seconds),
         }

@@ -13,8 +13,7 @@ use crate::api::paging::ApiQuery;
 use crate::api::path::ApiPath;
 use crate::api::time::Time;
 use crate::audit::Kind;
-use crate::keys::hash::TokenKind;
-use crate::protocol::client::ClientSecret;
+use crate::protocol::client::{Client, ClientSecret};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -36,7 +35,7 @@ pub(super) struct Overlap {
 /// The new secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct NewSecret {
-    /// Shown once: only its hash is kept.
+    /// Shown once.
     client_secret: String,
     /// Until when the one before works too.
     previous_expires_at: Time,
@@ -66,7 +65,10 @@ pub(super) async fn reset(
     if client.is_public() {
         return Err(ApiError::public_client());
     }
-    let (secret, stored) = generate(&state, context.now);
+    if !client.has_secret() {
+        return Err(ApiError::client_without_secret());
+    }
+    let (secret, stored) = generate(&state, &client, context.now);
     let previous_expires_at = context.now + overlap;
     let mut event = Event { client_id: Some(id.clone()), ..caller.event(Kind::ClientSecretReset, &context) };
     event.details.insert("overlap".to_owned(), overlap.0.into());
@@ -89,8 +91,8 @@ pub(super) async fn reset(
 }
 
 /// A new secret, and what is stored of it.
-pub(super) fn generate(state: &AppState, now: Timestamp) -> (String, ClientSecret) {
+pub(super) fn generate(state: &AppState, client: &Client, now: Timestamp) -> (String, ClientSecret) {
     let secret = random::secret();
-    let hash = state.tokens.hash(TokenKind::ClientSecret, &secret);
-    (secret, ClientSecret { id: random::uuid(), hash, created_at: now, expires_at: None })
+    let stored = state.client_secrets.stored(client, random::uuid(), &secret, now);
+    (secret, stored)
 }

@@ -158,6 +158,7 @@ async fn enter_client(state: &AppState, registration: &Registration, metadata: V
     let secret = registration.secret.as_ref().map(|secret| ClientSecret {
         id: random::identifier(),
         hash: state.tokens.hash(TokenKind::ClientSecret, secret.expose_secret()),
+        sealed: None,
         created_at: now,
         expires_at: None,
     });

@@ -7,7 +7,12 @@ use crate::protocol::client::testing::client;
 fn policy() -> RegistrationPolicy {
     let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false).known_scope;
     let api_audience = "https://id.example/api/v1".to_owned();
-    RegistrationPolicy { known_scope, algorithms: vec![Algorithm::RS256, Algorithm::ES256], api_audience }
+    RegistrationPolicy {
+        known_scope,
+        algorithms: vec![Algorithm::RS256, Algorithm::ES256],
+        api_audience,
+        private_hosts: vec!["localhost:4000".to_owned()],
+    }
 }
 
 /// `field code` of every problem.

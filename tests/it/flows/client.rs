@@ -101,6 +101,7 @@ async fn both_secrets_work_while_they_overlap() {
     let row = ostiary::protocol::client::ClientSecret {
         id: ostiary::random::uuid(),
         hash: server.state.tokens.hash(ostiary::keys::hash::TokenKind::ClientSecret, &new),
+        sealed: None,
         created_at: server.clock.now(),
         expires_at: None,
     };

@@ -72,7 +72,7 @@ pub fn client(id: &str) -> Client {
 }
 
 pub fn secret(id: &str, created_at: Timestamp) -> ClientSecret {
-    ClientSecret { id: id.to_owned(), hash: hash(id.as_bytes()[0]), created_at, expires_at: None }
+    ClientSecret { id: id.to_owned(), hash: hash(id.as_bytes()[0]), sealed: None, created_at, expires_at: None }
 }
 
 /// Of `anna`, from the moment at which the test begins, for a day.

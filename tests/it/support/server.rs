@@ -9,11 +9,10 @@ use http::{Method, Request, header};
 use ostiary::clock::Clock;
 use ostiary::config::{Config, MailTransport};
 use ostiary::jobs::key_rotation::by_the_server;
-use ostiary::keys::hash::TokenKind;
 use ostiary::keys::master::MasterKey;
 use ostiary::keys::ring::KeyRing;
 use ostiary::outbound::mail::Mail;
-use ostiary::protocol::client::{Client, ClientMetadata, ClientSecret, ClientStatus};
+use ostiary::protocol::client::{Client, ClientMetadata, ClientStatus};
 use ostiary::protocol::id::{ClientId, UserId};
 use ostiary::protocol::profile::Profile;
 use ostiary::protocol::sign_in_name::SignInName;
@@ -211,23 +210,18 @@ impl TestServer {
     pub async fn client(&self, persona: Persona, change: impl FnOnce(&mut ClientMetadata)) -> TestClient {
         let mut metadata = persona.metadata();
         change(&mut metadata);
-        let secret =
-            (metadata.token_endpoint_auth_method != ostiary::protocol::client::ClientAuthMethod::None).then(random::secret);
-        let stored = secret.iter().map(|secret| ClientSecret {
-            id: random::uuid(),
-            hash: self.state.tokens.hash(TokenKind::ClientSecret, secret),
-            created_at: START,
-            expires_at: None,
-        });
-        let client = Client {
+        let mut client = Client {
             id: ClientId::parse(format!("{}-{}", persona.name(), random::identifier())).expect("an id"),
             status: ClientStatus::Active,
-            secrets: stored.collect(),
+            secrets: Vec::new(),
             metadata,
             created_at: START,
             updated_at: START,
             version: 1,
         };
+        let secret = client.has_secret().then(random::secret);
+        let stored = |secret: &String| self.state.client_secrets.stored(&client, random::uuid(), secret, START);
+        client.secrets = secret.iter().map(stored).collect();
         self.state.db.write(async |tx| clients::insert(tx, &client).await).await.expect("stored");
         TestClient { client, secret }
     }

@@ -1,0 +1,50 @@
+//! What a client authenticates with, other than the usual secret in the header.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::cli::failure::Failure;
+use crate::protocol::client::ClientAuthMethod;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Keys {
+    /// How it proves who it is: client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt. With keys
+    /// private_key_jwt, otherwise client_secret_basic.
+    #[arg(long, value_name = "METHOD", value_parser = auth_method, conflicts_with_all = ["public", "native", "secret_in_body"])]
+    auth_method: Option<ClientAuthMethod>,
+    /// A file with its public keys, as a JWK Set. Then it has no secret.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["jwks_uri", "public", "native", "secret_in_body"])]
+    jwks_file: Option<PathBuf>,
+    /// Where it publishes its public keys, as a JWK Set. Then it has no secret.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["public", "native", "secret_in_body"])]
+    pub(super) jwks_uri: Option<String>,
+    /// Its assertions may name the token endpoint's URL in 'aud', as older libraries do, in the place of the issuer.
+    #[arg(long)]
+    pub(super) legacy_assertion_audience: bool,
+}
+
+impl Keys {
+    pub(super) fn method(&self) -> ClientAuthMethod {
+        let has_keys = self.jwks_file.is_some() || self.jwks_uri.is_some();
+        let usual = if has_keys { ClientAuthMethod::PrivateKeyJwt } else { ClientAuthMethod::ClientSecretBasic };
+        self.auth_method.unwrap_or(usual)
+    }
+
+    /// The content of the file.
+    pub(super) fn jwks(&self) -> Result<Option<Value>, Failure> {
+        let Some(file) = &self.jwks_file else { return Ok(None) };
+        let unusable = |error: &dyn std::fmt::Display| Failure::usage(format!("--jwks-file: {}: {error}", file.display()));
+        let text = std::fs::read(file).map_err(|error| unusable(&error))?;
+        serde_json::from_slice(&text).map(Some).map_err(|_| unusable(&"no JSON"))
+    }
+}
+
+fn auth_method(text: &str) -> Result<ClientAuthMethod, String> {
+    let confidential: Vec<_> = ClientAuthMethod::ALL.into_iter().filter(|method| *method != ClientAuthMethod::None).collect();
+    let found = confidential.iter().copied().find(|method| method.as_str() == text);
+    found.ok_or_else(|| {
+        let names: Vec<_> = confidential.iter().map(|method| method.as_str()).collect();
+        format!("not one of {}", names.join(", "))
+    })
+}

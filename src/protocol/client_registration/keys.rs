@@ -1,0 +1,89 @@
+//! A client's keys, and what it authenticates with (OpenID Connect Registration 1.0 §2; RFC 7591 §2).
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Problems, RegistrationPolicy};
+use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata};
+use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
+use crate::protocol::outbound_url;
+
+/// The longest URL.
+const MAX_URL: usize = 2_048;
+
+/// The largest set, as text: what would be fetched from a `jwks_uri` at most.
+const MAX_JWKS: usize = 64 * 1_024;
+
+pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, problems: &mut Problems) {
+    if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
+        problems.add("jwks_uri", "jwks_too", "must not stand beside jwks: a client has its keys in one place");
+    }
+    if let Some(uri) = &metadata.jwks_uri {
+        jwks_uri(uri, policy, problems);
+    }
+    let keys = metadata.jwks.as_ref().and_then(|jwks| parsed(jwks, problems));
+    algorithm(metadata, keys.as_deref(), problems);
+    if metadata.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt
+        && metadata.jwks.is_none()
+        && metadata.jwks_uri.is_none()
+    {
+        problems.add("jwks", "required", "or jwks_uri must be there for private_key_jwt");
+    }
+}
+
+fn jwks_uri(text: &str, policy: &RegistrationPolicy, problems: &mut Problems) {
+    let usable = |url: &Url| url.fragment().is_none() && outbound_url::target(url, &policy.private_hosts).is_some();
+    if text.len() > MAX_URL || !Url::parse(text).is_ok_and(|url| usable(&url)) {
+        problems.add(
+            "jwks_uri",
+            "url",
+            "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023",
+        );
+    }
+}
+
+fn parsed(jwks: &Value, problems: &mut Problems) -> Option<Vec<ForeignJwk>> {
+    if jwks.to_string().len() > MAX_JWKS {
+        problems.add("jwks", "too_long", "has more than 64 KiB");
+        return None;
+    }
+    match ForeignJwk::parse_set(jwks) {
+        Ok(keys) => Some(keys),
+        Err(error) => {
+            let code = match error {
+                InvalidJwk::Private => "private_key",
+                InvalidJwk::Set => "set",
+                InvalidJwk::Unsupported | InvalidJwk::Malformed => "malformed_key",
+            };
+            problems.add("jwks", code, error.to_string());
+            None
+        }
+    }
+}
+
+/// The algorithm has to be one of the method, and one that a key is there for.
+fn algorithm(metadata: &ClientMetadata, keys: Option<&[ForeignJwk]>, problems: &mut Problems) {
+    const FIELD: &str = "token_endpoint_auth_signing_alg";
+    let algorithm = metadata.token_endpoint_auth_signing_alg;
+    match metadata.token_endpoint_auth_method {
+        ClientAuthMethod::ClientSecretJwt if algorithm.is_some_and(|algorithm| algorithm != AssertionAlgorithm::HS256) => {
+            problems.add(FIELD, "method", "must be HS256 for client_secret_jwt");
+        }
+        ClientAuthMethod::PrivateKeyJwt => {
+            let wanted = algorithm.map(AssertionAlgorithm::of_keys);
+            let signs = |key: &ForeignJwk| match wanted {
+                Some(wanted) => wanted.is_some_and(|wanted| key.signs_with(wanted.as_str())),
+                None => AssertionAlgorithm::ALL
+                    .into_iter()
+                    .filter_map(AssertionAlgorithm::of_keys)
+                    .any(|any| key.signs_with(any.as_str())),
+            };
+            if wanted == Some(None) {
+                problems.add(FIELD, "method", "must not be HS256 for private_key_jwt: that is made with a secret");
+            } else if keys.is_some_and(|keys| !keys.iter().any(signs)) {
+                problems.add("jwks", "no_key", "holds no key that can sign the client's assertions");
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,204 @@
+//! The public keys of clients: those that are registered by value, and those that a client publishes at its `jwks_uri`.
+//!
+//! Published keys are kept in memory, each node for itself, and asked for once however many requests need them. Whoever asks may
+//! go away meanwhile: the answer is kept all the same.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, PoisonError};
+
+use http::StatusCode;
+use http::header::{self, HeaderMap};
+use lru::LruCache;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use url::Url;
+
+use crate::keys::foreign::ForeignKeys;
+use crate::outbound::http::{Failure, Outbound};
+use crate::protocol::client::Client;
+use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
+use crate::protocol::time::{Seconds, Timestamp};
+
+/// Sets that are kept.
+const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// How long a set is good for when its server says nothing; the most that it may say; and the least, which is also how often a key
+/// that isn't in the set is looked for.
+const USUAL: Seconds = Seconds::minutes(10);
+const LONGEST: Seconds = Seconds::hours(1);
+const SHORTEST: Seconds = Seconds(60);
+
+/// After a failure nobody tries for so long.
+const PAUSE: Seconds = Seconds(10);
+
+/// How long the last set counts on while no new one can be had: a client shall survive an outage of its own server, and a key that
+/// was taken back for being stolen must not count for ever.
+const OUTAGE: Seconds = Seconds::hours(24);
+
+/// Knows the keys of clients.
+#[derive(Clone, Debug)]
+pub struct ClientKeys {
+    outbound: Outbound,
+    published: Arc<std::sync::Mutex<LruCache<String, Arc<Mutex<Published>>>>>,
+}
+
+/// Why a client's keys can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    #[error("{0}")]
+    Unreachable(#[from] Failure),
+    #[error("the answer is not 200 but {0}")]
+    Status(StatusCode),
+    #[error("the answer is no JSON")]
+    NotJson,
+    #[error("the answer {0}")]
+    Unusable(#[from] InvalidJwk),
+    #[error("not asked for")]
+    Unasked,
+}
+
+/// What one URL answered with.
+#[derive(Debug, Default)]
+struct Published {
+    known: Option<Known>,
+    tried_at: Option<Timestamp>,
+    /// Of the last try.
+    failure: Option<Unavailable>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    keys: Arc<ForeignKeys>,
+    fresh_until: Timestamp,
+    /// Even if no newer set can be had.
+    usable_until: Timestamp,
+}
+
+impl ClientKeys {
+    pub fn new(outbound: &Outbound) -> Self {
+        Self { outbound: outbound.clone(), published: Arc::new(std::sync::Mutex::new(LruCache::new(KEPT))) }
+    }
+
+    /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.
+    pub async fn of(&self, client: &Client, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        if let Some(jwks) = &client.metadata.jwks {
+            return Ok(Arc::new(ForeignKeys::new(ForeignJwk::parse_set(jwks)?)));
+        }
+        match &client.metadata.jwks_uri {
+            Some(uri) => self.published(uri, token, now).await,
+            None => Ok(Arc::default()),
+        }
+    }
+
+    async fn published(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        let entry = {
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(published.get_or_insert_ref(uri, Arc::default))
+        };
+        // Who comes while another one asks waits here, and finds the answer.
+        let published = entry.lock_owned().await;
+        if !published.should_ask(token, now) {
+            return published.usable(now);
+        }
+        let url = Url::parse(uri).map_err(|_| Failure::Forbidden)?;
+        let asked = tokio::spawn(ask(self.outbound.clone(), url, published, now));
+        asked.await.unwrap_or(Err(Unavailable::Unasked))
+    }
+}
+
+impl Published {
+    fn should_ask(&self, token: &str, now: Timestamp) -> bool {
+        let pause = match &self.known {
+            Some(known) if now < known.fresh_until && known.keys.may_have_signed(token) => return false,
+            Some(known) if now < known.fresh_until => SHORTEST,
+            _ => PAUSE,
+        };
+        self.tried_at.is_none_or(|tried_at| now >= tried_at + pause)
+    }
+
+    fn usable(&self, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        match &self.known {
+            Some(known) if now < known.usable_until => Ok(Arc::clone(&known.keys)),
+            _ => Err(self.failure.unwrap_or(Unavailable::Unasked)),
+        }
+    }
+}
+
+async fn ask(
+    outbound: Outbound,
+    url: Url,
+    mut published: OwnedMutexGuard<Published>,
+    now: Timestamp,
+) -> Result<Arc<ForeignKeys>, Unavailable> {
+    published.tried_at = Some(now);
+    match fetch(&outbound, &url).await {
+        Ok((keys, lifetime)) => {
+            let fresh_until = now + lifetime;
+            published.known = Some(Known { keys: Arc::new(keys), fresh_until, usable_until: now + OUTAGE });
+            published.failure = None;
+        }
+        Err(failure) => {
+            tracing::warn!(%url, %failure, "the keys of a client can't be had");
+            published.failure = Some(failure);
+        }
+    }
+    published.usable(now)
+}
+
+/// The set, and how long it is good for.
+async fn fetch(outbound: &Outbound, url: &Url) -> Result<(ForeignKeys, Seconds), Unavailable> {
+    let answer = outbound.get(url, "application/jwk-set+json, application/json").await?;
+    if answer.status != StatusCode::OK {
+        return Err(Unavailable::Status(answer.status));
+    }
+    let jwks = serde_json::from_slice(&answer.body).map_err(|_| Unavailable::NotJson)?;
+    let keys = ForeignKeys::new(ForeignJwk::parse_set(&jwks)?);
+    Ok((keys, lifetime(&answer.headers)))
+}
+
+/// What `Cache-Control` says (RFC 9111 §5.2.2), within bounds: no server is asked at each request because it says so.
+fn lifetime(headers: &HeaderMap) -> Seconds {
+    let fields = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|field| field.to_str().ok());
+    let mut lifetime = USUAL;
+    for directive in fields.flat_map(|field| field.split(',')) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let name = name.trim().to_ascii_lowercase();
+        if matches!(name.as_str(), "no-store" | "no-cache") {
+            return SHORTEST;
+        }
+        if name == "max-age" {
+            lifetime = Seconds(value.trim().trim_matches('"').parse().unwrap_or(0));
+        }
+    }
+    lifetime.clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn the_lifetime_is_what_the_server_says_within_bounds() {
+        for (fields, seconds) in [
+            (&[][..], 600),
+            (&["public"], 600),
+            (&["max-age=300"], 300),
+            (&["public, Max-Age=\"300\", must-revalidate"], 300),
+            (&["public", "max-age=300"], 300),
+            (&["max-age=86400"], 3_600),
+            (&["max-age=99999999999999999999"], 60),
+            (&["max-age=0"], 60),
+            (&["max-age=-1"], 60),
+            (&["max-age"], 60),
+            (&["no-store, max-age=300"], 60),
+            (&["max-age=300, no-cache"], 60),
+        ] {
+            let mut headers = HeaderMap::new();
+            for field in fields {
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(field));
+            }
+            assert_eq!(lifetime(&headers), Seconds(seconds), "{fields:?}");
+        }
+    }
+}
