@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
-use crate::endpoints::{authorize, discovery, health, introspect, jwks, revoke, token, userinfo};
+use crate::endpoints::{authorize, discovery, health, introspect, jwks, par, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{
     self, account, admin, challenge, consent, credentials, factor, language, login, logout, passkey, passkeys, reauthenticate,
@@ -26,6 +26,7 @@ pub fn router(state: AppState) -> Router {
         .route(path::AUTHORIZATION, get(authorize::get).post(authorize::post))
         .route("/authorize/resume", get(authorize::resume))
         .route(path::TOKEN, for_clients(post(token::token)))
+        .route(path::PUSHED_REQUEST, for_clients(post(par::push)))
         .route(path::INTROSPECTION, post(introspect::introspect))
         .route(path::REVOCATION, for_clients(post(revoke::revoke)))
         .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))

@@ -9,6 +9,7 @@ mod next;
 pub mod passkey;
 pub mod password;
 pub mod reauthentication;
+pub mod request;
 pub mod visitor;
 
 pub use next::{Next, next, refuse};
@@ -30,6 +31,9 @@ pub struct Flow {
     pub started_at: Timestamp,
     /// The session its person chose to go on with (`prompt=select_account`).
     pub selected_session: Option<SessionId>,
+    /// The reference by which the request was pushed: the end of the login uses it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
 }
 
 /// Why a box did not open. The person gets the same page either way.

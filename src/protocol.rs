@@ -30,6 +30,7 @@ pub mod pkce;
 pub mod profile;
 pub mod prompt;
 pub mod public_address;
+pub mod pushed_request;
 pub mod redirect_uri;
 pub mod response_mode;
 pub mod scope;

@@ -265,6 +265,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         acr_values: &Acr::ALL.map(Acr::as_str),
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         registration: anybody_may_register(config),
+        pushed_requests_only: config.tokens.require_pushed_authorization_requests,
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

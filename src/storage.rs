@@ -25,6 +25,7 @@ pub mod outbox;
 pub mod page;
 pub mod passkeys;
 pub mod profiles;
+pub mod pushed_requests;
 pub mod queue;
 pub mod recovery_codes;
 pub mod refresh_tokens;

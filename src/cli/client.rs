@@ -156,6 +156,7 @@ impl Create {
             jwks_uri: self.keys.jwks_uri,
             token_endpoint_auth_signing_alg: None,
             legacy_assertion_audience: self.keys.legacy_assertion_audience,
+            require_pushed_authorization_requests: false,
         })
     }
 }

@@ -101,6 +101,9 @@ section! {
         refresh_token_grace: i64 = 60;
         /// How long a login may take, from the authorization request to the code.
         authorization_request: i64 = 900;
+        /// Whether only authorization requests that were pushed are taken (RFC 9126), from every client. A single client can be
+        /// registered so.
+        require_pushed_authorization_requests: bool = false;
         /// Scope values that clients may be registered for besides the standard ones, each with the sentence that the consent page shows.
         scopes: BTreeMap<String, String> = BTreeMap::new();
         /// Hours that both secrets of a client work after a reset.

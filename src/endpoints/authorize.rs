@@ -3,7 +3,9 @@
 //! `GET /authorize` reads the request; `GET /authorize/resume` takes it up again after each page of the login. Until the
 //! redirect URI is known to be the client's own, every error is a page.
 
-mod saw;
+pub(super) mod saw;
+
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,16 +14,19 @@ use http::StatusCode;
 
 use crate::audit::{self, Kind};
 use crate::flow::admission::{Admitted, Authorize};
+use crate::flow::request::{self, Asked};
 use crate::flow::visitor::Visitor;
 use crate::flow::{self, Flow};
 use crate::pages::flow::{answer, lead, take_up};
-use crate::protocol::authorization_request::{self, AuthorizationRequest};
+use crate::protocol::authorization_request;
 use crate::protocol::client::Client;
-use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::id::ClientId;
 use crate::protocol::params::Params;
+use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::response_mode::AuthorizationResponse;
 use crate::state::AppState;
 use crate::storage::audit::Event;
+use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::params::{PageForm, PageQuery};
@@ -29,9 +34,6 @@ use crate::web::redirect::see_other;
 
 /// The longest request target that this server reads itself.
 const MAX_LOCATION: usize = 8 * 1_024;
-
-const ID_TOKEN_HINT_INVALID: OAuthError =
-    OAuthError::new(ErrorCode::InvalidRequest, "id_token_hint_invalid", "id_token_hint is not an ID token of this server");
 
 /// `GET /authorize`.
 pub async fn get(
@@ -41,26 +43,26 @@ pub async fn get(
     visitor: Visitor,
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
-    let (client, redirect_uri) = match destination(&state, &params).await {
+    let client_id = params.get("client_id").map(str::to_owned);
+    let refused = |reason| record(&state, &context, client_id.as_deref(), reason);
+    let (client, redirect_uri, Asked { params, pushed }) = match destination(&state, &context, params).await {
         Ok(found) => found,
         Err(refusal) => {
-            record(&state, &context, &params, refusal.reason);
+            refused(refusal.reason);
             return Err(refusal.into());
         }
     };
-    let request = AuthorizationRequest::parse(&params, &client, &redirect_uri, &state.policy)
-        .and_then(|request| with_hint(&state, request));
-    let request = match request {
+    let request = match request::read(&state, &params, &client, &redirect_uri) {
         Ok(request) => request,
         Err(error) => {
             saw::request(&params, &client, error.reason);
-            record(&state, &context, &params, error.reason);
+            refused(error.reason);
             let target = authorization_request::response_target(&params, redirect_uri);
             let response = AuthorizationResponse::error(target, &error, &state.config.server.issuer);
             return Ok(answer(&state, &visitor, response)?);
         }
     };
-    let flow = Flow { request, started_at: context.now, selected_session: None };
+    let flow = Flow { request, started_at: context.now, selected_session: None, pushed };
     Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
 }
 
@@ -97,41 +99,32 @@ async fn go_on(
     context: &RequestContext,
     visitor: &Visitor,
     flow: &Flow,
-    client: &std::sync::Arc<Client>,
+    client: &Arc<Client>,
 ) -> Result<Response, Problem> {
     let next = flow::next(state, context, flow, client, visitor.login.as_ref(), None).await?;
     lead(state, visitor, flow, next)
 }
 
-/// Who asks, and where the answer goes.
+/// Who asks, where the answer goes, and what is asked for.
 async fn destination(
     state: &AppState,
-    params: &Params,
-) -> Result<(std::sync::Arc<Client>, crate::protocol::redirect_uri::RedirectUri), Problem> {
-    let id = authorization_request::client_id(params)?;
+    context: &RequestContext,
+    params: Params,
+) -> Result<(Arc<Client>, RedirectUri, Asked), Problem> {
+    let id = authorization_request::client_id(&params)?;
     let client = state.clients.load(&id).await?.ok_or_else(|| {
-        saw::destination(params, None);
+        saw::destination(&params, None);
         authorization_request::UNKNOWN_CLIENT
     })?;
-    let redirect_uri =
-        authorization_request::redirect_uri(params, &client).inspect_err(|_| saw::destination(params, Some(&client)))?;
-    Ok((client, redirect_uri))
-}
-
-/// The person that `id_token_hint` names. The hint may have expired; it must be ours.
-fn with_hint(state: &AppState, mut request: AuthorizationRequest) -> Result<AuthorizationRequest, OAuthError> {
-    if let Some(hint) = request.id_token_hint.take() {
-        let claims = state.keys.id_token_hint(hint.as_str(), &state.config.server.issuer).map_err(|_| ID_TOKEN_HINT_INVALID)?;
-        request.id_token_hint_sub = Some(crate::protocol::id::UserId::parse(claims.sub).map_err(|_| ID_TOKEN_HINT_INVALID)?);
-    }
-    Ok(request)
+    authorization_request::enabled(&client).inspect_err(|_| saw::destination(&params, Some(&client)))?;
+    let asked = request::asked(state, context.now, params, &client).await.inspect_err(|_| findings::client(&client.id))?;
+    let redirect_uri = authorization_request::redirect_uri(&asked.params, &client)
+        .inspect_err(|_| saw::destination(&asked.params, Some(&client)))?;
+    Ok((client, redirect_uri, asked))
 }
 
 /// Names the client only if it is a registered one: what an anonymous sender makes up would defeat the folding of refusals.
-fn record(state: &AppState, context: &RequestContext, params: &Params, reason: &'static str) {
-    let client_id = params
-        .get("client_id")
-        .and_then(|id| crate::protocol::id::ClientId::parse(id).ok())
-        .filter(|id| state.clients.is_cached(id));
+fn record(state: &AppState, context: &RequestContext, client_id: Option<&str>, reason: &'static str) {
+    let client_id = client_id.and_then(|id| ClientId::parse(id).ok()).filter(|id| state.clients.is_cached(id));
     state.refusals.refused(Event { client_id, ..audit::refused(Kind::AuthorizationRefused, context, reason) });
 }

@@ -14,6 +14,7 @@ use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::GrantId;
+use crate::protocol::pushed_request::USED;
 use crate::protocol::response_mode::AuthorizationResponse;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -22,6 +23,7 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
+use crate::storage::pushed_requests;
 use crate::storage::sessions::{self, Session};
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
@@ -87,6 +89,11 @@ pub async fn next(
                     let issuer = &state.config.server.issuer;
                     Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, issuer)))
                 }
+                Issued::RequestUsed => {
+                    note("pushed_request_end", "used", "by another login");
+                    record(state, context, flow, Some(session), &USED);
+                    Err(USED.into())
+                }
                 // It was taken away while this was being decided: decide again without it.
                 Issued::SessionEnded => Box::pin(next(state, context, flow, client, None, None)).await,
                 Issued::ConsentGone => Box::pin(next(state, context, flow, client, login, None)).await,
@@ -142,12 +149,16 @@ pub fn refuse(
     session: Option<&Session>,
     error: &OAuthError,
 ) -> AuthorizationResponse {
+    record(state, context, flow, session, error);
+    AuthorizationResponse::error(flow.request.target(), error, &state.config.server.issuer)
+}
+
+fn record(state: &AppState, context: &RequestContext, flow: &Flow, session: Option<&Session>, error: &OAuthError) {
     state.refusals.refused(Event {
         client_id: Some(flow.request.client_id.clone()),
         user_id: session.map(|session| session.user_id.clone()),
         ..audit::refused(Kind::AuthorizationRefused, context, error.reason)
     });
-    AuthorizationResponse::error(flow.request.target(), error, &state.config.server.issuer)
 }
 
 async fn remembered(state: &AppState, session: &Session, client: &Client) -> Result<Option<ConsentedScope>, Problem> {
@@ -167,6 +178,8 @@ enum Basis {
 
 enum Issued {
     Code(String),
+    /// Another login with the same pushed request ended first.
+    RequestUsed,
     SessionEnded,
     ConsentGone,
 }
@@ -215,24 +228,27 @@ async fn issue(
         ..described(Kind::AuthorizationGranted)
     };
     let agreed = described(Kind::ConsentGiven);
+    let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
     let issued = state
         .db
         .write(async |tx| {
             if !sessions::stands(tx, &session.id).await? {
                 return Ok(Issued::SessionEnded);
             }
-            match &basis {
-                Basis::FirstParty => {}
-                Basis::Remembered => {
-                    let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                    if !consent.is_some_and(|consent| row.scope.is_subset(&consent.scope)) {
-                        return Ok(Issued::ConsentGone);
-                    }
+            if matches!(basis, Basis::Remembered) {
+                let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
+                if !consent.is_some_and(|consent| row.scope.is_subset(&consent.scope)) {
+                    return Ok(Issued::ConsentGone);
                 }
-                Basis::Given(given) => {
-                    consents::save(tx, &consent(session, request, given, context.now)).await?;
-                    crate::storage::audit::insert(tx, &agreed).await?;
-                }
+            }
+            if let Some(pushed) = &pushed
+                && !pushed_requests::consume(tx, pushed, context.now).await?
+            {
+                return Ok(Issued::RequestUsed);
+            }
+            if let Basis::Given(given) = &basis {
+                consents::save(tx, &consent(session, request, given, context.now)).await?;
+                crate::storage::audit::insert(tx, &agreed).await?;
             }
             authorization_codes::insert(tx, &row).await?;
             crate::storage::audit::insert(tx, &granted).await?;

@@ -29,10 +29,12 @@ pub enum TokenKind {
     Invitation,
     /// The `jti` of an assertion, with the client's identifier.
     ClientAssertion,
+    /// The reference in a `request_uri`.
+    PushedRequest,
 }
 
 impl TokenKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -44,6 +46,7 @@ impl TokenKind {
         Self::Mailbox,
         Self::Invitation,
         Self::ClientAssertion,
+        Self::PushedRequest,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -60,6 +63,7 @@ impl TokenKind {
             Self::Mailbox => "hash/mailbox",
             Self::Invitation => "hash/invitation",
             Self::ClientAssertion => "hash/client-assertion",
+            Self::PushedRequest => "hash/pushed-request",
         }
     }
 }

@@ -137,11 +137,13 @@ pub fn client_id(params: &Params) -> Result<ClientId, OAuthError> {
     ClientId::parse(text).map_err(|_| UNKNOWN_CLIENT)
 }
 
+/// Whether it may ask at all. An error is a page.
+pub fn enabled(client: &Client) -> Result<(), OAuthError> {
+    if client.is_active() { Ok(()) } else { Err(CLIENT_DISABLED) }
+}
+
 /// Where the answer goes. An error is a page, whatever else is wrong with the request (RFC 6749 §4.1.2.1).
 pub fn redirect_uri(params: &Params, client: &Client) -> Result<RedirectUri, OAuthError> {
-    if !client.is_active() {
-        return Err(CLIENT_DISABLED);
-    }
     if params.duplicated("redirect_uri") {
         return Err(REDIRECT_URI_DUPLICATED);
     }

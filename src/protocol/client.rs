@@ -120,6 +120,10 @@ pub struct ClientMetadata {
     /// The token endpoint's URL may be the `aud` of its assertions, in the place of the issuer.
     #[serde(default, skip_serializing_if = "is_false")]
     pub legacy_assertion_audience: bool,
+    // Pushed and signed requests.
+    /// Only authorization requests that were pushed are taken (RFC 9126).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_pushed_authorization_requests: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]

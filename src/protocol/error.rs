@@ -32,6 +32,7 @@ error_codes! {
     InvalidClient = "invalid_client", 401;
     InvalidGrant = "invalid_grant", 400;
     InvalidRequest = "invalid_request", 400;
+    InvalidRequestUri = "invalid_request_uri", 400;
     InvalidScope = "invalid_scope", 400;
     InvalidTarget = "invalid_target", 400;
     InvalidToken = "invalid_token", 401;

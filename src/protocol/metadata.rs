@@ -18,6 +18,7 @@ pub mod path {
     pub const JWKS: &str = "/jwks";
     pub const INTROSPECTION: &str = "/introspect";
     pub const REVOCATION: &str = "/revoke";
+    pub const PUSHED_REQUEST: &str = "/par";
     /// OpenID Connect Discovery 1.0 §4: appended to the issuer.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     /// RFC 8414 §3: put between the host and the path of the issuer.
@@ -37,6 +38,8 @@ pub struct Capabilities<'a> {
     pub ui_locales: &'a [&'a str],
     /// Anybody may register.
     pub registration: bool,
+    /// Every authorization request has to be pushed.
+    pub pushed_requests_only: bool,
     pub service_documentation: Option<&'a str>,
 }
 
@@ -55,6 +58,9 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "jwks_uri": url(path::JWKS),
         "introspection_endpoint": url(path::INTROSPECTION),
         "revocation_endpoint": url(path::REVOCATION),
+        // RFC 9126 §5.
+        "pushed_authorization_request_endpoint": url(path::PUSHED_REQUEST),
+        "require_pushed_authorization_requests": capabilities.pushed_requests_only,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
@@ -122,6 +128,7 @@ mod tests {
                 acr_values: &["1"],
                 ui_locales: &["en"],
                 registration: false,
+                pushed_requests_only: false,
                 service_documentation: None,
             },
         )
@@ -160,7 +167,7 @@ mod tests {
             assert!(url.as_str().unwrap().starts_with("https://id.example/tenant/"), "{name}");
             count += 1;
         }
-        assert_eq!(count, 6);
+        assert_eq!(count, 7);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod login;
 mod outage;
 mod passkey_account;
 mod passkeys;
+mod pushed;
 mod refresh;
 mod resource;
 mod rooms;

@@ -5,7 +5,7 @@ use crate::protocol::params::Params;
 use crate::telemetry::findings::{client, note};
 
 /// Who asked, and where the answer was to go.
-pub(super) fn destination(params: &Params, found: Option<&Client>) {
+pub(in crate::endpoints) fn destination(params: &Params, found: Option<&Client>) {
     let presented = |name: &str| params.get(name).unwrap_or_default().to_owned();
     let Some(found) = found else {
         note("client", "presented", presented("client_id"));
@@ -20,7 +20,7 @@ pub(super) fn destination(params: &Params, found: Option<&Client>) {
 }
 
 /// What else was asked for. Of what is long, or may say something about a person, only the length.
-pub(super) fn request(params: &Params, asking: &Client, reason: &str) {
+pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &str) {
     client(&asking.id);
     let presented = |check, name: &'static str| note(check, "presented", params.get(name).unwrap_or("nothing"));
     let length = |check, name: &'static str| note(check, "bytes", params.get(name).map_or(0, str::len));

@@ -83,7 +83,7 @@ fn a_bad_redirect_uri_is_found_before_anything_else_is_looked_at() {
 fn a_disabled_client_is_told_like_an_unknown_one() {
     let mut client = client(|_| {});
     client.status = ClientStatus::Disabled;
-    let error = redirect_uri(&params(&[]), &client).unwrap_err();
+    let error = enabled(&client).unwrap_err();
     assert_eq!((error.code, error.description), (UNKNOWN_CLIENT.code, UNKNOWN_CLIENT.description));
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Group, check};
 
-/// What is answered with a page, for the redirection URI may be an attacker's.
-pub const DESTINATION: Group = Group {
-    name: "Client and redirection URI",
+/// What is answered with a page, for the redirection URI isn't known yet.
+pub const ASKING: Group = Group {
+    name: "Client that asks",
     checks: &[
         check("client_id", &["client_id_duplicated", "client_id_missing"], "client_id", "One client_id."),
         check(
@@ -14,6 +14,70 @@ pub const DESTINATION: Group = Group {
             "The client_id of a registered client: `ostiary client list`.",
         ),
         check("client_status", &["client_disabled"], "Is it enabled?", "Enabling the client: `ostiary client enable`."),
+    ],
+};
+
+/// What a `request_uri` of ours stands for; a page too.
+pub const PUSHED: Group = Group {
+    name: "Pushed request",
+    checks: &[
+        check("request_uri_once", &["request_uri_duplicated"], "Is there one request_uri?", "One request_uri."),
+        check(
+            "pushed_request_required",
+            &["pushed_request_required"],
+            "Was the request pushed, if it has to be?",
+            "A request that was sent to /par first (RFC 9126): the client is registered with require_pushed_authorization_requests, or `tokens.require_pushed_authorization_requests` is set.",
+        ),
+        check(
+            "pushed_request",
+            &["pushed_request_unknown"],
+            "Was it pushed here?",
+            "The request_uri as /par answered it, complete. One that nobody can open any more is forgotten after a while.",
+        ),
+        check(
+            "pushed_request_client",
+            &["pushed_request_of_another_client"],
+            "Did this client push it?",
+            "The client_id of the client that pushed it.",
+        ),
+        check(
+            "pushed_request_use",
+            &["pushed_request_used"],
+            "Has a login with it come to its end?",
+            "Pushing another request: the end of a login uses it up.",
+        ),
+        check(
+            "pushed_request_age",
+            &["pushed_request_expired"],
+            "May it still be opened?",
+            "Sending the browser within 90 seconds.",
+        ),
+    ],
+};
+
+/// What is pushed.
+pub const PUSH: Group = Group {
+    name: "Request to push",
+    checks: &[
+        check(
+            "request_uri_inside",
+            &["request_uri_pushed"],
+            "Does it refer to another request?",
+            "A request without request_uri (RFC 9126 section 2.1).",
+        ),
+        check(
+            "client_id_inside",
+            &["client_id_differs"],
+            "Is it the request of the client that authenticated?",
+            "The same client_id, or none.",
+        ),
+    ],
+};
+
+/// Where the answer goes. An error is a page, for it may be an attacker's.
+pub const DESTINATION: Group = Group {
+    name: "Redirection URI",
+    checks: &[
         check("redirect_uri_given", &["redirect_uri_duplicated", "redirect_uri_missing"], "redirect_uri", "One redirect_uri."),
         check(
             "redirect_uri",
@@ -173,6 +237,12 @@ pub const DECISION: Group = Group {
             &["consent_required"],
             "Did the person agree before?",
             "A consent that covers all that is asked for; without prompt=none the person would have been asked.",
+        ),
+        check(
+            "pushed_request_end",
+            &["pushed_request_used"],
+            "Is it the first login with this pushed request that comes to its end?",
+            "Pushing another request: it was opened twice, and the other login was faster.",
         ),
         check(
             "flow_size",

@@ -2,7 +2,7 @@
 
 use super::account::{ADMINISTRATOR, CHANGE, OWNER};
 use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
-use super::authorize::{AS_QUERY, DECISION, DESTINATION, REQUEST};
+use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::token::{BEARER, CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN, USERINFO};
@@ -26,7 +26,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "authorize",
         &["GET /authorize"],
         "An application sends a person to log in:",
-        &[&HEAD, &ADDRESS, &QUERY, &DESTINATION, &REQUEST, &DECISION],
+        &[&HEAD, &ADDRESS, &QUERY, &ASKING, &PUSHED, &DESTINATION, &REQUEST, &DECISION],
     ),
     procedure("authorize/post", &["POST /authorize"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
     procedure(
@@ -34,6 +34,12 @@ pub const PROCEDURES: &[Procedure] = &[
         &["GET /authorize/resume"],
         "A page of the login sends the browser back:",
         &[&HEAD, &ADDRESS, &QUERY, &FLOW, &DECISION],
+    ),
+    procedure(
+        "par",
+        &["POST /par"],
+        "A client pushes an authorization request:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PUSH, &DESTINATION, &REQUEST],
     ),
     procedure(
         "token",

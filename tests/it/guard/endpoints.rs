@@ -62,6 +62,12 @@ async fn a_public_client_is_limited_with_its_address() {
     server.clock.advance(1);
     assert_eq!(until_refused(async || server.token(&client, &fields).await).await.0, 10);
     let origin = server.client(Persona::Spa, |_| {}).await;
+    // P6
+    let (count, answer) = until_refused(async || server.post_as(&origin, "/par", &[]).await).await;
+    assert_eq!(count, 60, "pushed requests count likewise");
+    assert_limited(&answer, "1");
+    assert!(recorded(&server, "pushed_request.refused", "rate_limited").await);
+    let origin = server.client(Persona::Spa, |_| {}).await;
     assert_eq!(server.post_as(&origin, "/revoke", &[("token", "x")]).await.status, 200, "revocation counts likewise");
 }
 

@@ -1,0 +1,80 @@
+//! The pushed authorization request endpoint (RFC 9126).
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderMap};
+use serde::Serialize;
+
+use super::authorize::saw;
+use super::{limit, refusal};
+use crate::audit::Kind;
+use crate::flow::request;
+use crate::keys::hash::TokenKind;
+use crate::protocol::authorization_request;
+use crate::protocol::client::Client;
+use crate::protocol::params::Params;
+use crate::protocol::pushed_request;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::pushed_requests::{self, PushedRequest};
+use crate::web::client::authenticate;
+use crate::web::context::RequestContext;
+use crate::web::cors::CrossOrigin;
+use crate::web::error::Problem;
+use crate::web::params::Form;
+
+/// RFC 9126 §2.2.
+#[derive(Debug, Serialize)]
+struct Pushed {
+    request_uri: String,
+    /// Seconds.
+    expires_in: i64,
+}
+
+/// `POST /par`.
+pub async fn push(
+    State(state): State<AppState>,
+    context: RequestContext,
+    cross_origin: CrossOrigin,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Response {
+    let client = match authenticate(&state, &context, &headers, &params).await {
+        Ok(client) => client,
+        Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
+    };
+    if let Err(limited) = limit::tokens(&state, &context, &client).await {
+        let refused = refusal::of_client(&state, &context, &client, Kind::PushedRequestRefused, limited).await;
+        return cross_origin.allow(refused, Some(&client));
+    }
+    let response = match take(&state, &context, &client, &params).await {
+        Ok(pushed) => {
+            let fields = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+            (StatusCode::CREATED, fields, Json(pushed)).into_response()
+        }
+        Err(problem) => refusal::of_client(&state, &context, &client, Kind::PushedRequestRefused, problem).await,
+    };
+    cross_origin.allow(response, Some(&client))
+}
+
+/// Stores what the authorization endpoint would take (§2.1), and says what it is called.
+async fn take(state: &AppState, context: &RequestContext, client: &Client, body: &Params) -> Result<Pushed, Problem> {
+    let params = pushed_request::parameters(body, &client.id)?;
+    let redirect_uri =
+        authorization_request::redirect_uri(&params, client).inspect_err(|_| saw::destination(&params, Some(client)))?;
+    request::read(state, &params, client, &redirect_uri).inspect_err(|error| saw::request(&params, client, error.reason))?;
+    let reference = random::secret();
+    let row = PushedRequest {
+        hash: state.tokens.hash(TokenKind::PushedRequest, &reference),
+        client_id: client.id.clone(),
+        parameters: params.to_query(),
+        signed: false,
+        created_at: context.now,
+        expires_at: context.now + pushed_request::LIFETIME,
+        consumed_at: None,
+    };
+    state.db.write(async |tx| pushed_requests::insert(tx, &row).await).await?;
+    Ok(Pushed { request_uri: pushed_request::request_uri(&reference), expires_in: pushed_request::LIFETIME.0 })
+}
