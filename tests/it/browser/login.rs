@@ -149,7 +149,10 @@ async fn a_wrong_password_is_refused_and_the_name_is_kept() {
     for (name, password) in [(NAME, "not the password"), ("nobody", "not the password")] {
         scene.browser.fill("#username", name).await;
         scene.browser.fill("#password", password).await;
+        // The second try is sent when the work is done that goes with it: until then the page is the old one.
+        scene.browser.run("document.body.id = 'former'").await;
         scene.browser.click("#log-in").await;
+        scene.browser.find("body:not(#former)").await;
         answers.push(scene.browser.find("#problem").await.text().await.unwrap());
         assert_eq!(scene.browser.run("return document.getElementById('username').value").await, name);
         assert_eq!(scene.browser.run("return document.getElementById('password').value").await, "");
