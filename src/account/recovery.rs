@@ -4,7 +4,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::code::{self, Draft, Holder, Letter};
-use super::{Complaint, by, end_everything, hash, mailbox_of};
+use super::{Complaint, admitted, by, end_everything, hash, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::authn::password::{Checked, HashingError, Password, Strength};
 use crate::guard::limit::Action;
@@ -13,6 +13,7 @@ use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::email_address::EmailAddress;
 use crate::state::AppState;
 use crate::storage::audit::Event;
+use crate::storage::db::Conn;
 use crate::storage::email_codes::{self, Claim, Purpose};
 use crate::storage::error::Error as StorageError;
 use crate::storage::users::{self, User};
@@ -72,11 +73,14 @@ struct Found {
 async fn found(state: &AppState, typed: &str) -> Result<Option<Found>, Problem> {
     let mut conn = state.db.read().await?;
     let Some(user) = users::find_by_login_name(&mut conn, typed).await?.filter(User::is_active) else { return Ok(None) };
-    // Who has chosen passkeys instead of a password must not get one by way of the mailbox, which is a weaker proof.
-    let has_chosen = user.password_hash.is_none() && factors::enrolled(&mut conn, &user.id).await?.passkeys;
-    let letter = if has_chosen { Letter::Notice(Message::NoPassword) } else { Letter::Code };
+    let letter = if has_chosen_passkeys(&mut conn, &user).await? { Letter::Notice(Message::NoPassword) } else { Letter::Code };
     let address = mailbox_of(&mut conn, &user).await?;
     Ok(address.map(|address| Found { user, address, letter }))
+}
+
+/// Who has chosen passkeys instead of a password must not get one by way of the mailbox, which is a weaker proof.
+async fn has_chosen_passkeys(conn: &mut Conn, user: &User) -> Result<bool, StorageError> {
+    Ok(user.password_hash.is_none() && factors::enrolled(conn, &user.id).await?.passkeys)
 }
 
 /// Stands in for the address of nobody: what was typed, to be counted by.
@@ -134,6 +138,7 @@ pub async fn set_password(
     (id, typed): (&str, &SecretString),
 ) -> Result<Outcome, Problem> {
     let claim = holder.claim(id, Purpose::ResetPassword, context.now);
+    // Nothing is looked at before a code was shown: what is wrong with a password would tell whether there is somebody.
     let Some((user, address)) = proved(state, claim).await? else { return Ok(Outcome::Closed) };
     let known = [address.as_str()];
     let Checked { password, strength } =
@@ -143,6 +148,10 @@ pub async fn set_password(
         Ok(password) => password,
         Err(problem) => return refused(Complaint::Password(problem), strength),
     };
+    // One code opens the way for one password: who sends many at once gets few hashed.
+    if !admitted(state, Action::NewPassword, &Subject::new(context.address).session(id), context.now).await {
+        return refused(Complaint::TooMany, None);
+    }
     let new_hash = match hash(state, &password).await? {
         Ok(hash) => hash,
         Err(complaint) => return refused(complaint, None),
@@ -173,11 +182,14 @@ pub async fn set_password(
     Ok(if done { Outcome::Done } else { Outcome::Closed })
 }
 
-/// Whose code it was, and the mailbox that it went to, which must still be theirs.
+/// Whose code was shown, and the mailbox that it went to, which must still be theirs.
 async fn proved(state: &AppState, claim: Claim<'_>) -> Result<Option<(User, EmailAddress)>, Problem> {
     let mut conn = state.db.read().await?;
+    if !email_codes::is_spent(&mut conn, claim).await? {
+        return Ok(None);
+    }
     let Some(row) = email_codes::load(&mut conn, claim).await? else { return Ok(None) };
-    let Some(user_id) = row.user_id.filter(|_| row.hash.is_some()) else { return Ok(None) };
+    let Some(user_id) = row.user_id else { return Ok(None) };
     let Some(user) = users::by_id(&mut conn, &user_id).await?.filter(User::is_active) else { return Ok(None) };
     let address = mailbox_of(&mut conn, &user).await?.filter(|address| address.canonical() == row.address);
     Ok(address.map(|address| (user, address)))

@@ -70,6 +70,8 @@ section! {
         code_address: Rate = Rate::per(60, HOUR);
         /// Recovery codes for one account.
         recovery_code: Rate = Rate::per(5, HOUR);
+        /// New passwords that one mailed code opens the way for, counted as they are hashed.
+        new_password: Rate = Rate::per(5, HOUR);
         /// The password typed once more, for a change of the account.
         reauthentication: Rate = Rate::per(5, 10 * MINUTE);
         /// Registrations from one address, after which a proof of work is asked for.

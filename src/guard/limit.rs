@@ -15,6 +15,8 @@ pub enum Action {
     /// A code of an authenticator app or of a mail is about to be checked.
     Code,
     RecoveryCode,
+    /// A password is about to be hashed that a mailed code opened the way for.
+    NewPassword,
     /// Somebody who is logged in is about to type the password once more.
     Reauthenticate,
     Register,
@@ -82,7 +84,7 @@ impl Limit {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
             Action::Login | Action::Passkey | Action::Authorize => "address_limit",
-            Action::Code | Action::RecoveryCode => "code_attempts",
+            Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
             Action::TokenPublic | Action::Token | Action::Introspect => "client_limit",
@@ -116,6 +118,7 @@ limits! {
     code_account_hourly: Code by Account => Refuse;
     code_account_daily: Code by Account => Refuse;
     recovery_code: RecoveryCode by Account => Refuse;
+    new_password: NewPassword by Session => Refuse;
     reauthentication: Reauthenticate by Account => Refuse;
     register: Register by Address => Challenge;
     register_hard: Register by Address => Refuse;

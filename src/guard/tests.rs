@@ -171,6 +171,11 @@ async fn recovery_codes_are_tried_5_times_an_hour() {
 }
 
 #[tokio::test]
+async fn new_passwords_of_one_mailed_code_are_hashed_5_times_an_hour() {
+    refuses_after(Action::NewPassword, 5, 720).await;
+}
+
+#[tokio::test]
 async fn a_password_is_confirmed_5_times_in_10_minutes() {
     refuses_after(Action::Reauthenticate, 5, 120).await;
 }

@@ -122,7 +122,9 @@ impl At<'_> {
         }
         match recovery::set_password(state, context, holder, (id, &body.password.0)).await? {
             Outcome::Done => Ok(StatusCode::NO_CONTENT.into_response()),
-            Outcome::Refused { complaints, .. } => Err(refused(&complaints, || self.wait_for_code(id))),
+            Outcome::Refused { complaints, .. } => {
+                Err(refused(&complaints, || self.wait(Action::NewPassword, Subject::new(context.address).session(id))))
+            }
             Outcome::Closed => Err(ApiError::invalid_email_code()),
         }
     }

@@ -92,6 +92,27 @@ on_both! {
         assert_eq!(log_in(&mut server.browser(), "anna", PASSWORD).await.url, "/account");
     }
 
+    /// Whoever skips the code learns nothing: what is wrong with a password would tell whether there is somebody.
+    async fn e8_without_the_code_no_password_is_looked_at(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna", "anna@example.com").await;
+        let mut own = server.browser();
+        let page = recover(&mut own, "anna").await;
+        let chooser = enter(&mut own, &page, &code(&server).await).await;
+        let mut answers = Vec::new();
+        for name in ["anna", "nobody"] {
+            for password in ["short", NEW_PASSWORD] {
+                // The form is one's own, and the id that of somebody else's recovery, asked for in the same browser.
+                let asked = recover(&mut own, name).await;
+                let form = chooser.form().set("id", asked.form().field("id"));
+                let answer = own.post("/recover/password", &form.set("password", password).set("password_again", password).fields).await;
+                answers.push((answer.status, answer.without_trace_id()));
+            }
+        }
+        assert_eq!(answers[0].0, StatusCode::BAD_REQUEST);
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+
     async fn e9_of_fifty_new_passwords_at_once_one_counts(database: TestDatabase) {
         let server = TestServer::start(database).await;
         person(&server, "anna", "anna@example.com").await;
@@ -251,6 +272,30 @@ async fn an_address_that_asks_often_proves_work_or_waits() {
         recover(&mut server.browser().at("192.0.2.2"), "anna").await.url.starts_with("/recover/code"),
         "others are not concerned"
     );
+}
+
+/// One code opens the way for one password, and a hash is what costs.
+#[tokio::test]
+async fn of_many_new_passwords_at_once_few_are_hashed() {
+    let server = limited(TestDatabase::sqlite().await).await;
+    person(&server, "anna", "anna@example.com").await;
+    let mut browser = server.browser();
+    let page = recover(&mut browser, "anna").await;
+    let page = enter(&mut browser, &page, &code(&server).await).await;
+    for _ in 0..10 {
+        assert!(!choose(&mut browser, &page, "short").await.body.contains("too-many"), "what is not hashed is not counted");
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        let (mut browser, form) =
+            (browser.clone(), page.form().set("password", NEW_PASSWORD).set("password_again", NEW_PASSWORD));
+        tasks.spawn(async move { browser.post("/recover/password", &form.fields).await.status });
+    }
+    let answers = tasks.join_all().await;
+    let count = |status: StatusCode| answers.iter().filter(|answer| **answer == status).count();
+    assert_eq!(count(StatusCode::SEE_OTHER), 1);
+    assert!(count(StatusCode::TOO_MANY_REQUESTS) >= 1, "{answers:?}");
+    assert!(count(StatusCode::SEE_OTHER) + count(StatusCode::BAD_REQUEST) <= 30);
 }
 
 #[tokio::test]
