@@ -163,7 +163,7 @@ pub async fn set_password(
     let done = state
         .db
         .write(async |tx| {
-            if !email_codes::take(tx, claim).await? || !users::stands(tx, &user).await? {
+            if !users::stands(tx, &user).await? || has_chosen_passkeys(tx, &user).await? || !email_codes::take(tx, claim).await? {
                 return Ok(false);
             }
             users::set_password(tx, &user.id, &new_hash, context.now).await?;

@@ -11,6 +11,7 @@ use super::passkey::answer;
 use super::reauthenticate::{Freshness, Target, fresh};
 use super::view::{self, Moment, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, field};
 use super::{security, site};
+use crate::account::Seat;
 use crate::audit::{self, Kind};
 use crate::authn::passkey::{Refusal, Traits};
 use crate::flow::passkey::{Counterpart, Removal, may_do_without_password, must_stay};
@@ -201,7 +202,7 @@ pub async fn post_remove_password(
         Freshness::Elsewhere(response) => return Ok(*response),
     };
     let counterpart = Counterpart { state: &state, context: &context, holder: "" };
-    let removal = counterpart.remove_password(&login.user, Some(&login.session.id)).await?;
+    let removal = counterpart.remove_password(&login.user, Seat::Browser(&login.session)).await?;
     settle(&state, &context, login, Kind::UserPasswordRemoved, removal)
 }
 

@@ -67,7 +67,8 @@ pub(super) async fn change_password(
     }
 }
 
-/// Do without a password: log in with passkeys only. It ends one's other sessions, and one is told by mail.
+/// Do without a password: log in with passkeys only. It ends one's other sessions and what other applications were given, and one
+/// is told by mail.
 ///
 /// Needs a proof of the last five minutes that it is still the person.
 #[utoipa::path(delete, path = "/users/me/password", tag = "account", security(("oauth2" = ["account:write"]), ("session" = [])),
@@ -78,7 +79,7 @@ pub(super) async fn remove_password(
     State(state): State<AppState>,
 ) -> Result<StatusCode, ApiError> {
     let Oneself { user, seat, .. } = Oneself::fresh(&caller.0, &state, &context).await?;
-    let removal = Counterpart { state: &state, context: &context, holder: "" }.remove_password(user, seat.session()).await?;
+    let removal = Counterpart { state: &state, context: &context, holder: "" }.remove_password(user, seat).await?;
     if removal == Removal::MustStay {
         passkeys::refused(&state, &context, &user.id, Kind::UserPasswordRemoved, Refusal::LAST_FACTOR);
     }

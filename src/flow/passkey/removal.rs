@@ -1,16 +1,16 @@
 //! What a person does with the passkeys that they have, and what has to stay so that they can still log in.
 
 use super::{Counterpart, about};
+use crate::account::Seat;
 use crate::audit::{self, Kind};
 use crate::authn::passkey::Traits;
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::{Acr, Enrolled};
-use crate::protocol::id::SessionId;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::passkeys::{self, Passkey};
 use crate::storage::users::{self, User};
-use crate::storage::{self, factors, sessions};
+use crate::storage::{self, factors};
 use crate::web::error::Problem;
 
 /// What became of something that was to be removed.
@@ -78,9 +78,9 @@ impl Counterpart<'_> {
         Ok(removal.await?)
     }
 
-    /// Removes the password of somebody who proved just now who they are. Whoever knows it may have opened other sessions:
-    /// they end.
-    pub async fn remove_password(self, user: &User, session: Option<&SessionId>) -> Result<Removal, Problem> {
+    /// Removes the password of somebody who proved just now who they are. Whoever knows it may have opened what a change of the
+    /// password closes, and that ends here too.
+    pub async fn remove_password(self, user: &User, seat: Seat<'_>) -> Result<Removal, Problem> {
         let Self { state, context, .. } = self;
         let event = Event {
             actor: Actor::User(user.id.clone()),
@@ -94,10 +94,10 @@ impl Counterpart<'_> {
             if !may_do_without_password(state, &passkeys::list(tx, &user.id).await?) {
                 return Ok(Removal::MustStay);
             }
-            if !users::remove_password(tx, &user.id, context.now).await? {
+            if user.password_hash.is_none() || !seat.go_on_alone(tx, &user.id, None, context.now).await? {
                 return Ok(Removal::NotThere);
             }
-            sessions::end_all(tx, &user.id, session).await?;
+            users::remove_password(tx, &user.id, context.now).await?;
             storage::audit::insert(tx, &event).await?;
             mail::notify(tx, &state.outbox, &user.id, Message::PasswordRemoved, context.now).await?;
             Ok(Removal::Done)

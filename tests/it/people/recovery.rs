@@ -7,6 +7,7 @@ use ostiary::storage::users::{self, User};
 use serde_json::json;
 
 use super::{NEW_PASSWORD, code, comparable, enter, log_in, recover, wrong};
+use crate::api::persona::Caller;
 use crate::guard::attack::{limited, solve};
 use crate::support::browser::{Answer, Browser};
 use crate::support::database::{TestDatabase, on_both};
@@ -111,6 +112,41 @@ on_both! {
         }
         assert_eq!(answers[0].0, StatusCode::BAD_REQUEST);
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+    }
+
+    /// What was asked for before says nothing about what its person has chosen since.
+    async fn e12_who_has_done_without_a_password_since_gets_none_by_an_older_code(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "anna@example.com").await;
+        server.state.db.write(async |tx| tx.query("UPDATE users SET password_hash = NULL WHERE id = $1").bind(&anna.id).execute().await).await.unwrap();
+        let mut browser = server.browser();
+        let page = recover(&mut browser, "anna").await;
+        let page = enter(&mut browser, &page, &code(&server).await).await;
+        give_passkey(&server, &anna).await;
+        assert_eq!(choose(&mut browser, &page, NEW_PASSWORD).await.status, StatusCode::BAD_REQUEST);
+        let anna = users::by_id(&mut server.state.db.read().await.unwrap(), &anna.id).await.unwrap().unwrap();
+        assert!(anna.password_hash.is_none());
+    }
+
+    /// What a change of the password closes, its removal closes too.
+    async fn e12_removing_the_password_ends_what_it_opened(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "anna@example.com").await;
+        let client = server.client(Persona::Web, |_| {}).await;
+        let tokens = tokens(&server, &client, "anna").await;
+        let mut early = server.browser();
+        let asked = recover(&mut early, "anna").await;
+        let page = enter(&mut early, &asked, &code(&server).await).await;
+        let mut waiting = server.browser();
+        let asked = recover(&mut waiting, "anna").await;
+        let later = code(&server).await;
+        let owner = Caller::browser(&server, &anna).await;
+        give_passkey(&server, &anna).await;
+        assert_eq!(owner.delete("/users/me/password").await.status, StatusCode::NO_CONTENT);
+        assert_eq!(owner.get("/users/me").await.status, StatusCode::OK, "who removes it stays");
+        assert_eq!(refresh(&server, &client, &text(&tokens, "refresh_token")).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(enter(&mut waiting, &asked, &later).await.status, StatusCode::BAD_REQUEST);
+        assert_eq!(choose(&mut early, &page, NEW_PASSWORD).await.status, StatusCode::BAD_REQUEST);
     }
 
     async fn e9_of_fifty_new_passwords_at_once_one_counts(database: TestDatabase) {
