@@ -10,6 +10,7 @@ pub mod passkey;
 pub mod password;
 pub mod reauthentication;
 pub mod request;
+pub mod request_object;
 pub mod visitor;
 
 pub use next::{Next, next, refuse};

@@ -32,6 +32,7 @@ pub mod prompt;
 pub mod public_address;
 pub mod pushed_request;
 pub mod redirect_uri;
+pub mod request_object;
 pub mod response_mode;
 pub mod scope;
 pub mod sign_in_name;

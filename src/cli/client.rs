@@ -1,10 +1,12 @@
 //! `ostiary client`: the applications and services that use this server.
 
 mod keys;
+mod requests;
 
 use serde::Serialize;
 
 use self::keys::Keys;
+use self::requests::Requests;
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
 use super::start::Installation;
@@ -103,6 +105,8 @@ pub struct Create {
     secret_in_body: bool,
     #[command(flatten)]
     keys: Keys,
+    #[command(flatten)]
+    requests: Requests,
 }
 
 fn required_acr(text: &str) -> Result<Acr, String> {
@@ -156,7 +160,10 @@ impl Create {
             jwks_uri: self.keys.jwks_uri,
             token_endpoint_auth_signing_alg: None,
             legacy_assertion_audience: self.keys.legacy_assertion_audience,
-            require_pushed_authorization_requests: false,
+            require_pushed_authorization_requests: self.requests.require_pushed_requests,
+            request_object_signing_alg: None,
+            require_signed_request_object: self.requests.require_signed_requests,
+            authorization_signed_response_alg: Algorithm::RS256,
         })
     }
 }

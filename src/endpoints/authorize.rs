@@ -15,15 +15,16 @@ use http::StatusCode;
 use crate::audit::{self, Kind};
 use crate::flow::admission::{Admitted, Authorize};
 use crate::flow::request::{self, Asked};
+use crate::flow::request_object;
 use crate::flow::visitor::Visitor;
 use crate::flow::{self, Flow};
 use crate::pages::flow::{answer, lead, take_up};
-use crate::protocol::authorization_request;
+use crate::protocol::authorization_request::{self, AuthorizationRequest};
 use crate::protocol::client::Client;
+use crate::protocol::error::OAuthError;
 use crate::protocol::id::ClientId;
 use crate::protocol::params::Params;
-use crate::protocol::redirect_uri::RedirectUri;
-use crate::protocol::response_mode::AuthorizationResponse;
+use crate::protocol::response_mode::{AuthorizationResponse, ResponseTarget};
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::telemetry::findings;
@@ -44,20 +45,14 @@ pub async fn get(
     PageQuery(params): PageQuery,
 ) -> Result<Response, PageError> {
     let client_id = params.get("client_id").map(str::to_owned);
-    let refused = |reason| record(&state, &context, client_id.as_deref(), reason);
-    let (client, redirect_uri, Asked { params, pushed }) = match destination(&state, &context, params).await {
-        Ok(found) => found,
-        Err(refusal) => {
-            refused(refusal.reason);
-            return Err(refusal.into());
+    let (client, request, pushed) = match judge(&state, &context, params).await {
+        Ok(judged) => judged,
+        Err(Refusal::Person(problem)) => {
+            record(&state, &context, client_id.as_deref(), problem.reason);
+            return Err(problem.into());
         }
-    };
-    let request = match request::read(&state, &params, &client, &redirect_uri) {
-        Ok(request) => request,
-        Err(error) => {
-            saw::request(&params, &client, error.reason);
-            refused(error.reason);
-            let target = authorization_request::response_target(&params, redirect_uri);
+        Err(Refusal::Client(error, target)) => {
+            record(&state, &context, client_id.as_deref(), error.reason);
             let response = AuthorizationResponse::error(target, &error, &state.config.server.issuer);
             return Ok(answer(&state, &visitor, response)?);
         }
@@ -105,12 +100,26 @@ async fn go_on(
     lead(state, visitor, flow, next)
 }
 
-/// Who asks, where the answer goes, and what is asked for.
-async fn destination(
+/// Who is told that a request is refused.
+enum Refusal {
+    /// By a page.
+    Person(Problem),
+    /// At its redirection URI.
+    Client(OAuthError, ResponseTarget),
+}
+
+impl<P: Into<Problem>> From<P> for Refusal {
+    fn from(problem: P) -> Self {
+        Self::Person(problem.into())
+    }
+}
+
+/// Who asks for what, and the reference by which it was pushed.
+async fn judge(
     state: &AppState,
     context: &RequestContext,
     params: Params,
-) -> Result<(Arc<Client>, RedirectUri, Asked), Problem> {
+) -> Result<(Arc<Client>, AuthorizationRequest, Option<String>), Refusal> {
     let id = authorization_request::client_id(&params)?;
     let client = state.clients.load(&id).await?.ok_or_else(|| {
         saw::destination(&params, None);
@@ -118,9 +127,29 @@ async fn destination(
     })?;
     authorization_request::enabled(&client).inspect_err(|_| saw::destination(&params, Some(&client)))?;
     let asked = request::asked(state, context.now, params, &client).await.inspect_err(|_| findings::client(&client.id))?;
-    let redirect_uri = authorization_request::redirect_uri(&asked.params, &client)
-        .inspect_err(|_| saw::destination(&asked.params, Some(&client)))?;
-    Ok((client, redirect_uri, asked))
+    let Asked { mut params, pushed } = asked;
+    if pushed.is_none() {
+        match request_object::open(state, context.now, &params, &client).await {
+            Ok(None) => {}
+            Ok(Some(opened)) => params = opened.params,
+            Err(error) => {
+                findings::client(&client.id);
+                let redirect_uri = authorization_request::redirect_uri(&params, &client).map_err(|_| error)?;
+                let target = authorization_request::response_target(&params, &client, redirect_uri);
+                return Err(Refusal::Client(error, target));
+            }
+        }
+    }
+    let redirect_uri =
+        authorization_request::redirect_uri(&params, &client).inspect_err(|_| saw::destination(&params, Some(&client)))?;
+    match request::read(state, &params, &client, &redirect_uri) {
+        Ok(request) => Ok((client, request, pushed)),
+        Err(error) => {
+            saw::request(&params, &client, error.reason);
+            let target = authorization_request::response_target(&params, &client, redirect_uri);
+            Err(Refusal::Client(error, target))
+        }
+    }
 }
 
 /// Names the client only if it is a registered one: what an anonymous sender makes up would defeat the folding of refusals.

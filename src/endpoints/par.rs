@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::authorize::saw;
 use super::{limit, refusal};
 use crate::audit::Kind;
-use crate::flow::request;
+use crate::flow::{request, request_object};
 use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request;
 use crate::protocol::client::Client;
@@ -62,6 +62,9 @@ pub async fn push(
 /// Stores what the authorization endpoint would take (§2.1), and says what it is called.
 async fn take(state: &AppState, context: &RequestContext, client: &Client, body: &Params) -> Result<Pushed, Problem> {
     let params = pushed_request::parameters(body, &client.id)?;
+    // What is opened now need not be opened when the browser comes.
+    let opened = request_object::open(state, context.now, &params, client).await?;
+    let (params, signed) = opened.map_or((params, false), |opened| (opened.params, opened.signed));
     let redirect_uri =
         authorization_request::redirect_uri(&params, client).inspect_err(|_| saw::destination(&params, Some(client)))?;
     request::read(state, &params, client, &redirect_uri).inspect_err(|error| saw::request(&params, client, error.reason))?;
@@ -70,7 +73,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
         hash: state.tokens.hash(TokenKind::PushedRequest, &reference),
         client_id: client.id.clone(),
         parameters: params.to_query(),
-        signed: false,
+        signed,
         created_at: context.now,
         expires_at: context.now + pushed_request::LIFETIME,
         consumed_at: None,

@@ -8,6 +8,7 @@ use crate::protocol::id::UserId;
 use crate::protocol::params::Params;
 use crate::protocol::pushed_request::{self, EXPIRED, OF_ANOTHER_CLIENT, REQUIRED, UNKNOWN, USED};
 use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::request_object::REQUIRED as REQUEST_OBJECT_REQUIRED;
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::pushed_requests;
@@ -22,7 +23,7 @@ const ID_TOKEN_HINT_INVALID: OAuthError =
 pub struct Asked {
     /// If they were pushed, nothing of what stands beside the reference is among them.
     pub params: Params,
-    /// The reference by which they were pushed.
+    /// The reference by which they were pushed. A request object among them was opened then.
     pub pushed: Option<String>,
 }
 
@@ -55,6 +56,9 @@ pub async fn asked(state: &AppState, now: Timestamp, params: Params, client: &Cl
         note("pushed_request_age", "seconds", now.as_seconds() - stored.created_at.as_seconds());
         note("pushed_request_age", "lifetime", pushed_request::LIFETIME.0);
         return Err(EXPIRED.into());
+    }
+    if client.metadata.require_signed_request_object && !stored.signed {
+        return Err(REQUEST_OBJECT_REQUIRED.into());
     }
     Ok(Asked { params: Params::parse(stored.parameters.as_bytes())?, pushed: Some(reference) })
 }

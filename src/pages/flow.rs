@@ -6,6 +6,7 @@ use askama::Template;
 use axum::response::Response;
 use http::header;
 use secrecy::ExposeSecret;
+use serde_json::{Map, Value};
 
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
@@ -14,6 +15,7 @@ use crate::flow::{Flow, Next, Unusable};
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorize::LoginReason;
 use crate::protocol::client::Client;
+use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, Delivery};
 use crate::protocol::time::Seconds;
@@ -133,7 +135,8 @@ pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Res
 
 /// The end of a flow: the client gets its answer by redirect, or by a form that the page posts.
 pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
-    match response.deliver() {
+    let sign = |algorithm, claims: &Map<String, Value>| state.keys.sign(algorithm, TokenType::AuthorizationResponse, claims);
+    match response.signed(state.clock.now(), sign).map_err(Problem::internal)?.deliver() {
         Delivery::Redirect(url) => see_other(&url),
         Delivery::Form { action, fields } => {
             let nonce = Nonce::random();

@@ -6,14 +6,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::claims_request::ClaimsRequest;
-use super::client::{Client, GrantType};
+use super::client::{Algorithm, Client, GrantType};
 use super::error::{ErrorCode, OAuthError};
 use super::id::{ClientId, UserId};
 use super::params::Params;
 use super::pkce::CodeChallenge;
 use super::prompt::Prompt;
 use super::redirect_uri::RedirectUri;
-use super::response_mode::{ResponseMode, ResponseTarget};
+use super::response_mode::{ResponseMode, ResponseTarget, SignedFor};
 use super::scope::{self, Scope};
 use super::time::Seconds;
 
@@ -53,9 +53,8 @@ const GRANT_NOT_ALLOWED: OAuthError = OAuthError::new(
     "grant_type_not_registered",
     "The client is not registered for the authorization code grant",
 );
-const RESPONSE_MODE_INVALID: OAuthError = invalid("response_mode_invalid", "response_mode must be query, fragment or form_post");
-const REQUEST_NOT_SUPPORTED: OAuthError =
-    OAuthError::new(ErrorCode::RequestNotSupported, "request_object", "Request objects are not supported");
+const RESPONSE_MODE_INVALID: OAuthError =
+    invalid("response_mode_invalid", "response_mode must be query, fragment or form_post, each with or without .jwt, or jwt");
 const REQUEST_URI_NOT_SUPPORTED: OAuthError =
     OAuthError::new(ErrorCode::RequestUriNotSupported, "request_uri", "request_uri is not supported");
 const REGISTRATION_NOT_SUPPORTED: OAuthError =
@@ -95,6 +94,9 @@ pub struct AuthorizationRequest {
     pub client_id: ClientId,
     pub redirect_uri: RedirectUri,
     pub response_mode: ResponseMode,
+    /// What the response is signed with, if its mode asks for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_alg: Option<Algorithm>,
     /// Known and registered values only; never empty. Without `openid` this is plain OAuth, and no ID token is issued.
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,14 +158,14 @@ pub fn redirect_uri(params: &Params, client: &Client) -> Result<RedirectUri, OAu
 ///
 /// A response mode that can't be used gives way to the response type's default: `fragment` for types that would have
 /// put tokens into the URL, else `query`. A state that can't be returned unaltered is left out.
-pub fn response_target(params: &Params, redirect_uri: RedirectUri) -> ResponseTarget {
+pub fn response_target(params: &Params, client: &Client, redirect_uri: RedirectUri) -> ResponseTarget {
     let asks_for_tokens =
         params.values("response_type").flat_map(|types| types.split(' ')).any(|word| word == "token" || word == "id_token");
-    let default = if asks_for_tokens { ResponseMode::Fragment } else { ResponseMode::Query };
-    let asked = params.get("response_mode").and_then(ResponseMode::parse);
-    let response_mode = asked.filter(|mode| !(asks_for_tokens && *mode == ResponseMode::Query)).unwrap_or(default);
+    let asked = params.get("response_mode").and_then(ResponseMode::parse).unwrap_or(ResponseMode::Query);
+    let response_mode = if asks_for_tokens { asked.without_query() } else { asked };
     let state = params.get("state").filter(|state| is_returnable(state, response_mode)).map(str::to_owned);
-    ResponseTarget { redirect_uri, response_mode, state }
+    let signed_for = response_alg(response_mode, client).map(|algorithm| SignedFor { client_id: client.id.clone(), algorithm });
+    ResponseTarget { redirect_uri, response_mode, state, signed_for }
 }
 
 impl AuthorizationRequest {
@@ -187,6 +189,7 @@ impl AuthorizationRequest {
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.clone(),
             response_mode,
+            response_alg: response_alg(response_mode, client),
             code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
             scope: requested_scope(params.get("scope"), client, policy)?,
             nonce: bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?,
@@ -211,13 +214,19 @@ impl AuthorizationRequest {
 
     /// Where the answer goes.
     pub fn target(&self) -> ResponseTarget {
-        ResponseTarget { redirect_uri: self.redirect_uri.clone(), response_mode: self.response_mode, state: self.state.clone() }
+        let signed_for = self.response_alg.map(|algorithm| SignedFor { client_id: self.client_id.clone(), algorithm });
+        let (redirect_uri, state) = (self.redirect_uri.clone(), self.state.clone());
+        ResponseTarget { redirect_uri, response_mode: self.response_mode, state, signed_for }
     }
 
     /// Is this OpenID Connect, rather than plain OAuth?
     pub fn is_openid(&self) -> bool {
         self.scope.contains("openid")
     }
+}
+
+fn response_alg(mode: ResponseMode, client: &Client) -> Option<Algorithm> {
+    mode.is_signed().then_some(client.metadata.authorization_signed_response_alg)
 }
 
 fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthError> {
@@ -235,11 +244,7 @@ fn prompt(text: &str, policy: &ServerPolicy) -> Result<Prompt, OAuthError> {
 
 /// Never ignored in silence: they would change what is asked for (OpenID Connect Core §3.1.2.6, §6, §7.2.1).
 fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
-    let unsupported = [
-        ("request", REQUEST_NOT_SUPPORTED),
-        ("request_uri", REQUEST_URI_NOT_SUPPORTED),
-        ("registration", REGISTRATION_NOT_SUPPORTED),
-    ];
+    let unsupported = [("request_uri", REQUEST_URI_NOT_SUPPORTED), ("registration", REGISTRATION_NOT_SUPPORTED)];
     match unsupported.into_iter().find(|(name, _)| params.contains(name)) {
         Some((_, error)) => Err(error),
         None => Ok(()),

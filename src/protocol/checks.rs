@@ -10,6 +10,7 @@ mod authorize;
 mod login;
 mod procedures;
 mod request;
+mod request_object;
 mod token;
 
 use std::fmt::Write as _;

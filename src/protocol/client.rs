@@ -124,6 +124,15 @@ pub struct ClientMetadata {
     /// Only authorization requests that were pushed are taken (RFC 9126).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
+    /// The one algorithm of its request objects; any that its keys are for when absent. `none`: they are not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<RequestObjectAlgorithm>,
+    /// Only requests in a signed object are taken (RFC 9101 §10.5).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub require_signed_request_object: bool,
+    /// What authorization responses are signed with, if the request asks for signed ones (JARM §3).
+    #[serde(default = "default_id_token_alg")]
+    pub authorization_signed_response_alg: Algorithm,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -249,6 +258,33 @@ impl AssertionAlgorithm {
             Self::PS256 => Some(Algorithm::PS256),
             Self::ES256 => Some(Algorithm::ES256),
             Self::EdDSA => Some(Algorithm::EdDSA),
+        }
+    }
+}
+
+/// `request_object_signing_alg` (OpenID Connect Registration 1.0 §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum RequestObjectAlgorithm {
+    RS256,
+    PS256,
+    ES256,
+    EdDSA,
+    /// For clients alone that are registered for it.
+    #[serde(rename = "none")]
+    Unsigned,
+}
+
+impl RequestObjectAlgorithm {
+    pub const ALL: [Self; 5] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA, Self::Unsigned];
+
+    /// The same as an algorithm of key pairs.
+    pub const fn of_keys(self) -> Option<Algorithm> {
+        match self {
+            Self::RS256 => Some(Algorithm::RS256),
+            Self::PS256 => Some(Algorithm::PS256),
+            Self::ES256 => Some(Algorithm::ES256),
+            Self::EdDSA => Some(Algorithm::EdDSA),
+            Self::Unsigned => None,
         }
     }
 }

@@ -175,6 +175,7 @@ fn algorithms(metadata: &ClientMetadata, policy: &RegistrationPolicy, problems: 
     for (field, algorithm) in [
         ("access_token_signed_response_alg", metadata.access_token_signed_response_alg),
         ("id_token_signed_response_alg", metadata.id_token_signed_response_alg),
+        ("authorization_signed_response_alg", metadata.authorization_signed_response_alg),
     ] {
         if !policy.algorithms.contains(&algorithm) {
             problems.add(field, "unsupported", "names an algorithm that there is no signing key for (keys.algorithms)");

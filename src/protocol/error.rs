@@ -32,13 +32,13 @@ error_codes! {
     InvalidClient = "invalid_client", 401;
     InvalidGrant = "invalid_grant", 400;
     InvalidRequest = "invalid_request", 400;
+    InvalidRequestObject = "invalid_request_object", 400;
     InvalidRequestUri = "invalid_request_uri", 400;
     InvalidScope = "invalid_scope", 400;
     InvalidTarget = "invalid_target", 400;
     InvalidToken = "invalid_token", 401;
     LoginRequired = "login_required", 400;
     RegistrationNotSupported = "registration_not_supported", 400;
-    RequestNotSupported = "request_not_supported", 400;
     RequestUriNotSupported = "request_uri_not_supported", 400;
     ServerError = "server_error", 500;
     TemporarilyUnavailable = "temporarily_unavailable", 503;

@@ -20,16 +20,18 @@ pub enum TokenType {
     AccessToken,
     /// OpenID Connect Core §2 names no type; `JWT` is RFC 7519's own.
     IdToken,
+    /// JARM §2 names none either, and clients look for this one or none.
+    AuthorizationResponse,
 }
 
 impl TokenType {
-    pub const ALL: [Self; 2] = [Self::AccessToken, Self::IdToken];
+    pub const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::AuthorizationResponse];
 
     /// The value of the `typ` header parameter (RFC 7515 §4.1.9).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
-            Self::IdToken => "JWT",
+            Self::IdToken | Self::AuthorizationResponse => "JWT",
         }
     }
 }
@@ -64,14 +66,18 @@ pub struct Compact<'a> {
 impl<'a> Compact<'a> {
     /// Cuts a token in its three parts. Looks at nothing but its length, alphabet and dots.
     pub fn split(token: &'a str) -> Result<Self, Malformed> {
+        // An empty signature is that of `alg: none` (RFC 7515 appendix A.5), which nobody takes who doesn't say so.
+        Self::cut(token).and_then(|token| if token.signature.is_empty() { Err(Malformed) } else { Ok(token) })
+    }
+
+    fn cut(token: &'a str) -> Result<Self, Malformed> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if token.len() > MAX_LENGTH || !token.bytes().all(allowed) {
             return Err(Malformed);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Malformed)?;
         let (header, payload) = signing_input.split_once('.').ok_or(Malformed)?;
-        // An empty signature is that of `alg: none` (RFC 7515 appendix A.5), which nobody here takes.
-        if header.is_empty() || payload.is_empty() || payload.contains('.') || signature.is_empty() {
+        if header.is_empty() || payload.is_empty() || payload.contains('.') {
             return Err(Malformed);
         }
         Ok(Self { signing_input, signature, header, payload })
@@ -98,6 +104,16 @@ impl<'a> Compact<'a> {
     pub fn unverified_claims<T: DeserializeOwned>(&self) -> Result<T, Malformed> {
         decode_json(self.payload)
     }
+}
+
+/// The claims of a token that says that nobody signed it (RFC 7519 §6): for the request objects of clients that are registered so,
+/// and for nothing else.
+pub fn unsecured_claims<T: DeserializeOwned>(token: &str) -> Result<T, Malformed> {
+    let token = Compact::cut(token)?;
+    if !token.signature.is_empty() || token.header()?.alg != "none" {
+        return Err(Malformed);
+    }
+    token.unverified_claims()
 }
 
 /// Whether `token` has the shape of a JWT; opaque tokens hold no dot.
@@ -192,6 +208,19 @@ mod tests {
             assert_eq!(Compact::split(text).err(), Some(Malformed), "{text:?}");
         }
         assert_eq!(Compact::split(&format!("a.{}.c", "b".repeat(MAX_LENGTH))).err(), Some(Malformed));
+    }
+
+    #[test]
+    fn an_unsecured_token_is_read_where_one_is_asked_for_and_nowhere_else() {
+        let unsecured = format!("{}.{}.", encode(br#"{"alg":"none"}"#), encode(br#"{"a":1}"#));
+        assert_eq!(unsecured_claims::<Value>(&unsecured), Ok(json!({ "a": 1 })));
+        assert_eq!(Compact::split(&unsecured).err(), Some(Malformed));
+        let signed = format!("{unsecured}AA");
+        let lying = format!("{}.{}.", encode(br#"{"alg":"ES256"}"#), encode(br#"{"a":1}"#));
+        let null = format!("{}.{}.", encode(b"null"), encode(b"{}"));
+        for text in [signed, lying, null, token(&json!({"alg": "ES256"}))] {
+            assert_eq!(unsecured_claims::<Value>(&text), Err(Malformed), "{text}");
+        }
     }
 
     #[test]

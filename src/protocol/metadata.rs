@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::authorization_request::Display;
-use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType};
+use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType, RequestObjectAlgorithm};
 use super::response_mode::ResponseMode;
 use super::{claims, prompt, scope};
 
@@ -63,7 +63,7 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "require_pushed_authorization_requests": capabilities.pushed_requests_only,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ResponseMode::ALL.map(ResponseMode::as_str),
+        "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
         // RFC 9207 §3.
         "authorization_response_iss_parameter_supported": true,
         "grant_types_supported": GrantType::ALL,
@@ -77,6 +77,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": capabilities.algorithms,
+        // JARM §4.
+        "authorization_signing_alg_values_supported": capabilities.algorithms,
         "acr_values_supported": capabilities.acr_values,
         "claim_types_supported": ["normal"],
         "claims_supported": claims::supported(),
@@ -84,7 +86,10 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "prompt_values_supported": prompt::supported(capabilities.registration),
         "display_values_supported": Display::VALUES.map(|(word, _)| word),
         "ui_locales_supported": capabilities.ui_locales,
-        "request_parameter_supported": false,
+        // RFC 9101 §10.5; OpenID Connect Discovery §3.
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": RequestObjectAlgorithm::ALL,
+        "require_signed_request_object": false,
         // Left out, this one would mean true (Discovery §3).
         "request_uri_parameter_supported": false,
     });
@@ -155,7 +160,10 @@ mod tests {
         assert_eq!(document["issuer"], ISSUER);
         assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
         assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials"]));
-        assert_eq!(document["response_modes_supported"], json!(["query", "fragment", "form_post"]));
+        assert_eq!(
+            document["response_modes_supported"],
+            json!(["query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt"])
+        );
     }
 
     #[test]
@@ -174,7 +182,7 @@ mod tests {
     fn what_would_default_to_something_else_is_said() {
         let document = document();
         for (name, value) in [
-            ("request_parameter_supported", false),
+            ("request_parameter_supported", true),
             ("request_uri_parameter_supported", false),
             ("claims_parameter_supported", true),
             ("authorization_response_iss_parameter_supported", true),

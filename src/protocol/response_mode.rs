@@ -1,13 +1,17 @@
 //! How an authorization response travels (OAuth 2.0 Multiple Response Type Encoding Practices §2.1; Form Post Response
-//! Mode §2), and what every response carries (RFC 6749 §4.1.2; RFC 9207 §2).
+//! Mode §2; JWT Secured Authorization Response Mode §2.3), and what every response carries (RFC 6749 §4.1.2; RFC 9207 §2).
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
+use super::client::Algorithm;
 use super::error::OAuthError;
+use super::id::ClientId;
 use super::redirect_uri::RedirectUri;
+use super::time::{Seconds, Timestamp};
 
 /// All but the unreserved characters. Spaces become `%20`, never `+`: form decoders and URI decoders then agree on what
 /// was meant, so that `state` comes back byte for byte whichever the client uses.
@@ -20,23 +24,51 @@ pub enum ResponseMode {
     Query,
     Fragment,
     FormPost,
+    QueryJwt,
+    FragmentJwt,
+    FormPostJwt,
 }
 
+/// The longest that a signed response is good for: what JARM §2.1 recommends at most.
+const SIGNED_LIFETIME: Seconds = Seconds::minutes(10);
+
 impl ResponseMode {
-    /// `response_modes_supported`.
-    pub const ALL: [Self; 3] = [Self::Query, Self::Fragment, Self::FormPost];
+    /// `response_modes_supported`. The last one is the default of the response type, which is `code`, signed (JARM §2.3.4).
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("query", Self::Query),
+        ("fragment", Self::Fragment),
+        ("form_post", Self::FormPost),
+        ("query.jwt", Self::QueryJwt),
+        ("fragment.jwt", Self::FragmentJwt),
+        ("form_post.jwt", Self::FormPostJwt),
+        ("jwt", Self::QueryJwt),
+    ];
 
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+        Self::NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, mode)| mode)
     }
 
-    pub const fn as_str(self) -> &'static str {
+    /// Whether the response is a JWT.
+    pub const fn is_signed(self) -> bool {
+        matches!(self, Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt)
+    }
+
+    /// For a response type that would have brought tokens, which don't belong into a query.
+    #[must_use]
+    pub const fn without_query(self) -> Self {
         match self {
-            Self::Query => "query",
-            Self::Fragment => "fragment",
-            Self::FormPost => "form_post",
+            Self::Query => Self::Fragment,
+            Self::QueryJwt => Self::FragmentJwt,
+            mode => mode,
         }
     }
+}
+
+/// Whom a signed response is for, and what it is signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedFor {
+    pub client_id: ClientId,
+    pub algorithm: Algorithm,
 }
 
 /// Where a response goes, be it a success or an error.
@@ -46,6 +78,8 @@ pub struct ResponseTarget {
     pub response_mode: ResponseMode,
     /// Goes back byte for byte, or not at all.
     pub state: Option<String>,
+    /// With a mode that is a JWT.
+    pub signed_for: Option<SignedFor>,
 }
 
 /// A response to the client, ready to be delivered. Both constructors put `state` and `iss` in.
@@ -54,6 +88,7 @@ pub struct AuthorizationResponse {
     pub redirect_uri: RedirectUri,
     pub mode: ResponseMode,
     pub params: Vec<(&'static str, String)>,
+    pub signed_for: Option<SignedFor>,
 }
 
 /// What the browser is answered.
@@ -83,16 +118,34 @@ impl AuthorizationResponse {
     fn new(target: ResponseTarget, mut params: Vec<(&'static str, String)>, issuer: &str) -> Self {
         params.extend(target.state.map(|state| ("state", state)));
         params.push(("iss", issuer.to_owned()));
-        Self { redirect_uri: target.redirect_uri, mode: target.response_mode, params }
+        let ResponseTarget { redirect_uri, response_mode, signed_for, .. } = target;
+        Self { redirect_uri, mode: response_mode, params, signed_for }
+    }
+
+    /// If the mode is a JWT, what goes out is one parameter with all the others in it (JARM §2.1, §2.3), which `sign` makes.
+    pub fn signed<E>(
+        mut self,
+        now: Timestamp,
+        sign: impl FnOnce(Algorithm, &Map<String, Value>) -> Result<String, E>,
+    ) -> Result<Self, E> {
+        let Some(SignedFor { client_id, algorithm }) = self.signed_for.take() else { return Ok(self) };
+        let mut claims: Map<String, Value> =
+            self.params.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        claims.insert("aud".to_owned(), client_id.as_str().into());
+        claims.insert("exp".to_owned(), (now + SIGNED_LIFETIME).as_seconds().into());
+        self.params = vec![("response", sign(algorithm, &claims)?)];
+        Ok(self)
     }
 
     pub fn deliver(self) -> Delivery {
         let separator = match self.mode {
-            ResponseMode::FormPost => return Delivery::Form { action: self.redirect_uri, fields: self.params },
-            ResponseMode::Fragment => '#',
+            ResponseMode::FormPost | ResponseMode::FormPostJwt => {
+                return Delivery::Form { action: self.redirect_uri, fields: self.params };
+            }
+            ResponseMode::Fragment | ResponseMode::FragmentJwt => '#',
             // A registered query is kept (RFC 6749 §3.1.2).
-            ResponseMode::Query if self.redirect_uri.as_str().contains('?') => '&',
-            ResponseMode::Query => '?',
+            ResponseMode::Query | ResponseMode::QueryJwt if self.redirect_uri.as_str().contains('?') => '&',
+            ResponseMode::Query | ResponseMode::QueryJwt => '?',
         };
         let mut url = self.redirect_uri.as_str().to_owned();
         if !(separator == '&' && url.ends_with(['?', '&'])) {
@@ -119,7 +172,11 @@ mod tests {
     const ERROR: OAuthError = OAuthError::new(ErrorCode::AccessDenied, "denied", "The person said no");
 
     fn target(uri: &str, response_mode: ResponseMode, state: Option<&str>) -> ResponseTarget {
-        ResponseTarget { redirect_uri: RedirectUri::parse(uri).unwrap(), response_mode, state: state.map(str::to_owned) }
+        let signed_for = response_mode
+            .is_signed()
+            .then(|| SignedFor { client_id: ClientId::parse("app").unwrap(), algorithm: Algorithm::ES256 });
+        let redirect_uri = RedirectUri::parse(uri).unwrap();
+        ResponseTarget { redirect_uri, response_mode, state: state.map(str::to_owned), signed_for }
     }
 
     fn redirect(response: AuthorizationResponse) -> String {
@@ -168,6 +225,27 @@ mod tests {
         let Delivery::Form { action, fields } = response.deliver() else { panic!("a redirect") };
         assert_eq!(action.as_str(), "https://app.ex/cb");
         assert_eq!(fields, [("code", "c".to_owned()), ("state", state.to_owned()), ("iss", "i".to_owned())]);
+    }
+
+    #[test]
+    fn a_signed_response_is_one_parameter_that_holds_the_others_and_whom_it_is_for() {
+        for (mode, start) in
+            [("query.jwt", "https://app.ex/cb?"), ("jwt", "https://app.ex/cb?"), ("fragment.jwt", "https://app.ex/cb#")]
+        {
+            let target = target("https://app.ex/cb", ResponseMode::parse(mode).unwrap(), Some("s"));
+            let response =
+                AuthorizationResponse::code(target, "c", ISSUER).signed(Timestamp::from_seconds(1_000), |algorithm, claims| {
+                    assert_eq!(algorithm, Algorithm::ES256);
+                    let expected = serde_json::json!({ "code": "c", "state": "s", "iss": ISSUER, "aud": "app", "exp": 1_600 });
+                    assert_eq!(Value::from(claims.clone()), expected);
+                    Ok::<_, ()>("h.p.s".to_owned())
+                });
+            assert_eq!(redirect(response.unwrap()), format!("{start}response=h.p.s"), "{mode}");
+        }
+        let target = target("https://app.ex/cb", ResponseMode::Query, Some("s"));
+        let response = AuthorizationResponse::code(target, "c", ISSUER);
+        let plain = response.clone().signed(Timestamp::from_seconds(0), |_, _| Err(())).unwrap();
+        assert_eq!(plain, response, "nothing is signed that nobody asked for");
     }
 
     proptest! {

@@ -6,22 +6,25 @@ import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, service } = situation
+const { issuer, redirectUri, confidential, publicId, signing, service } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
-async function logIn(config, scope, extra = {}) {
+async function logIn(config, scope) {
+  return logInWith(config, (parameters) => client.buildAuthorizationUrl(config, parameters), scope)
+}
+
+async function logInWith(config, build, scope = 'openid') {
   const pkceCodeVerifier = client.randomPKCECodeVerifier()
   const expectedState = client.randomState()
   const expectedNonce = client.randomNonce()
-  const url = client.buildAuthorizationUrl(config, {
+  const url = await build({
     redirect_uri: redirectUri,
     scope,
     state: expectedState,
     nonce: expectedNonce,
     code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
     code_challenge_method: 'S256',
-    ...extra,
   })
   const callback = await visit(url, situation)
   return client.authorizationCodeGrant(config, callback, { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true })
@@ -90,4 +93,29 @@ await requirement('client credentials', async () => {
 await requirement('a client that authenticates otherwise than it is registered is refused', async () => {
   const config = await discover(service.id, service.secret, client.ClientSecretPost(service.secret))
   await assert.rejects(client.clientCredentialsGrant(config, {}), { error: 'invalid_client' })
+})
+
+await requirement('a pushed request', async () => {
+  const config = await discover(confidential.id, confidential.secret, client.ClientSecretBasic(confidential.secret))
+  const tokens = await logInWith(config, (parameters) => client.buildAuthorizationUrlWithPAR(config, parameters))
+  assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('a signed response', async () => {
+  const config = await discover(confidential.id, confidential.secret, client.ClientSecretBasic(confidential.secret))
+  client.useJwtResponseMode(config)
+  const tokens = await logInWith(config, (parameters) => client.buildAuthorizationUrl(config, parameters))
+  assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('a signed request, pushed, and a signed response', async () => {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
+  const key = await crypto.subtle.importKey('pkcs8', Buffer.from(signing.key, 'base64'), algorithm, false, ['sign'])
+  const config = await discover(signing.id, signing.secret, client.ClientSecretBasic(signing.secret))
+  client.useJwtResponseMode(config)
+  const tokens = await logInWith(config, async (parameters) => {
+    const signed = await client.buildAuthorizationUrlWithJAR(config, parameters, key)
+    return client.buildAuthorizationUrlWithPAR(config, signed.searchParams)
+  })
+  assert.equal(tokens.claims().sub, sub)
 })

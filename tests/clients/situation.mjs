@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, three clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, four clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),
@@ -7,6 +7,7 @@ export const situation = {
   password: variable('PASSWORD'),
   confidential: { id: variable('CONFIDENTIAL_ID'), secret: variable('CONFIDENTIAL_SECRET') },
   publicId: variable('PUBLIC_ID'),
+  signing: { id: variable('SIGNING_ID'), secret: variable('SIGNING_SECRET'), key: variable('SIGNING_KEY') },
   service: { id: variable('SERVICE_ID'), secret: variable('SERVICE_SECRET') },
 }
 

@@ -16,10 +16,12 @@ mod passkey_account;
 mod passkeys;
 mod pushed;
 mod refresh;
+mod request_objects;
 mod resource;
 mod rooms;
 mod secrets;
 mod setup;
+mod signed_responses;
 mod step_up;
 mod token;
 

@@ -44,7 +44,7 @@ fn code_of(changes: &[(&str, &str)]) -> ErrorCode {
 }
 
 fn target(changes: &[(&str, &str)]) -> ResponseTarget {
-    response_target(&params(changes), RedirectUri::parse("https://app.ex/cb").unwrap())
+    response_target(&params(changes), &client(|_| {}), RedirectUri::parse("https://app.ex/cb").unwrap())
 }
 
 fn scope_of(request: Result<AuthorizationRequest, OAuthError>) -> String {
@@ -73,7 +73,7 @@ fn a_redirect_uri_must_be_given_once_and_be_registered() {
 
 #[test]
 fn a_bad_redirect_uri_is_found_before_anything_else_is_looked_at() {
-    for changes in [("response_type", "bad"), ("scope", "\""), ("request", "x"), ("state", "")] {
+    for changes in [("response_type", "bad"), ("scope", "\""), ("registration", "x"), ("state", "")] {
         let result = parse(&[("redirect_uri", "https://evil.ex/cb"), changes]);
         assert_eq!(result, Err(REDIRECT_URI_MISMATCH), "{changes:?}");
     }
@@ -138,13 +138,13 @@ fn a_client_without_the_grant_is_not_authorized() {
 
 #[test]
 fn an_unknown_response_mode_is_refused_by_the_default_one() {
-    for bad in ["web_message", "query.jwt", "QUERY", "form post"] {
+    for bad in ["web_message", "query.jws", "code.jwt", "QUERY", "form post"] {
         assert_eq!(code_of(&[("response_mode", bad)]), ErrorCode::InvalidRequest, "{bad}");
         assert_eq!(target(&[("response_mode", bad)]).response_mode, ResponseMode::Query);
     }
-    for mode in ResponseMode::ALL {
-        assert_eq!(parse(&[("response_mode", mode.as_str())]).unwrap().response_mode, mode);
-        assert_eq!(target(&[("response_mode", mode.as_str())]).response_mode, mode);
+    for (name, mode) in ResponseMode::NAMES {
+        assert_eq!(parse(&[("response_mode", name)]).unwrap().response_mode, mode);
+        assert_eq!(target(&[("response_mode", name)]).response_mode, mode);
     }
 }
 
@@ -154,6 +154,8 @@ fn an_error_about_token_types_never_goes_into_the_query() {
         assert_eq!(target(&[("response_type", types)]).response_mode, ResponseMode::Fragment, "{types}");
         let asked = [("response_type", types), ("response_mode", "query")];
         assert_eq!(target(&asked).response_mode, ResponseMode::Fragment, "{types}");
+        let signed = [("response_type", types), ("response_mode", "jwt")];
+        assert_eq!(target(&signed).response_mode, ResponseMode::FragmentJwt, "{types}");
     }
     let posted = [("response_type", "id_token"), ("response_mode", "form_post")];
     assert_eq!(target(&posted).response_mode, ResponseMode::FormPost);
@@ -272,11 +274,9 @@ fn the_clients_default_max_age_holds_where_the_request_has_none() {
 
 #[test]
 fn what_is_not_supported_is_never_ignored() {
-    for (name, code) in [
-        ("request", ErrorCode::RequestNotSupported),
-        ("request_uri", ErrorCode::RequestUriNotSupported),
-        ("registration", ErrorCode::RegistrationNotSupported),
-    ] {
+    for (name, code) in
+        [("request_uri", ErrorCode::RequestUriNotSupported), ("registration", ErrorCode::RegistrationNotSupported)]
+    {
         assert_eq!(code_of(&[(name, "http://169.254.169.254/")]), code);
     }
 }

@@ -105,12 +105,17 @@ pub const REQUEST: Group = Group {
             "May the client log people in?",
             "A client that is registered with the grant type authorization_code.",
         ),
-        check("response_mode", &["response_mode_invalid"], "response_mode", "query, fragment or form_post; or none."),
+        check(
+            "response_mode",
+            &["response_mode_invalid"],
+            "response_mode",
+            "query, fragment or form_post, each also with .jwt behind it; or jwt; or none.",
+        ),
         check(
             "unsupported",
-            &["request_object", "request_uri", "registration"],
+            &["request_uri", "registration"],
             "Parameters that are not supported.",
-            "A request without request, request_uri and registration.",
+            "A request without registration, and without a request_uri that was not pushed.",
         ),
         check(
             "code_challenge",

@@ -5,6 +5,7 @@ use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
+use super::request_object::REQUEST_OBJECT;
 use super::token::{BEARER, CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN, USERINFO};
 use super::{Group, Procedure};
 
@@ -26,7 +27,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "authorize",
         &["GET /authorize"],
         "An application sends a person to log in:",
-        &[&HEAD, &ADDRESS, &QUERY, &ASKING, &PUSHED, &DESTINATION, &REQUEST, &DECISION],
+        &[&HEAD, &ADDRESS, &QUERY, &ASKING, &PUSHED, &REQUEST_OBJECT, &DESTINATION, &REQUEST, &DECISION],
     ),
     procedure("authorize/post", &["POST /authorize"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
     procedure(
@@ -39,7 +40,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "par",
         &["POST /par"],
         "A client pushes an authorization request:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PUSH, &DESTINATION, &REQUEST],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PUSH, &REQUEST_OBJECT, &DESTINATION, &REQUEST],
     ),
     procedure(
         "token",

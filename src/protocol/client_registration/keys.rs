@@ -4,7 +4,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Problems, RegistrationPolicy};
-use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata};
+use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata, RequestObjectAlgorithm};
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
 use crate::protocol::outbound_url;
 
@@ -23,6 +23,7 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     }
     let keys = metadata.jwks.as_ref().and_then(|jwks| parsed(jwks, problems));
     algorithm(metadata, keys.as_deref(), problems);
+    request_objects(metadata, keys.as_deref(), problems);
     if metadata.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt
         && metadata.jwks.is_none()
         && metadata.jwks_uri.is_none()
@@ -58,6 +59,26 @@ fn parsed(jwks: &Value, problems: &mut Problems) -> Option<Vec<ForeignJwk>> {
             problems.add("jwks", code, error.to_string());
             None
         }
+    }
+}
+
+/// Who has to sign, or says by what, needs a key for it.
+fn request_objects(metadata: &ClientMetadata, keys: Option<&[ForeignJwk]>, problems: &mut Problems) {
+    let algorithm = metadata.request_object_signing_alg.map(RequestObjectAlgorithm::of_keys);
+    if algorithm == Some(None) {
+        if metadata.require_signed_request_object {
+            problems.add("request_object_signing_alg", "unsigned", "must not be none where signed request objects are required");
+        }
+        return;
+    }
+    let signs = metadata.require_signed_request_object || algorithm.is_some();
+    if signs && metadata.jwks.is_none() && metadata.jwks_uri.is_none() {
+        problems.add("jwks", "required", "or jwks_uri must be there for signed request objects");
+    }
+    if let (Some(Some(algorithm)), Some(keys)) = (algorithm, keys)
+        && !keys.iter().any(|key| key.signs_with(algorithm.as_str()))
+    {
+        problems.add("jwks", "no_key", "holds no key that can sign the client's request objects");
     }
 }
 

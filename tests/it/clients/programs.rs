@@ -1,14 +1,22 @@
 //! The clients from npm and PyPI: programs in `tests/clients`, which `scripts/test` installs.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ostiary::keys::signer::{Signer, generate};
+use ostiary::protocol::client::Algorithm;
+use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::cli::guides::blocks;
 use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 
-/// Runs a command in `tests/clients` with a server, three clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, four clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -16,6 +24,10 @@ fn run(command: &[&str]) -> String {
     let redirect = ["--redirect-uri", REDIRECT_URI];
     let confidential = server.client(&[&["--name", "Confidential"], &redirect[..]].concat());
     let public = server.client(&[&["--name", "Public", "--public"], &redirect[..]].concat());
+    let (key, jwks) = signing_key();
+    let keys = ["--jwks-file", jwks.path().to_str().expect("UTF-8"), "--auth-method", "client_secret_basic"];
+    let strict = ["--require-pushed-requests", "--require-signed-requests"];
+    let signing = server.client(&[&["--name", "Signing"], &keys[..], &strict, &redirect].concat());
     let service = server.client(&["--name", "Service", "--service", "--audience", AUDIENCE]);
     let output = Command::new(command[0])
         .args(&command[1..])
@@ -30,6 +42,9 @@ fn run(command: &[&str]) -> String {
         .env("PUBLIC_ID", public.0)
         .env("CLIENT_ID", &confidential.0)
         .env("CLIENT_SECRET", &confidential.1)
+        .env("SIGNING_ID", signing.0)
+        .env("SIGNING_SECRET", signing.1)
+        .env("SIGNING_KEY", key)
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
         .output()
@@ -37,6 +52,15 @@ fn run(command: &[&str]) -> String {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?} failed\n{stdout}\n{stderr}");
     stdout.into_owned()
+}
+
+/// A key of a client's own: PKCS #8 in base64, and the file with its public half.
+fn signing_key() -> (String, NamedTempFile) {
+    let pkcs8 = generate(Algorithm::ES256).expect("a key");
+    let public = Signer::from_pkcs8(Algorithm::ES256, &pkcs8).expect("a key").public().clone();
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(json!({ "keys": [public] }).to_string().as_bytes()).expect("written");
+    (STANDARD.encode(&*pkcs8), file)
 }
 
 fn node(script: &str) {

@@ -178,7 +178,7 @@ async fn errors_go_back_with_state_and_iss_once_the_redirect_uri_is_good() {
         (url.clone().with("max_age", "-1"), "invalid_request"),
         (url.clone().with("max_age", "1e30"), "invalid_request"),
         (url.clone().with("id_token_hint", "a.b.c"), "invalid_request"),
-        (url.clone().with("request", "eyJhbGciOiJub25lIn0.e30."), "request_not_supported"),
+        (url.clone().with("request", "eyJhbGciOiJub25lIn0.e30."), "invalid_request_object"),
         (url.clone().with("request_uri", "http://169.254.169.254/"), "request_uri_not_supported"),
         (url.clone().with("registration", "{}"), "registration_not_supported"),
         (url.clone().with("claims", "{"), "invalid_request"),

@@ -1,0 +1,11 @@
+//! How a client has to send its authorization requests.
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Requests {
+    /// Only authorization requests that it pushed first are taken (RFC 9126).
+    #[arg(long)]
+    pub(super) require_pushed_requests: bool,
+    /// Only authorization requests that it signed are taken (RFC 9101): it needs keys.
+    #[arg(long)]
+    pub(super) require_signed_requests: bool,
+}

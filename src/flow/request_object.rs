@@ -1,0 +1,89 @@
+//! Opens a request object that came with the request (RFC 9101 §6).
+
+use crate::keys::foreign;
+use crate::keys::ring::Untrusted;
+use crate::protocol::client::{Algorithm, Client, RequestObjectAlgorithm};
+use crate::protocol::error::OAuthError;
+use crate::protocol::jwt::{self, Compact};
+use crate::protocol::params::Params;
+use crate::protocol::request_object::{
+    self, Expected, KEYS_UNAVAILABLE, MALFORMED, REPEATED, REQUIRED, RESPONSE_TYPE_DIFFERS, TYPES, UNKNOWN_KEY, UNSIGNED,
+    WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
+};
+use crate::protocol::time::Timestamp;
+use crate::state::AppState;
+use crate::telemetry::findings::note;
+
+/// What the object says.
+#[derive(Debug)]
+pub struct Opened {
+    pub params: Params,
+    pub signed: bool,
+}
+
+/// The request that is in the object, if there is one: nothing beside it counts (§6.3). An error goes to the redirection URI
+/// beside it, if that is one of the client's.
+pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Client) -> Result<Option<Opened>, OAuthError> {
+    let objects = outer.values("request").chain(outer.values("request_uri")).count();
+    if outer.contains("request") && objects > 1 {
+        return Err(REPEATED);
+    }
+    let Some(object) = outer.get("request") else {
+        return if client.metadata.require_signed_request_object { Err(REQUIRED) } else { Ok(None) };
+    };
+    let registered = client.metadata.request_object_signing_alg;
+    let signed = registered != Some(RequestObjectAlgorithm::Unsigned);
+    if !signed && client.metadata.require_signed_request_object {
+        return Err(REQUIRED);
+    }
+    let claims = if signed {
+        verified(state, now, object, client).await.inspect_err(|_| saw_header(object))?
+    } else {
+        jwt::unsecured_claims(object).map_err(|_| if Compact::split(object).is_ok() { WRONG_ALGORITHM } else { MALFORMED })?
+    };
+    let expected = Expected { client: &client.id, issuer: &state.config.server.issuer, signed };
+    let params = request_object::params(&claims, &expected, now).inspect_err(|_| saw_claims(&claims, &expected, now))?;
+    // OpenID Connect Core §6.1: what has to stand outside for OAuth's sake has to be the same.
+    if outer.get("response_type").is_some_and(|outer| params.get("response_type") != Some(outer)) {
+        return Err(RESPONSE_TYPE_DIFFERS);
+    }
+    Ok(Some(Opened { params, signed }))
+}
+
+async fn verified(state: &AppState, now: Timestamp, object: &str, client: &Client) -> Result<foreign::Claims, OAuthError> {
+    if jwt::unsecured_claims::<serde::de::IgnoredAny>(object).is_ok() {
+        return Err(UNSIGNED);
+    }
+    let registered = client.metadata.request_object_signing_alg.map(RequestObjectAlgorithm::of_keys);
+    let algorithms = registered.as_ref().map_or(&Algorithm::ALL[..], Option::as_slice);
+    let keys = state.client_keys.of(client, object, now).await.map_err(|cause| {
+        note("request_object_keys", "failure", cause);
+        KEYS_UNAVAILABLE
+    })?;
+    keys.verify(object, foreign::Expected { algorithms, types: TYPES }).map_err(|untrusted| match untrusted {
+        Untrusted::Malformed | Untrusted::Claims | Untrusted::Unacceptable(_) => MALFORMED,
+        Untrusted::UnknownKey => UNKNOWN_KEY,
+        Untrusted::Algorithm => WRONG_ALGORITHM,
+        Untrusted::Type => WRONG_TYPE,
+        Untrusted::Signature => WRONG_SIGNATURE,
+    })
+}
+
+fn saw_header(object: &str) {
+    let Ok(header) = Compact::split(object).and_then(|object| object.header()) else { return };
+    note("request_object_algorithm", "presented", header.alg);
+    note("request_object_type", "presented", header.typ.as_deref().unwrap_or("none"));
+    note("request_object_key", "presented", header.kid.as_deref().unwrap_or("none"));
+}
+
+fn saw_claims(claims: &foreign::Claims, expected: &Expected<'_>, now: Timestamp) {
+    let claim = |name: &str| claims.get(name).map_or_else(|| "none".to_owned(), ToString::to_string);
+    note("request_object_client", "iss", claim("iss"));
+    note("request_object_client", "client_id", claim("client_id"));
+    note("request_object_audience", "presented", claim("aud"));
+    note("request_object_audience", "expected", expected.issuer);
+    for (check, name) in [("request_object_expiry", "exp"), ("request_object_begin", "iat"), ("request_object_begin", "nbf")] {
+        note(check, name, claim(name));
+    }
+    note("request_object_expiry", "now", now.as_seconds());
+}
