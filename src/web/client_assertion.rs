@@ -31,7 +31,10 @@ pub(super) async fn check(
 ) -> Result<Result<(), OAuthError>, Error> {
     let (client, once) = match verified(registry, presented, assertion.expose_secret(), client, now).await {
         Ok(verified) => verified,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => {
+            saw_header(assertion.expose_secret());
+            return Ok(Err(refusal));
+        }
     };
     let name = format!("{} {}", client.id, once.jti);
     let hash = registry.token_hasher().hash(TokenKind::ClientAssertion, &name);
@@ -55,7 +58,6 @@ async fn verified<'c>(
         if *refusal != WRONG_SIGNATURE {
             foreign::pretend_to_verify(token);
         }
-        saw_header(token);
     })?;
     let token_endpoint = format!("{}{}", registry.issuer(), path::TOKEN);
     let expected = Expected {

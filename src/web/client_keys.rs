@@ -3,12 +3,14 @@
 //! Published keys are kept in memory, each node for itself, and asked for once however many requests need them. Whoever asks may
 //! go away meanwhile: the answer is kept all the same.
 
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 use lru::LruCache;
+use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use url::Url;
 
@@ -16,9 +18,10 @@ use crate::keys::foreign::ForeignKeys;
 use crate::outbound::http::{Failure, Outbound};
 use crate::protocol::client::Client;
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
+use crate::protocol::id::ClientId;
 use crate::protocol::time::{Seconds, Timestamp};
 
-/// Sets that are kept.
+/// Sets of each kind that are kept.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// How long a set is good for when its server says nothing; the most that it may say; and the least, which is also how often a key
@@ -38,7 +41,14 @@ const OUTAGE: Seconds = Seconds::hours(24);
 #[derive(Clone, Debug)]
 pub struct ClientKeys {
     outbound: Outbound,
-    published: Arc<std::sync::Mutex<LruCache<String, Arc<Mutex<Published>>>>>,
+    registered: Shared<ClientId, (Value, Arc<ForeignKeys>)>,
+    published: Shared<String, Arc<Mutex<Published>>>,
+}
+
+type Shared<K, V> = Arc<std::sync::Mutex<LruCache<K, V>>>;
+
+fn shared<K: Eq + Hash, V>() -> Shared<K, V> {
+    Arc::new(std::sync::Mutex::new(LruCache::new(KEPT)))
 }
 
 /// Why a client's keys can't be had.
@@ -75,18 +85,31 @@ struct Known {
 
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { outbound: outbound.clone(), published: Arc::new(std::sync::Mutex::new(LruCache::new(KEPT))) }
+        Self { outbound: outbound.clone(), registered: shared(), published: shared() }
     }
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.
     pub async fn of(&self, client: &Client, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         if let Some(jwks) = &client.metadata.jwks {
-            return Ok(Arc::new(ForeignKeys::new(ForeignJwk::parse_set(jwks)?)));
+            return Ok(self.registered(&client.id, jwks)?);
         }
         match &client.metadata.jwks_uri {
             Some(uri) => self.published(uri, token, now).await,
             None => Ok(Arc::default()),
         }
+    }
+
+    /// As they were read when they were last needed, if they are still the same.
+    fn registered(&self, id: &ClientId, jwks: &Value) -> Result<Arc<ForeignKeys>, InvalidJwk> {
+        let mut registered = self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, keys)) = registered.get(id)
+            && of == jwks
+        {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = Arc::new(ForeignKeys::new(ForeignJwk::parse_set(jwks)?));
+        registered.put(id.clone(), (jwks.clone(), Arc::clone(&keys)));
+        Ok(keys)
     }
 
     async fn published(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {

@@ -1,6 +1,7 @@
 """The PyPI package Authlib, unmodified, against Ostiary: over requests, and over httpx."""
 
 import asyncio
+import base64
 import html
 import os
 import re
@@ -11,9 +12,10 @@ import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import ClientSecretJWT, PrivateKeyJWT
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 
 ISSUER = os.environ["ISSUER"]
 REDIRECT_URI = os.environ["REDIRECT_URI"]
@@ -117,6 +119,29 @@ def over_requests(metadata):
     print("ok: requests: a wrong secret is refused")
 
 
+def by_assertions(metadata):
+    def obtain(client_id, key, method):
+        session = OAuth2Session(client_id, key, token_endpoint_auth_method=method.name)
+        session.register_client_auth_method(method)
+        return session.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+
+    # Authlib names the token endpoint as the audience: this client is registered so.
+    key = ECKey.import_key(base64.b64decode(os.environ["SIGNING_KEY"]))
+    assert obtain(os.environ["ASSERTING_ID"], key, PrivateKeyJWT(alg="ES256"))["access_token"]
+    assert obtain(os.environ["ASSERTING_ID"], key, PrivateKeyJWT(ISSUER, alg="ES256"))["access_token"]
+    print("ok: requests: a client signs with its key")
+
+    secret = os.environ["KEYED_SECRET"]
+    assert obtain(os.environ["KEYED_ID"], secret, ClientSecretJWT(ISSUER))["access_token"]
+    try:
+        obtain(os.environ["KEYED_ID"], secret, ClientSecretJWT())
+    except OAuthError as error:
+        assert error.error == "invalid_client"
+    else:
+        raise AssertionError("an assertion for the token endpoint was accepted")
+    print("ok: requests: a client makes assertions with its secret")
+
+
 async def over_httpx(metadata):
     async with AsyncOAuth2Client(
         os.environ["PUBLIC_ID"],
@@ -140,4 +165,5 @@ if __name__ == "__main__":
     METADATA = requests.get(ISSUER + "/.well-known/openid-configuration").json()
     assert METADATA["issuer"] == ISSUER
     over_requests(METADATA)
+    by_assertions(METADATA)
     asyncio.run(over_httpx(METADATA))

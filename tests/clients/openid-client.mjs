@@ -6,7 +6,7 @@ import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, service } = situation
+const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -118,4 +118,22 @@ await requirement('a signed request, pushed, and a signed response', async () =>
     return client.buildAuthorizationUrlWithPAR(config, signed.searchParams)
   })
   assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('a client that signs with its key asks for a token, introspects and revokes it', async () => {
+  const der = Buffer.from(signing.key, 'base64')
+  const key = await crypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+  const config = await discover(asserting.id, undefined, client.PrivateKeyJwt(key))
+  const { access_token: token } = await client.clientCredentialsGrant(config, {})
+  assert.equal((await client.tokenIntrospection(config, token)).client_id, asserting.id)
+  await client.tokenRevocation(config, token)
+  const other = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+  const wrong = await discover(asserting.id, undefined, client.PrivateKeyJwt(other.privateKey))
+  await assert.rejects(client.clientCredentialsGrant(wrong, {}), { error: 'invalid_client' })
+})
+
+await requirement('a client that makes assertions with its secret', async () => {
+  const config = await discover(keyed.id, keyed.secret, client.ClientSecretJwt(keyed.secret))
+  const tokens = await client.clientCredentialsGrant(config, {})
+  assert.equal((await client.tokenIntrospection(config, tokens.access_token)).client_id, keyed.id)
 })

@@ -3,6 +3,8 @@
 mod account;
 mod authorize;
 mod client;
+mod client_assertion;
+mod client_keys;
 mod deletion;
 mod enrolment;
 mod export;

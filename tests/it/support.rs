@@ -1,5 +1,6 @@
 //! What the tests stand on.
 
+pub mod assertion;
 pub mod authenticator;
 pub mod browser;
 pub mod database;

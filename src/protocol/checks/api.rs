@@ -112,7 +112,12 @@ pub const THING: Group = Group {
         ),
         check("address_free", &["email_taken"], "Is the address free?", "Another address."),
         check("registration", &["registration_closed"], "May anybody register?", "`registration.mode`."),
-        check("client_kind", &["public_client"], "Can the client have a secret?", "A confidential client."),
+        check(
+            "client_kind",
+            &["public_client", "client_without_secret"],
+            "Can the client have a secret?",
+            "A confidential client that authenticates with a secret.",
+        ),
         check(
             "reach",
             &["exceeds_caller"],

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::authorization_request::ServerPolicy;
+use crate::protocol::client::AssertionAlgorithm;
 use crate::protocol::client::testing::client;
 
 fn policy() -> RegistrationPolicy {
@@ -202,4 +203,96 @@ fn every_problem_is_told_at_once() {
         metadata.default_max_age = Some(-1);
     });
     assert_eq!(found, ["client_name length", "redirect_uris[1] insecure", "default_max_age range"]);
+}
+
+fn key() -> serde_json::Value {
+    let coordinate = crate::protocol::jwt::encode(&[1; 32]);
+    serde_json::json!({ "kty": "EC", "crv": "P-256", "x": coordinate, "y": coordinate })
+}
+
+/// A client with this key that authenticates by it.
+fn with_key(jwk: &serde_json::Value, change: impl FnOnce(&mut ClientMetadata)) -> Vec<String> {
+    problems(|metadata| {
+        metadata.token_endpoint_auth_method = ClientAuthMethod::PrivateKeyJwt;
+        metadata.jwks = Some(serde_json::json!({ "keys": [jwk] }));
+        change(metadata);
+    })
+}
+
+#[test]
+fn a_client_that_signs_has_its_keys_in_one_place() {
+    assert_eq!(with_key(&key(), |_| {}), NONE);
+    assert_eq!(with_key(&key(), |metadata| metadata.jwks = None), ["jwks required"]);
+    let published = |metadata: &mut ClientMetadata| metadata.jwks_uri = Some("https://app.ex/jwks".to_owned());
+    assert_eq!(with_key(&key(), published), ["jwks_uri jwks_too"]);
+    assert_eq!(
+        with_key(&key(), |metadata| {
+            metadata.jwks = None;
+            published(metadata);
+        }),
+        NONE
+    );
+}
+
+#[test]
+fn keys_that_must_not_leave_their_owner_or_sign_nothing_are_refused() {
+    let mut private = key();
+    private["d"] = serde_json::json!("secret");
+    assert_eq!(with_key(&private, |_| {}), ["jwks private_key"]);
+    assert_eq!(with_key(&serde_json::json!({ "kty": "oct", "k": "AA" }), |_| {}), ["jwks private_key"]);
+    assert_eq!(with_key(&serde_json::json!({ "kty": "EC" }), |_| {}), ["jwks no_key"]);
+    assert_eq!(with_key(&serde_json::json!({ "kty": "EC", "crv": "P-256" }), |_| {}), ["jwks malformed_key"]);
+    assert_eq!(with_key(&key(), |metadata| metadata.jwks = Some(serde_json::json!([]))), ["jwks set"]);
+    let long = serde_json::json!({ "keys": [], "x": "x".repeat(65_536) });
+    assert_eq!(with_key(&key(), |metadata| metadata.jwks = Some(long)), ["jwks too_long"]);
+}
+
+#[test]
+fn the_algorithm_of_assertions_fits_the_method_and_a_key() {
+    let with_algorithm =
+        |algorithm| move |metadata: &mut ClientMetadata| metadata.token_endpoint_auth_signing_alg = Some(algorithm);
+    assert_eq!(with_key(&key(), with_algorithm(AssertionAlgorithm::ES256)), NONE);
+    assert_eq!(with_key(&key(), with_algorithm(AssertionAlgorithm::PS256)), ["jwks no_key"]);
+    assert_eq!(with_key(&key(), with_algorithm(AssertionAlgorithm::HS256)), ["token_endpoint_auth_signing_alg method"]);
+    let by_secret = |algorithm| {
+        problems(|metadata| {
+            metadata.token_endpoint_auth_method = ClientAuthMethod::ClientSecretJwt;
+            metadata.token_endpoint_auth_signing_alg = algorithm;
+        })
+    };
+    assert_eq!(by_secret(None), NONE);
+    assert_eq!(by_secret(Some(AssertionAlgorithm::HS256)), NONE);
+    assert_eq!(by_secret(Some(AssertionAlgorithm::RS256)), ["token_endpoint_auth_signing_alg method"]);
+}
+
+#[test]
+fn n5_keys_are_asked_for_at_public_places_alone() {
+    let with_uri = |uri: &str| problems(|metadata| metadata.jwks_uri = Some(uri.to_owned()));
+    for uri in ["https://app.ex/jwks?a=b", "https://app.ex:8443/jwks", "http://localhost:4000/jwks"] {
+        assert_eq!(with_uri(uri), NONE, "{uri}");
+    }
+    for uri in [
+        "http://app.ex/jwks",
+        "http://localhost:4001/jwks",
+        "https://127.0.0.1/jwks",
+        "https://10.0.0.1/jwks",
+        "https://169.254.169.254/latest",
+        "https://[::1]/jwks",
+        "https://[fc00::1]/jwks",
+        "https://[fe80::1]/jwks",
+        "https://[::ffff:10.0.0.1]/jwks",
+        "https://[64:ff9b::a00:1]/jwks",
+        "https://100.64.0.1/jwks",
+        "https://0.0.0.0/jwks",
+        "https://2130706433/jwks",
+        "https://0177.0.0.1/jwks",
+        "https://app.ex:22/jwks",
+        "https://user@app.ex/jwks",
+        "https://app.ex/jwks#fragment",
+        "file:///etc/passwd",
+        "jwks",
+    ] {
+        assert_eq!(with_uri(uri), ["jwks_uri url"], "{uri}");
+    }
+    assert_eq!(with_uri(&format!("https://app.ex/{}", "x".repeat(2_048))), ["jwks_uri url"]);
 }

@@ -117,6 +117,39 @@ on_both! {
         }
     }
 
+    async fn a_client_with_keys_is_registered_without_a_secret(database: TestDatabase) {
+        let server = start(database).await;
+        let admin = Caller::admin(&server).await;
+        let key = crate::support::assertion::ClientKey::new(ostiary::protocol::client::Algorithm::ES256);
+        let with = |members: Value| {
+            let mut metadata = service();
+            metadata["token_endpoint_auth_method"] = json!("private_key_jwt");
+            metadata.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            metadata
+        };
+        let jwks = crate::support::assertion::jwks(&[&key]);
+        let created = admin.post("/admin/clients", &with(json!({ "jwks": jwks, "token_endpoint_auth_signing_alg": "ES256" }))).await;
+        assert_eq!(created.status, 201, "{created:#?}");
+        let client = created.json();
+        assert_eq!((client.get("client_secret"), &client["secrets"]), (None, &json!([])));
+        assert_eq!(client["jwks"], jwks);
+        let reset = admin.send("POST", &format!("{}/secret", path(&client)), None).await;
+        assert_refused(&reset, 409, "client_without_secret");
+        let moved = admin.patch(&path(&client), &json!({ "jwks": null, "jwks_uri": "https://app.example/jwks" })).await;
+        assert_eq!((moved.status.as_u16(), moved.json().get("jwks")), (200, None), "{moved:#?}");
+
+        for (members, field, code) in [
+            (json!({}), "jwks", "required"),
+            (json!({ "jwks": jwks, "jwks_uri": "https://app.example/jwks" }), "jwks_uri", "jwks_too"),
+            (json!({ "jwks_uri": "https://169.254.169.254/" }), "jwks_uri", "url"),
+            (json!({ "jwks": { "keys": [{ "kty": "oct", "k": "AA" }] } }), "jwks", "private_key"),
+            (json!({ "jwks": jwks, "token_endpoint_auth_signing_alg": "PS256" }), "jwks", "no_key"),
+            (json!({ "jwks": jwks, "token_endpoint_auth_signing_alg": "HS256" }), "token_endpoint_auth_signing_alg", "method"),
+        ] {
+            assert_detail(&admin.post("/admin/clients", &with(members)).await, field, code);
+        }
+    }
+
     async fn of_many_registered_at_once_each_is_there(database: TestDatabase) {
         let server = start(database).await;
         let admin = Caller::admin(&server).await;

@@ -101,3 +101,43 @@ fn a_client_may_ask_for_two_factors() {
     assert_eq!(program.run(&[&create[..], &["2"]].concat()).json()["required_acr"], "2");
     assert!(program.run(&[&create[..], &["gold"]].concat()).fails(2).contains("phr"));
 }
+
+#[test]
+fn a_client_with_keys_has_no_secret() {
+    let program = Program::new();
+    let published = create(&program, &["--id", "app", "--service", "--jwks-uri", "https://app.example/jwks"]);
+    assert_eq!(published["token_endpoint_auth_method"], "private_key_jwt");
+    assert_eq!((&published["jwks_uri"], published.get("client_secret")), (&json!("https://app.example/jwks"), None));
+    assert!(program.run(&["client", "reset-secret", "app"]).fails(2).contains("keys"));
+
+    let file = program.folder().join("jwks.json");
+    let path = file.to_str().expect("text");
+    let mut key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" });
+    let set = |key: &Value| std::fs::write(&file, json!({ "keys": [key] }).to_string()).expect("written");
+    set(&key);
+    let by_value = create(&program, &["--service", "--jwks-file", path, "--legacy-assertion-audience"]);
+    assert_eq!(by_value["jwks"]["keys"][0], key);
+    assert_eq!(by_value["legacy_assertion_audience"], true);
+    key["d"] = json!("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A");
+    set(&key);
+    let refuse =
+        |options: &[&str]| program.run(&[&["client", "create", "--name", "App", "--service"], options].concat()).fails(2);
+    let complaint = refuse(&["--jwks-file", path]);
+    assert!(complaint.contains("private") && !complaint.contains("nWGxne"), "{complaint}");
+    std::fs::write(&file, "no JSON").expect("written");
+    assert!(refuse(&["--jwks-file", path]).contains("--jwks-file"));
+    assert!(refuse(&["--jwks-uri", "http://127.0.0.1/jwks"]).contains("jwks_uri"));
+    assert!(refuse(&["--auth-method", "private_key_jwt"]).contains("jwks"));
+    assert!(refuse(&["--auth-method", "tls_client_auth"]).contains("client_secret_jwt"));
+}
+
+#[test]
+fn a_client_that_makes_assertions_with_its_secret_gets_one() {
+    let program = Program::new();
+    let created = create(&program, &["--id", "app", "--service", "--auth-method", "client_secret_jwt"]);
+    assert_eq!(created["token_endpoint_auth_method"], "client_secret_jwt");
+    let secret = created["client_secret"].as_str().expect("a secret").to_owned();
+    let database = std::fs::read(program.folder().join("data/ostiary.db")).expect("database");
+    assert!(!database.windows(secret.len()).any(|window| window == secret.as_bytes()), "the database holds the secret");
+    assert!(program.run(&["--json", "client", "reset-secret", "app"]).json()["client_secret"].is_string());
+}

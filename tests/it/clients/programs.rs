@@ -16,7 +16,7 @@ use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 
-/// Runs a command in `tests/clients` with a server, four clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, six clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -29,6 +29,8 @@ fn run(command: &[&str]) -> String {
     let strict = ["--require-pushed-requests", "--require-signed-requests"];
     let signing = server.client(&[&["--name", "Signing"], &keys[..], &strict, &redirect].concat());
     let service = server.client(&["--name", "Service", "--service", "--audience", AUDIENCE]);
+    let asserting = server.client(&[&["--name", "Asserting", "--service", "--legacy-assertion-audience"], &keys[..2]].concat());
+    let keyed = server.client(&["--name", "Keyed", "--service", "--auth-method", "client_secret_jwt"]);
     let output = Command::new(command[0])
         .args(&command[1..])
         .current_dir(&folder)
@@ -47,6 +49,9 @@ fn run(command: &[&str]) -> String {
         .env("SIGNING_KEY", key)
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
+        .env("ASSERTING_ID", asserting.0)
+        .env("KEYED_ID", keyed.0)
+        .env("KEYED_SECRET", keyed.1)
         .output()
         .unwrap_or_else(|error| panic!("{} can't be run: {error}; run scripts/test", command[0]));
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

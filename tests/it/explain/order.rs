@@ -197,3 +197,46 @@ async fn of_the_forms_of_a_login() {
     let answer = server.post_as(&public, "/introspect", &[]).await;
     assert_first(&server, "introspect", &["introspection_by_public_client", "token_missing"], &answer).await;
 }
+
+/// Header and claims.
+type Parts = (serde_json::Value, serde_json::Value);
+type Spoiling<'a> = (&'a str, &'a dyn Fn(&mut Parts));
+
+#[tokio::test]
+async fn of_an_assertion() {
+    use crate::support::assertion::{ClientKey, claims, jwks, token};
+    use ostiary::protocol::client::{Algorithm, ClientAuthMethod};
+
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    let key = ClientKey::new(Algorithm::ES256);
+    let client = server
+        .client(Persona::Service, |metadata| {
+            metadata.token_endpoint_auth_method = ClientAuthMethod::PrivateKeyJwt;
+            metadata.jwks = Some(jwks(&[&key]));
+        })
+        .await;
+    let set = |part: &mut serde_json::Value, name: &str, value: serde_json::Value| part[name] = value;
+    let spoil: [Spoiling<'_>; 10] = [
+        ("client_assertion_malformed", &|parts| set(&mut parts.0, "crit", serde_json::json!(["x"]))),
+        ("client_assertion_algorithm_not_allowed", &|parts| set(&mut parts.0, "alg", "none".into())),
+        ("client_assertion_of_another_type", &|parts| set(&mut parts.0, "typ", "at+jwt".into())),
+        ("client_assertion_key_unknown", &|parts| set(&mut parts.0, "kid", "other".into())),
+        ("client_assertion_issuer_is_not_the_client", &|parts| set(&mut parts.1, "iss", "other".into())),
+        ("client_assertion_audience_mismatch", &|parts| set(&mut parts.1, "aud", "other".into())),
+        ("client_assertion_time_malformed", &|parts| set(&mut parts.1, "nbf", "soon".into())),
+        ("client_assertion_lifetime_too_long", &|parts| set(&mut parts.1, "exp", 4_000_000_000_i64.into())),
+        ("client_assertion_from_the_future", &|parts| set(&mut parts.1, "iat", 4_000_000_000_i64.into())),
+        ("client_assertion_jti_missing", &|parts| set(&mut parts.1, "jti", "".into())),
+    ];
+    for first in 0..spoil.len() {
+        let mut parts = (key.header(), claims(&server, &client));
+        for (_, spoil) in spoil[first..].iter().rev() {
+            spoil(&mut parts);
+        }
+        let names: Vec<&str> = spoil[first..].iter().map(|(reason, _)| *reason).collect();
+        assert_first(&server, "token", &names, &token(&server, &key.sign_as(&parts.0, &parts.1)).await).await;
+    }
+    let assertion = key.sign(&claims(&server, &client));
+    token(&server, &assertion).await;
+    assert_first(&server, "token", &["client_assertion_replayed"], &token(&server, &assertion).await).await;
+}

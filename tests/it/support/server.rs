@@ -82,19 +82,28 @@ impl TestServer {
         self.restarted_with(|_| {}).await
     }
 
+    /// Another node of the same installation, with connections of its own.
+    pub async fn another_node(&self) -> Self {
+        self.started_on(self.database.another_node().await, |_| {}).await
+    }
+
     /// With another configuration.
     pub async fn restarted_with(&self, change: impl FnOnce(&mut Config)) -> Self {
+        self.started_on(self.state.db.clone(), change).await
+    }
+
+    async fn started_on(&self, db: ostiary::storage::db::Db, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.state.config.clone();
         change(&mut config);
         self.state.guard.write_failures().await.expect("written");
         let (refusals, worker) = audit::queue();
-        tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
+        tokio::spawn(worker.run(db.clone(), self.clock.clone(), std::future::pending()));
         let (explanations, worker) = explain::queue(&self.state.config.explain);
-        tokio::spawn(worker.run(self.state.db.clone(), self.clock.clone(), std::future::pending()));
+        tokio::spawn(worker.run(db.clone(), self.clock.clone(), std::future::pending()));
         let parts = Parts {
             config,
             clock: self.clock.clone(),
-            db: self.state.db.clone(),
+            db,
             master: MasterKey::from_bytes([7; 32]),
             keys: self.state.keys.clone(),
             refusals,
