@@ -2,7 +2,7 @@
 
 use super::code::{self, Draft, Holder, Letter};
 use super::password::{Owner, confirm};
-use super::{Complaint, admitted, by};
+use super::{Complaint, admitted, by, mailbox_of};
 use crate::audit::{self, Kind};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
@@ -88,8 +88,8 @@ pub async fn address_of(
     Ok(row.as_ref().and_then(|row| opened(state, row)).map(|address| address.as_str().to_owned()))
 }
 
-/// Takes the address whose code is shown. The old one, if it was proved, is told; a sign-in name that was the old one becomes
-/// the new one.
+/// Takes the address whose code is shown. Where the person was reached before, that mailbox is told; a sign-in name that was the
+/// old address, and proved, becomes the new one.
 pub async fn finish(
     state: &AppState,
     context: &RequestContext,
@@ -104,10 +104,11 @@ pub async fn finish(
     };
     let Some(hash) = code::typed(state, context, purpose, id, typed).await else { return Ok(Err(Complaint::TooMany)) };
     let claim = holder.claim(id, purpose, context.now);
-    let (row, old, locale) = {
+    let (row, old, reached, locale) = {
         let mut conn = state.db.read().await?;
         let locale = profiles::load(&mut conn, &user.id).await?.and_then(|(profile, _)| profile.locale);
-        (email_codes::load(&mut conn, claim).await?, email_addresses::load(&mut conn, &user.id).await?, locale)
+        let old = email_addresses::load(&mut conn, &user.id).await?;
+        (email_codes::load(&mut conn, claim).await?, old, mailbox_of(&mut conn, user).await?, locale)
     };
     let row = row.filter(|row| row.user_id.as_ref() == Some(&user.id));
     let Some(address) = row.as_ref().and_then(|row| opened(state, row)) else { return refuse("code_unknown") };
@@ -116,7 +117,8 @@ pub async fn finish(
         return refuse("address_changed");
     }
     let proved_before = old.filter(|old| old.verified_at.is_some() && old.address != address).map(|old| old.address);
-    let notice = proved_before.clone().map(|to| Mail {
+    let reached = reached.filter(|reached| reached.canonical() != address.canonical());
+    let notice = reached.map(|to| Mail {
         to,
         locale,
         user_id: Some(user.id.clone()),

@@ -68,8 +68,8 @@ async fn read(caller: Authorized<AccountRead>, State(state): State<AppState>) ->
     Ok(answer(StatusCode::OK, user, profile))
 }
 
-/// Change one's own profile: a merge patch (RFC 7396) with the one member `profile`. A new e-mail address or telephone
-/// number is not verified.
+/// Change one's own profile: a merge patch (RFC 7396) with the one member `profile`. A new telephone number is not verified. The
+/// e-mail address is changed at `/users/me/email`.
 #[utoipa::path(patch, path = "/users/me", tag = "account", params(("If-Match" = String, Header)),
     request_body(content((ProfilePatch = "application/merge-patch+json"), (ProfilePatch = "application/json"))),
     security(("oauth2" = ["account:write"]), ("session" = [])),

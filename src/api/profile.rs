@@ -14,7 +14,7 @@ const VERIFIED: [(&str, &str); 2] = [("email", "email_verified"), ("phone_number
 pub enum Editor {
     /// May say what was verified.
     Administrator,
-    /// The person, who may not.
+    /// The person, who may not; nor change the e-mail address in passing.
     Owner,
 }
 
@@ -38,9 +38,8 @@ pub fn patched(present: Option<&Profile>, patch: Value, editor: Editor) -> Resul
             }
         }
     }
-    // A proved address is the way back into the account: its owner changes it by proving the new one.
-    let was_proved = present.is_some_and(|present| present.email_verified == Some(true));
-    if editor == Editor::Owner && was_proved && after.get("email") != before.get("email") {
+    // An address is the way into the account, as soon as its mailbox proves it: its owner changes it by proving the new one.
+    if editor == Editor::Owner && after.get("email") != before.get("email") {
         return Err(ApiError::invalid(vec![Detail::new("profile.email", "needs_proof")]));
     }
     match &after {

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::challenge;
 use super::flow::frame;
 use super::form::{self, Purpose};
+use super::reauthenticate::{Freshness, Target, fresh};
 use super::register::{answer, to_code};
 use super::view::{self, CodeKind, field};
 use crate::account::password::{self, Outcome, Owner};
@@ -92,15 +93,22 @@ pub async fn post_email(
     }
 }
 
-/// `POST /account/email/verify`: a code goes to the address that stands in the account. The form is on the account page.
+/// `POST /account/email/verify`: a code goes to the address that stands in the account. The form is on the account page. Whoever
+/// reads that mailbox gets into the account, so it needs a fresh login.
 pub async fn post_verify(
     State(state): State<AppState>,
     context: RequestContext,
     visitor: Visitor,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
-    let Some(login) = &visitor.login else { return Ok(see_other(&state.path("/login"))?) };
+    if visitor.login.is_none() {
+        return Ok(see_other(&state.path("/login"))?);
+    }
     form::check(&state, &context, &visitor, super::account::PURPOSE, &params)?;
+    let login = match fresh(&state, &context, &visitor, Target::Account, &params).await? {
+        Freshness::Fresh(login) => login,
+        Freshness::Elsewhere(response) => return Ok(*response),
+    };
     match email::begin_verification(&state, &context, (&login.user, holder(&state, login))).await? {
         Some(id) => Ok(to_code(&state, "/account/email/verify", &id, &params)?),
         None => Ok(see_other(&state.path("/account"))?),

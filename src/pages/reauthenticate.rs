@@ -55,6 +55,7 @@ macro_rules! targets {
 }
 
 targets! {
+    Account = "account", "/account";
     Security = "security", "/account/security";
     Totp = "totp", "/account/security/totp";
     Passkeys = "passkeys", "/account/security/passkeys";

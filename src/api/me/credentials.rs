@@ -154,6 +154,8 @@ pub(super) async fn change_email(
 }
 
 /// Ask for a code to the e-mail address that one has and that was not proved.
+///
+/// Needs a proof of the last five minutes that it is still the person.
 #[utoipa::path(post, path = "/users/me/email/verification", tag = "account",
     security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 202, body = CodeSent), Errors))]
 pub(super) async fn verify_email(
@@ -161,7 +163,7 @@ pub(super) async fn verify_email(
     context: RequestContext,
     State(state): State<AppState>,
 ) -> Result<Response, ApiError> {
-    let oneself = Oneself::of(&caller.0)?;
+    let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
     let sent = email::begin_verification(&state, &context, (oneself.user, oneself.holder(&state))).await?;
     sent.map(CodeSent::answer).ok_or_else(ApiError::nothing_to_verify)
 }
@@ -187,7 +189,9 @@ pub(super) enum CodeFor {
     Verification,
 }
 
-/// Prove an e-mail address with the code that was mailed to it. The address before, if it was proved, is told.
+/// Prove an e-mail address with the code that was mailed to it. The address at which one was reached before is told.
+///
+/// Needs a proof of the last five minutes that it is still the person.
 #[utoipa::path(post, path = "/users/me/email/confirm", tag = "account", request_body = MailedCode,
     security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 204), Errors))]
 pub(super) async fn confirm_email(
@@ -196,7 +200,7 @@ pub(super) async fn confirm_email(
     State(state): State<AppState>,
     ApiJson(mailed): ApiJson<MailedCode>,
 ) -> Result<StatusCode, ApiError> {
-    let oneself = Oneself::of(&caller.0)?;
+    let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
     let purpose = match mailed.purpose {
         CodeFor::Change => Purpose::ChangeEmail,
         CodeFor::Verification => Purpose::VerifyEmail,

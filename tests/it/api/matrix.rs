@@ -230,6 +230,8 @@ fn keys() -> Vec<(&'static str, &'static str, Option<Value>)> {
         ("PUT", "/users/me/password", json(r#"{"current_password": "a", "password": "b"}"#)),
         ("DELETE", "/users/me/password", None),
         ("PUT", "/users/me/email", json(r#"{"email": "anna@example.com", "current_password": "a"}"#)),
+        ("POST", "/users/me/email/verification", None),
+        ("POST", "/users/me/email/confirm", json(r#"{"id": "AAAA", "code": "123456"}"#)),
         ("GET", "/users/me/export", None),
         ("DELETE", "/users/me", None),
     ]

@@ -142,7 +142,12 @@ async fn s5_wrong_present_passwords_are_counted_before_anything_is_hashed() {
     let mut statuses = Vec::new();
     for _ in 0..7 {
         statuses.push(change_password(&mut browser, "wrong password", NEW_PASSWORD).await.status.as_u16());
+        server.clock.advance(301);
     }
+        assert!(page.url.starts_with("/account/reauthenticate?to=account"), "{page:#?}");
+        let page = browser.submit(&page.form().set("password", PASSWORD)).await;
+        assert_eq!(page.url, "/account");
+        let page = browser.submit(&page.form()).await;
     assert_eq!(statuses[..4], [422; 4], "{statuses:?}");
     assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
     assert_eq!(

@@ -137,6 +137,23 @@ on_both! {
         assert!(caller.get(EMAIL).await.json()["verified_at"].is_string());
         assert_refused(&caller.post("/users/me/email/verification", &json!(null)).await, 409, "nothing_to_verify");
     }
+
+    async fn who_was_reached_at_the_sign_in_address_is_told_of_another_one(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna@example.com").await;
+        let caller = Caller::app(&server, &anna).await;
+        let (id, code) = ask(&server, &caller, "new@example.com").await;
+        assert_eq!(show(&caller, &id, &code.unwrap()).await.status, 204);
+        let mails = server.mails().await;
+        assert_eq!(mails.iter().map(|mail| mail.to.as_str()).collect::<Vec<_>>(), ["anna@example.com"]);
+        assert!(matches!(mails[0].message, Message::EmailChanged { .. }), "{mails:?}");
+
+        let berta = server.person("berta@example.com").await;
+        let caller = Caller::app(&server, &berta).await;
+        let (id, code) = ask(&server, &caller, "Berta@example.com").await;
+        assert_eq!(show(&caller, &id, &code.unwrap()).await.status, 204);
+        assert!(server.mails().await.is_empty(), "it is the same mailbox");
+    }
 }
 
 /// S5: counted before it is hashed.
