@@ -81,7 +81,8 @@ pub(super) async fn logout(
     response
 }
 
-/// The access token that a request was sent with, which counts at this moment.
+/// The access token that a request was sent with, which counts at this moment and is meant for this API: those for other resource
+/// servers are known to these too.
 pub(super) async fn presented(
     state: &AppState,
     context: &RequestContext,
@@ -90,9 +91,11 @@ pub(super) async fn presented(
 ) -> Result<ActiveToken, ApiError> {
     limit::admit(state, context, headers).await.map_err(|(error, _)| error)?;
     let found = match bearer::presented(headers, query, None) {
-        Ok(Some(token)) => {
-            access_token::active(state, token, context.now).await?.ok_or(ApiError::invalid_token("token_inactive"))
-        }
+        Ok(Some(token)) => match access_token::active(state, token, context.now).await? {
+            Some(token) if token.claims.aud.contains(&state.api_audience()) => Ok(token),
+            Some(_) => Err(ApiError::invalid_token("token_audience")),
+            None => Err(ApiError::invalid_token("token_inactive")),
+        },
         Ok(None) => Err(ApiError::unauthenticated()),
         Err(_) => Err(ApiError::malformed_authorization()),
     };

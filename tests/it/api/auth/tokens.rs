@@ -97,6 +97,25 @@ on_both! {
         assert_eq!(sessions["items"], json!([]));
     }
 
+    /// A resource server of the application holds tokens too, for itself.
+    async fn a_token_for_somebody_else_neither_ends_a_login_nor_tries_a_password(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let client = app_with(&server, Persona::Native, |metadata| metadata.audiences = vec!["https://photos.example".to_owned()]).await;
+        let tokens = log_in(&server, &client, "anna").await;
+        let caller = holder(&server, &tokens);
+        for answer in [
+            caller.delete("/auth/logout").await,
+            caller.get("/auth/reauthenticate").await,
+            caller.post("/auth/reauthenticate", &json!({"password": PASSWORD})).await,
+        ] {
+            assert_refused(&answer, 401, "invalid_token");
+        }
+        assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("token_audience"));
+        let browser = Caller::browser(&server, &anna).await;
+        assert_eq!(browser.get("/users/me/sessions").await.json()["items"].as_array().unwrap().len(), 2, "the login goes on");
+    }
+
     async fn a_revoked_refresh_token_ends_the_session_too(database: TestDatabase) {
         let server = TestServer::start(database).await;
         let anna = server.person("anna").await;
