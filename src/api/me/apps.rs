@@ -67,7 +67,10 @@ pub(super) async fn list(
     Ok(Json(List { items: found.collect(), next: None }))
 }
 
-/// Shut an application out: what one allowed it is taken back, and every token that it holds.
+/// Shut an application out: what one allowed it is taken back, and every token that it holds. The same as
+/// `DELETE /users/me/consents/{client_id}`.
+///
+/// Needs a proof of the last five minutes that it is still the person, unless the application asks for itself.
 #[utoipa::path(delete, path = "/users/me/connected-apps/{client_id}", tag = "account", params(("client_id" = String, Path)),
     security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 204), Errors))]
 pub(super) async fn disconnect(
@@ -76,9 +79,23 @@ pub(super) async fn disconnect(
     State(state): State<AppState>,
     ApiPath(client): ApiPath<ClientId>,
 ) -> Result<StatusCode, ApiError> {
-    let user = Oneself::of(&caller.0)?.user;
-    let event = Event { client_id: Some(client.clone()), ..about_oneself(&caller, Kind::ConsentRevoked, &context)? };
-    take_back(&state, &user.id, &client, event, context.now).await
+    shut_out(&caller, &context, &state, &client).await
+}
+
+/// An application gives back what is its own. Whatever another one holds, its logins included, ends by who proved just now that it
+/// is them, and not through an application of others.
+async fn shut_out(
+    caller: &Authorized<AccountWrite>,
+    context: &RequestContext,
+    state: &AppState,
+    client: &ClientId,
+) -> Result<StatusCode, ApiError> {
+    let user = caller.0.person()?;
+    if caller.0.client_id() != Some(client) {
+        Oneself::fresh(&caller.0, state, context).await?;
+    }
+    let event = Event { client_id: Some(client.clone()), ..about_oneself(caller, Kind::ConsentRevoked, context)? };
+    take_back(state, &user.id, client, event, context.now).await
 }
 
 /// List what one allowed applications.
@@ -92,6 +109,8 @@ pub(super) async fn consents(
 }
 
 /// Take back what one allowed an application, and everything that it was given.
+///
+/// Needs a proof of the last five minutes that it is still the person, unless the application asks for itself.
 #[utoipa::path(delete, path = "/users/me/consents/{client_id}", tag = "account", params(("client_id" = String, Path)),
     security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 204), Errors))]
 pub(super) async fn revoke_consent(
@@ -100,6 +119,5 @@ pub(super) async fn revoke_consent(
     State(state): State<AppState>,
     ApiPath(client): ApiPath<ClientId>,
 ) -> Result<StatusCode, ApiError> {
-    let event = Event { client_id: Some(client.clone()), ..about_oneself(&caller, Kind::ConsentRevoked, &context)? };
-    take_back(&state, &caller.0.person()?.id, &client, event, context.now).await
+    shut_out(&caller, &context, &state, &client).await
 }

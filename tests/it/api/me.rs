@@ -7,9 +7,10 @@ mod passkeys;
 
 use serde_json::json;
 
+use super::auth::{app, holder, log_in, refused};
 use super::persona::{Caller, assert_detail, assert_refused};
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::server::TestServer;
+use crate::support::server::{Persona, TestServer};
 
 on_both! {
     async fn a_person_reads_and_changes_their_own_profile(database: TestDatabase) {
@@ -98,5 +99,33 @@ on_both! {
         assert_eq!(browser.delete(&path).await.status, 204);
         assert_refused(&app.get("/users/me").await, 401, "invalid_token");
         assert_eq!(browser.get("/users/me/consents").await.json()["items"], json!([]));
+    }
+
+    /// Taking back what an application was allowed ends its logins.
+    async fn another_application_is_shut_out_by_who_proved_just_now_that_it_is_them(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let house = app(&server, Persona::Native).await;
+        let tokens = log_in(&server, &house, "anna").await;
+        let (own, other) = (holder(&server, &tokens), Caller::app(&server, &anna).await);
+        let foreign = Caller::person(&server, "anna", "account:read account:write").await;
+        let consents = foreign.get("/users/me/consents").await.json();
+        let itself = consents["items"][0]["client_id"].as_str().unwrap().to_owned();
+        for list in ["consents", "connected-apps"] {
+            let path = format!("/users/me/{list}/{}", house.id());
+            assert_refused(&foreign.delete(&path).await, 403, "unauthorized_client");
+        }
+        server.clock.advance(301);
+        let browser = Caller::browser(&server, &anna).await;
+        server.clock.advance(301);
+        for list in ["consents", "connected-apps"] {
+            let path = format!("/users/me/{list}/{}", house.id());
+            for stale in [&browser, &other] {
+                refused(&stale.delete(&path).await, 401, "reauthentication_required");
+            }
+            assert_eq!(own.get("/users/me").await.status, 200);
+        }
+        assert_eq!(own.delete(&format!("/users/me/consents/{}", house.id())).await.status, 204, "what is its own");
+        assert_eq!(foreign.delete(&format!("/users/me/connected-apps/{itself}")).await.status, 204, "what is its own");
     }
 }
