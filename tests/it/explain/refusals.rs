@@ -162,7 +162,7 @@ on_both! {
 
         let auditor = Caller::service(&server, "audit:read").await;
         assert_eq!(auditor.get("/admin/explain/00000000000000000000000000000000").await.status, 404);
-        for nonsense in ["1", "0000000000000000000000000000000G", "%00", "ABCDEF00000000000000000000000000", "000000000000000000000000000000000"] {
+        for nonsense in ["1", "0000000000000000000000000000000G", "ABCDEF00000000000000000000000000", "000000000000000000000000000000000"] {
             assert_eq!(auditor.get(&format!("/admin/explain/{nonsense}")).await.status, 400, "{nonsense}");
         }
     }

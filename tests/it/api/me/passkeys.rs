@@ -43,6 +43,16 @@ async fn told(server: &TestServer) -> Vec<Message> {
 }
 
 on_both! {
+    /// One of the databases can't even look for it.
+    async fn a_path_with_nul_names_nothing(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let caller = Caller::browser(&server, &anna).await;
+        for path in ["/users/me/passkeys/%00", "/users/me/sessions/a%00b"] {
+            assert_refused(&caller.patch(path, &json!({"name": "x"})).await, 404, "not_found");
+        }
+    }
+
     async fn a_passkey_is_made_named_and_removed(database: TestDatabase) {
         let server = TestServer::start(database).await;
         let anna = reader(&server, "anna").await;
