@@ -146,7 +146,10 @@ pub async fn finish(
         Ok(true) => Ok(Ok(())),
         Ok(false) => refuse("code_wrong"),
         // Somebody else proved it since the code was sent.
-        Err(StorageError::Conflict) => refuse("taken_meanwhile"),
+        Err(StorageError::Conflict) => {
+            state.db.write(async |tx| email_codes::spend(tx, claim, &hash).await).await?;
+            refuse("taken_meanwhile")
+        }
         Err(error) => Err(error.into()),
     }
 }

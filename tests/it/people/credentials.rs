@@ -118,6 +118,24 @@ on_both! {
         assert_eq!(comparable(&taken, &["berta@example.com"]), comparable(&free, &["carla@example.com"]));
     }
 
+    async fn a_code_for_an_address_that_was_taken_meanwhile_is_spent(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = person(&server, "anna", "anna@example.com").await;
+        let mut browser = server.browser();
+        log_in(&mut browser, "anna", PASSWORD).await;
+        let page = change_email(&mut browser, PASSWORD, "new@example.com").await;
+        let code = code(&server).await;
+        let berta = person(&server, "berta", "new@example.com").await;
+        let refused = enter(&mut browser, &page, &code).await;
+        assert!(refused.body.contains("id=\"code-problem\""), "{refused:#?}");
+        assert_eq!(server.last_reason("user.email_changed").await.as_deref(), Some("taken_meanwhile"));
+        server.state.db.write(async |tx| users::delete(tx, &berta.id).await).await.unwrap();
+        server.clock.advance(1);
+        enter(&mut browser, &refused, &code).await;
+        assert_eq!(server.last_reason("user.email_changed").await.as_deref(), Some("code_wrong"), "it counts no more");
+        assert_eq!(address(&server, &anna).await.0, "anna@example.com");
+    }
+
     async fn an_address_that_an_administrator_entered_is_proved_by_its_owner(database: TestDatabase) {
         let server = TestServer::start(database).await;
         let anna = server.person_with("anna", &[], Some(json!({"email": "anna@example.com"}))).await;
@@ -125,7 +143,12 @@ on_both! {
         let page = log_in(&mut browser, "anna", PASSWORD).await;
         let form = page.form();
         assert_eq!(form.action, "/account/email/verify");
+        server.clock.advance(301);
         let page = browser.submit(&form).await;
+        assert!(page.url.starts_with("/account/reauthenticate?to=account"), "{page:#?}");
+        let page = browser.submit(&page.form().set("password", PASSWORD)).await;
+        assert_eq!(page.url, "/account");
+        let page = browser.submit(&page.form()).await;
         assert!(page.url.starts_with("/account/email/verify?id="), "{page:#?}");
         assert_eq!(enter(&mut browser, &page, &code(&server).await).await.url, "/account");
         assert_eq!(address(&server, &anna).await, ("anna@example.com".to_owned(), true));
@@ -142,12 +165,7 @@ async fn s5_wrong_present_passwords_are_counted_before_anything_is_hashed() {
     let mut statuses = Vec::new();
     for _ in 0..7 {
         statuses.push(change_password(&mut browser, "wrong password", NEW_PASSWORD).await.status.as_u16());
-        server.clock.advance(301);
     }
-        assert!(page.url.starts_with("/account/reauthenticate?to=account"), "{page:#?}");
-        let page = browser.submit(&page.form().set("password", PASSWORD)).await;
-        assert_eq!(page.url, "/account");
-        let page = browser.submit(&page.form()).await;
     assert_eq!(statuses[..4], [422; 4], "{statuses:?}");
     assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
     assert_eq!(
