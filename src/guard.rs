@@ -244,6 +244,15 @@ impl Guard {
         verdict
     }
 
+    /// How long somebody has to wait who was just refused.
+    pub fn wait(&self, action: Action, subject: &Subject<'_>, now: Timestamp) -> Seconds {
+        match self.look(action, subject, now) {
+            Verdict::Refused { retry_after } => retry_after,
+            // There is room again already.
+            Verdict::Allowed | Verdict::Challenge => Seconds(1),
+        }
+    }
+
     /// The buckets of a row.
     fn buckets<'a>(&self, limit: &Limit, rate: Rate, subject: &Subject<'a>) -> Counted<'a> {
         let bucket = Bucket::of(limit.name, subject.part(limit.key));

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::entry::At;
 use crate::account::{CODE_LIFETIME, Holder};
 use crate::api::error::ApiError;
+use crate::guard::Subject;
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
 use crate::protocol::time::Seconds;
 use crate::random;
 use crate::text::Text;
@@ -56,11 +56,7 @@ impl Handle {
 impl At<'_> {
     /// How long to wait before the same is tried again.
     pub(super) fn wait(self, action: Action, subject: Subject<'_>) -> Seconds {
-        match self.state.guard.look(action, &subject, self.context.now) {
-            Verdict::Refused { retry_after } => retry_after,
-            // There is room again already.
-            Verdict::Allowed | Verdict::Challenge => Seconds(1),
-        }
+        self.state.guard.wait(action, &subject, self.context.now)
     }
 
     pub(super) fn wait_for_mail(self) -> Seconds {

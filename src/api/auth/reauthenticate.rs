@@ -22,8 +22,8 @@ use crate::flow::reauthentication::{self, Choices};
 use crate::grants::TokenResponse;
 use crate::grants::access_token::ActiveToken;
 use crate::grants::first_party::{self, Again, Ongoing};
+use crate::guard::Subject;
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
 use crate::protocol::authentication::Offer;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
@@ -224,11 +224,7 @@ impl<'a> Login<'a> {
             _ => Action::Code,
         };
         let subject = Subject::new(self.context.address).account(self.user.id.as_str()).session(self.session.id.as_str());
-        match self.state.guard.look(action, &subject, self.context.now) {
-            Verdict::Refused { retry_after } => retry_after,
-            // There is room again already.
-            Verdict::Allowed | Verdict::Challenge => Seconds(1),
-        }
+        self.state.guard.wait(action, &subject, self.context.now)
     }
 }
 

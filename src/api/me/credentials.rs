@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::oneself::{Oneself, hand_over, wait};
+use super::oneself::{Oneself, hand_over};
 use super::passkeys;
 use super::settle;
 use crate::account::password::{self, Outcome, Owner};
@@ -21,6 +21,7 @@ use crate::api::time::Time;
 use crate::audit::Kind;
 use crate::authn::passkey::Refusal;
 use crate::flow::passkey::{Counterpart, Removal};
+use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::state::AppState;
 use crate::storage::email_addresses;
@@ -210,7 +211,8 @@ pub(super) async fn confirm_email(
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(complaint) => {
             let id = mailed.id.as_str();
-            Err(refused(&[complaint], || wait(&state, &context, Action::Code, (id, id))))
+            let subject = Subject::new(context.address).account(id).session(id);
+            Err(refused(&[complaint], || state.guard.wait(Action::Code, &subject, context.now)))
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::api::authorization::{Authorized, CSRF_PURPOSE, Caller, Credential, Id
 use crate::api::error::ApiError;
 use crate::audit::Kind;
 use crate::authn::session::Begun;
+use crate::guard::Subject;
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage::audit::Event;
@@ -53,22 +53,13 @@ impl<'a> Oneself<'a> {
 
     /// How long to wait after too many tries.
     pub fn wait(&self, state: &AppState, context: &RequestContext, action: Action) -> Seconds {
-        wait(state, context, action, (self.user.id.as_str(), self.seat.name()))
+        let subject = Subject::new(context.address).account(self.user.id.as_str()).session(self.seat.name());
+        state.guard.wait(action, &subject, context.now)
     }
 
     /// Whose a code by mail is.
     pub fn holder(&self, state: &AppState) -> Holder {
         Holder::new(state, &self.secret)
-    }
-}
-
-/// The same, where account and session are counted by these names.
-pub fn wait(state: &AppState, context: &RequestContext, action: Action, (account, session): (&str, &str)) -> Seconds {
-    let subject = Subject::new(context.address).account(account).session(session);
-    match state.guard.look(action, &subject, context.now) {
-        Verdict::Refused { retry_after } => retry_after,
-        // There is room again already.
-        Verdict::Allowed | Verdict::Challenge => Seconds(1),
     }
 }
 
