@@ -37,16 +37,16 @@ pub async fn begin_change(
     }
 }
 
-/// Sends a code to the address that stands in the account, which somebody else may have written there.
+/// Sends a code to the address that stands in the account, which somebody else may have written there. `None`: none has to be
+/// proved.
 pub async fn begin_verification(
     state: &AppState,
     context: &RequestContext,
     (user, holder): (&User, Holder),
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<Result<String, Vec<Complaint>>>, Problem> {
     let present = email_addresses::load(&mut state.db.read().await?, &user.id).await?;
     let Some(unproved) = present.filter(|present| present.verified_at.is_none()) else { return Ok(None) };
-    let sent = request(state, context, (user, holder), Purpose::VerifyEmail, &unproved.address).await?;
-    Ok(sent.ok())
+    request(state, context, (user, holder), Purpose::VerifyEmail, &unproved.address).await.map(Some)
 }
 
 async fn request(

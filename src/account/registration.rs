@@ -135,17 +135,28 @@ pub async fn begin(state: &AppState, context: &RequestContext, holder: Holder, w
     send(state, context, holder, &pending, &address).await.map(Outcome::Code)
 }
 
-/// Sends the code once more, for the same wish. Gives its new id; `None`: there is nothing to send again.
-pub async fn again(state: &AppState, context: &RequestContext, holder: Holder, id: &str) -> Result<Option<String>, Problem> {
+/// Sends the code once more, for the same wish. Gives its new id.
+pub async fn again(
+    state: &AppState,
+    context: &RequestContext,
+    holder: Holder,
+    id: &str,
+) -> Result<Result<String, Complaint>, Problem> {
+    let refuse = |reason, complaint| {
+        state.refusals.refused(audit::refused(Kind::RegistrationRequested, context, reason));
+        Ok(Err(complaint))
+    };
     let subject = Subject::new(context.address);
     if !admitted(state, Action::RequestMail, &subject, context.now).await {
-        return Ok(None);
+        return refuse("rate_limited", Complaint::TooMany);
     }
     let claim = holder.claim(id, Purpose::Register, context.now);
-    let Some(row) = email_codes::load(&mut state.db.read().await?, claim).await? else { return Ok(None) };
-    let Some(pending) = opened(state, &row) else { return Ok(None) };
-    let Some(address) = pending.address.clone() else { return Ok(None) };
-    send(state, context, holder, &pending, &address).await.map(Some)
+    let row = email_codes::load(&mut state.db.read().await?, claim).await?;
+    let pending = row.and_then(|row| opened(state, &row));
+    match pending.as_ref().and_then(|pending| Some((pending, pending.address.as_ref()?))) {
+        Some((pending, address)) => send(state, context, holder, pending, address).await.map(Ok),
+        None => refuse("code_unknown", Complaint::Code),
+    }
 }
 
 /// The address that a code was sent to, for its holder to see what they typed.

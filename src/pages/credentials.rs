@@ -15,7 +15,9 @@ use crate::account::{Complaint, Holder, Seat, email};
 use crate::authn::password::Strength;
 use crate::authn::session::FRESH;
 use crate::flow::visitor::{Login, Visitor};
+use crate::guard::Subject;
 use crate::guard::device::Device;
+use crate::guard::limit::Action;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::email_addresses;
@@ -110,7 +112,12 @@ pub async fn post_verify(
         Freshness::Elsewhere(response) => return Ok(*response),
     };
     match email::begin_verification(&state, &context, (&login.user, holder(&state, login))).await? {
-        Some(id) => Ok(to_code(&state, "/account/email/verify", &id, &params)?),
+        Some(Ok(id)) => Ok(to_code(&state, "/account/email/verify", &id, &params)?),
+        // There is no form to say it on.
+        Some(Err(_)) => {
+            let sender = Subject::new(context.address);
+            Err(Problem::too_many(state.guard.wait(Action::RequestMail, &sender, context.now)).into())
+        }
         None => Ok(see_other(&state.path("/account"))?),
     }
 }

@@ -137,8 +137,8 @@ pub async fn post_code(
     let (holder, id) = (holder(&state, &visitor), params.get(field::ID).unwrap_or_default());
     if params.get(field::DECISION) == Some(field::AGAIN) {
         return match registration::again(&state, &context, holder, id).await? {
-            Some(id) => Ok(to_code(&state, "/register/code", &id, &params)?),
-            None => Ok(show_code(&state, &context, &visitor, &params, (&flow, vec![Complaint::TooMany])).await?),
+            Ok(id) => Ok(to_code(&state, "/register/code", &id, &params)?),
+            Err(complaint) => Ok(show_code(&state, &context, &visitor, &params, (&flow, vec![complaint])).await?),
         };
     }
     let former = visitor.session().map(|session| session.id.clone());

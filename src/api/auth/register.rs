@@ -179,8 +179,8 @@ impl At<'_> {
     async fn resend(self, body: &ResendRequest) -> Result<Response, ApiError> {
         let handle = Handle::parse(body.handle.expose())?;
         match registration::again(self.state, self.context, handle.holder(self), &handle.id).await? {
-            Some(id) => Ok(handle.sent(&id)),
-            None => Err(ApiError::too_many(self.wait_for_mail())),
+            Ok(id) => Ok(handle.sent(&id)),
+            Err(complaint) => Err(refused(&[complaint], || self.wait_for_mail())),
         }
     }
 }

@@ -166,7 +166,10 @@ pub(super) async fn verify_email(
 ) -> Result<Response, ApiError> {
     let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
     let sent = email::begin_verification(&state, &context, (oneself.user, oneself.holder(&state))).await?;
-    sent.map(CodeSent::answer).ok_or_else(ApiError::nothing_to_verify)
+    match sent.ok_or_else(ApiError::nothing_to_verify)? {
+        Ok(id) => Ok(CodeSent::answer(id)),
+        Err(complaints) => Err(refused(&complaints, || oneself.wait(&state, &context, Action::RequestMail))),
+    }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

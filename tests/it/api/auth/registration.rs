@@ -290,3 +290,20 @@ async fn many_registrations_from_one_address_cost_work_and_the_answers_tell_how_
     assert_refused(&last, 429, "rate_limited");
     assert!(last.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
 }
+
+#[tokio::test]
+async fn a_code_is_sent_again_for_a_handle_that_counts_and_not_too_often() {
+    let server = open_with(TestDatabase::sqlite().await, |config| {
+        config.limits.enabled = true;
+        config.rates.mail = "1/hour".parse().unwrap();
+    })
+    .await;
+    let client = app(&server, Persona::Web).await;
+    let resend = async |handle: &str| send(&server, &client, "email/resend", json!({"handle": handle})).await;
+    refused(&resend("a.b").await, 400, "invalid_code");
+    assert_eq!(server.last_reason("user.registration_requested").await.as_deref(), Some("code_unknown"));
+    let limited = resend("a.b").await;
+    refused(&limited, 429, "rate_limited");
+    assert!(limited.header("retry-after").unwrap().parse::<u32>().unwrap() > 3_000, "{limited:#?}");
+    assert_eq!(server.last_reason("user.registration_requested").await.as_deref(), Some("rate_limited"));
+}

@@ -169,3 +169,18 @@ async fn the_current_password_is_not_guessed_for_long() {
     assert_eq!((statuses[0], statuses[29]), (422, 429));
     assert_refused(&change(&caller, PASSWORD, NEW).await, 429, "rate_limited");
 }
+
+#[tokio::test]
+async fn too_many_mails_is_no_address_that_needs_no_proof() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.limits.enabled = true;
+        config.rates.mail = "1/h".parse().unwrap();
+    })
+    .await;
+    let anna = server.person_with("anna", &[], Some(json!({"email": "anna@example.com"}))).await;
+    let caller = Caller::browser(&server, &anna).await;
+    assert_eq!(caller.post("/users/me/email/verification", &json!(null)).await.status, 202);
+    let limited = caller.post("/users/me/email/verification", &json!(null)).await;
+    assert_refused(&limited, 429, "rate_limited");
+    assert!(limited.header("retry-after").unwrap().parse::<u32>().unwrap() > 3_000, "{limited:#?}");
+}
