@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,16 +22,17 @@ use crate::audit::Kind;
 use crate::authn::passkey::Refusal;
 use crate::flow::passkey::{Counterpart, Removal};
 use crate::guard::Subject;
+use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::state::AppState;
 use crate::storage::email_addresses;
 use crate::storage::email_codes::Purpose;
 use crate::web::context::RequestContext;
 
-impl<'a> From<&Oneself<'a>> for Owner<'a> {
-    fn from(oneself: &Oneself<'a>) -> Self {
-        Self { user: oneself.user, seat: oneself.seat, is_fresh: true, device: None }
-    }
+/// Somebody who proved just now that it is them, on a device that may be known: what strangers try as the password shuts nobody out
+/// there.
+fn owner<'a>(oneself: &Oneself<'a>, device: Option<&'a Device>) -> Owner<'a> {
+    Owner { user: oneself.user, seat: oneself.seat, is_fresh: true, device }
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,6 +41,8 @@ pub(super) struct PasswordChange {
     /// Of whoever has one.
     current_password: Option<SecretText>,
     password: SecretText,
+    /// Of an earlier login of this person from this device. A browser's cookie says the same.
+    device_token: Option<SecretText>,
 }
 
 /// Change one's password, or set one. It ends one's other sessions and what other applications were given; one is told by mail.
@@ -51,11 +54,13 @@ pub(super) async fn change_password(
     caller: Authorized<AccountWrite>,
     context: RequestContext,
     State(state): State<AppState>,
+    headers: HeaderMap,
     ApiJson(change): ApiJson<PasswordChange>,
 ) -> Result<Response, ApiError> {
     let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
+    let device = oneself.device(&state, &headers, change.device_token.as_ref());
     let current = change.current_password.map(|current| current.0).unwrap_or_default();
-    match password::change(&state, &context, Owner::from(&oneself), (&current, &change.password.0)).await? {
+    match password::change(&state, &context, owner(&oneself, device.as_ref()), (&current, &change.password.0)).await? {
         Outcome::Done(begun) => {
             let mut response = StatusCode::NO_CONTENT.into_response();
             hand_over(&state, &mut response, begun.as_deref());
@@ -116,6 +121,8 @@ pub(super) struct EmailChange {
     email: String,
     /// Of whoever has one.
     current_password: Option<SecretText>,
+    /// Of an earlier login of this person from this device. A browser's cookie says the same.
+    device_token: Option<SecretText>,
 }
 
 /// A code is on its way, or a notice: to whom is not told.
@@ -142,10 +149,12 @@ pub(super) async fn change_email(
     caller: Authorized<AccountWrite>,
     context: RequestContext,
     State(state): State<AppState>,
+    headers: HeaderMap,
     ApiJson(change): ApiJson<EmailChange>,
 ) -> Result<Response, ApiError> {
     let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
-    let who = (Owner::from(&oneself), oneself.holder(&state));
+    let device = oneself.device(&state, &headers, change.device_token.as_ref());
+    let who = (owner(&oneself, device.as_ref()), oneself.holder(&state));
     let current = change.current_password.as_ref().map(SecretText::expose).unwrap_or_default();
     let begun = email::begin_change(&state, &context, who, (current, &change.email)).await?;
     let wait = |action| oneself.wait(&state, &context, action);

@@ -2,15 +2,17 @@
 //! others may do with an account ends where its keys begin.
 
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use secrecy::ExposeSecret;
 
 use crate::account::{Holder, Seat};
 use crate::api::authorization::{Authorized, CSRF_PURPOSE, Caller, Credential, Identity};
+use crate::api::body::SecretText;
 use crate::api::error::ApiError;
 use crate::audit::Kind;
 use crate::authn::session::Begun;
 use crate::guard::Subject;
+use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
@@ -49,6 +51,12 @@ impl<'a> Oneself<'a> {
         let oneself = Self::of(caller)?;
         caller.fresh(state, context).await?;
         Ok(oneself)
+    }
+
+    /// What is known of the device: by the cookie of a browser, or by the token that an application keeps.
+    pub fn device(&self, state: &AppState, headers: &HeaderMap, token: Option<&SecretText>) -> Option<Device> {
+        let cookie = matches!(self.seat, Seat::Browser(_)).then(|| state.cookies.read(headers, Cookie::Device)).flatten();
+        state.guard.device(token.map(SecretText::expose).or(cookie)?)
     }
 
     /// How long to wait after too many tries.

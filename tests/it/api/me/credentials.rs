@@ -6,11 +6,12 @@ use ostiary::storage::email_addresses;
 use ostiary::storage::users::User;
 use serde_json::json;
 
-use super::super::auth::{app, log_in, refresh, try_login};
+use super::super::auth::{app, holder, log_in, refresh, try_login};
 use super::super::persona::{Caller, assert_detail, assert_refused};
 use crate::people::code_in;
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::flow::text;
 use crate::support::passkeys::give_passkey;
 use crate::support::server::{PASSWORD, Persona, TestServer};
 
@@ -183,4 +184,28 @@ async fn too_many_mails_is_no_address_that_needs_no_proof() {
     let limited = caller.post("/users/me/email/verification", &json!(null)).await;
     assert_refused(&limited, 429, "rate_limited");
     assert!(limited.header("retry-after").unwrap().parse::<u32>().unwrap() > 3_000, "{limited:#?}");
+}
+
+/// What strangers use up is not the owner's, on a device that they logged in from.
+#[tokio::test]
+async fn a_known_device_changes_the_password_whatever_others_tried() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.limits.enabled = true).await;
+    let anna = server.person("anna").await;
+    let client = app(&server, Persona::Native).await;
+    let (tokens, stranger) = (log_in(&server, &client, "anna").await, Caller::browser(&server, &anna).await);
+    let (owner, device) = (holder(&server, &tokens), text(&tokens, "device_token"));
+    for _ in 0..6 {
+        change(&stranger, "wrong password", NEW).await;
+    }
+    assert_refused(&change(&stranger, PASSWORD, NEW).await, 429, "rate_limited");
+    assert_refused(&change(&owner, PASSWORD, NEW).await, 429, "rate_limited");
+    let cookies = stranger.headers.iter().find(|(name, _)| name == "cookie").unwrap().1.clone();
+    let browser = stranger.with("cookie", &format!("{cookies}; __Host-device={device}"));
+    let new = json!({"current_password": PASSWORD, "email": "new@example.com"});
+    assert_eq!(browser.put(EMAIL, &new).await.status, 202);
+    assert_refused(&owner.put(EMAIL, &new).await, 429, "rate_limited");
+    let new = json!({"current_password": PASSWORD, "email": "new@example.com", "device_token": device});
+    assert_eq!(owner.put(EMAIL, &new).await.status, 202);
+    let new = json!({"current_password": PASSWORD, "password": NEW, "device_token": device});
+    assert_eq!(owner.put(PATH, &new).await.status, 204);
 }
