@@ -25,10 +25,11 @@ pub mod sessions;
 pub mod time;
 pub mod users;
 
-use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::body::MaxBody;
 use self::error::ApiError;
 use crate::state::AppState;
 
@@ -38,12 +39,12 @@ pub const PATH: &str = "/api/v1";
 /// The API's routes, to be nested at [`PATH`].
 pub fn router(state: &AppState) -> Router<AppState> {
     let (protected, protected_paths) = protected().split_for_parts();
-    let (open, mut paths) = openapi::routes().merge(auth::routes()).split_for_parts();
+    let (open, mut paths) = openapi::routes().merge(auth::routes().route_layer(Extension(MaxBody::SMALL))).split_for_parts();
     paths.merge(protected_paths);
     let description = openapi::Description::new(paths, state);
     protected
         .route_layer(from_fn_with_state(state.clone(), authorization::authenticate))
-        .merge(open.layer(axum::Extension(description)))
+        .merge(open.layer(Extension(description)))
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(from_fn_with_state(state.clone(), cross_origin::allow))
@@ -61,5 +62,5 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(lockouts::routes())
         .merge(audit_log::routes())
         .merge(explain::routes())
-        .merge(me::routes())
+        .merge(me::routes().route_layer(Extension(MaxBody::SMALL)))
 }

@@ -12,9 +12,19 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::error::{ApiError, Detail};
+use crate::web::body::MAX_FORM;
 
-/// The largest body.
+/// The largest body of a route that says nothing else.
 const MAX_BODY: usize = 1 << 20;
+
+/// The largest body of a route, in its request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxBody(usize);
+
+impl MaxBody {
+    /// Of what everybody may send, and what people tell about themselves. As large as the largest form of the pages.
+    pub const SMALL: Self = Self(MAX_FORM);
+}
 
 /// A JSON body. Members that the type does not know are refused, and so is NUL, which one of the databases can't store.
 #[derive(Debug)]
@@ -106,11 +116,12 @@ async fn read(request: Request<Body>, accepted: &[&str]) -> Result<Value, ApiErr
     if !has_media_type(request.headers(), accepted) || request.headers().contains_key(header::CONTENT_ENCODING) {
         return Err(ApiError::unsupported_media_type());
     }
+    let max = request.extensions().get::<MaxBody>().map_or(MAX_BODY, |max| max.0);
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY as u64) {
+    if declared.is_some_and(|length| length > max as u64) {
         return Err(ApiError::too_large());
     }
-    let bytes = Limited::new(request.into_body(), MAX_BODY).collect().await.map_err(|error| {
+    let bytes = Limited::new(request.into_body(), max).collect().await.map_err(|error| {
         if error.downcast_ref::<LengthLimitError>().is_some() { ApiError::too_large() } else { ApiError::timeout() }
     })?;
     let value: Value = serde_json::from_slice(&bytes.to_bytes()).map_err(|_| ApiError::invalid_json())?;

@@ -5,7 +5,7 @@ use ostiary::protocol::authentication::Acr;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::super::persona::assert_detail;
+use super::super::persona::{Caller, assert_detail};
 use super::{app, app_with, holder, log_in, refused, send, try_login};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{claims, text};
@@ -101,14 +101,16 @@ async fn only_first_party_clients_that_prove_who_they_are_log_people_in() {
 #[tokio::test]
 async fn what_is_no_such_body_is_refused() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
-    server.person("anna").await;
+    let anna = server.person("anna").await;
     let client = app(&server, Persona::Web).await;
     let unknown = json!({"username": "anna", "password": PASSWORD, "remember": true});
     assert_detail(&send(&server, &client, "login", unknown).await, "remember", "unknown");
     assert_detail(&send(&server, &client, "login", json!({"username": "anna"})).await, "password", "missing");
     refused(&send(&server, &client, "login", json!({"username": "a\0b", "password": PASSWORD})).await, 400, "invalid_json");
-    let large = json!({"username": "anna", "password": "a".repeat(1 << 20)});
+    let large = json!({"username": "anna", "password": "a".repeat(64 << 10)});
     refused(&send(&server, &client, "login", large).await, 413, "too_large");
+    let large = json!({"profile": {"name": "a".repeat(64 << 10)}});
+    refused(&Caller::browser(&server, &anna).await.patch("/users/me", &large).await, 413, "too_large");
     let form = Request::post("/api/v1/auth/login").header("content-type", "application/x-www-form-urlencoded");
     let form = form.header("authorization", basic(client.id(), client.secret.as_deref().unwrap()));
     refused(&server.send(form.body("username=anna".into()).unwrap()).await, 415, "unsupported_media_type");
