@@ -2,7 +2,7 @@
 
 use serde_json::Map;
 
-use super::by;
+use super::{Seat, by};
 use crate::audit::{self, Kind};
 use crate::authn::password::HashingError;
 use crate::authn::recovery_code::{self, NewCodes, RecoveryCode};
@@ -60,11 +60,11 @@ pub async fn remove_totp(state: &AppState, context: &RequestContext, user: &User
 }
 
 /// New recovery codes in the place of those that there were, to be shown this once. `None`: there is nothing that they would
-/// stand in for.
+/// stand in for, or the person or the seat is gone meanwhile.
 pub async fn renew_recovery_codes(
     state: &AppState,
     context: &RequestContext,
-    user: &User,
+    (user, seat): (&User, Seat<'_>),
 ) -> Result<Option<Vec<RecoveryCode>>, Problem> {
     let enrolled = enrolled(state, &user.id).await?;
     if !enrolled.totp && !enrolled.passkeys && !enrolled.recovery_codes {
@@ -78,12 +78,20 @@ pub async fn renew_recovery_codes(
     let new = new_codes(state).await?;
     let event = about(by(&user.id, Kind::RecoveryCodesCreated, context), "recovery_codes");
     let stored = state.db.write(async |tx| {
+        if !users::stands(tx, user).await? || !seat.stands(tx, context.now).await? {
+            return Ok(false);
+        }
+        // Ten hashes take a while: the factor may have been removed meanwhile, and the codes with it.
+        let enrolled = storage::factors::enrolled(tx, &user.id).await?;
+        if !enrolled.totp && !enrolled.passkeys && !enrolled.recovery_codes {
+            return Ok(false);
+        }
         recovery_codes::replace(tx, &user.id, &new.stored, context.now).await?;
         storage::audit::insert(tx, &event).await?;
-        mail::notify(tx, &state.outbox, &user.id, Message::FactorAdded { what: Factor::RecoveryCodes }, context.now).await
+        mail::notify(tx, &state.outbox, &user.id, Message::FactorAdded { what: Factor::RecoveryCodes }, context.now).await?;
+        Ok(true)
     });
-    stored.await?;
-    Ok(Some(new.codes))
+    Ok(stored.await?.then_some(new.codes))
 }
 
 /// Ten codes for somebody.

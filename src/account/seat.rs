@@ -44,13 +44,20 @@ impl<'a> Seat<'a> {
         }
     }
 
+    /// Whether it has not ended meanwhile.
+    pub(super) async fn stands(self, tx: &mut Tx, now: Timestamp) -> Result<bool, Error> {
+        match self {
+            Self::Browser(session) => sessions::stands(tx, &session.id).await,
+            Self::Application { grant, .. } => grants::stands(tx, grant, now).await,
+        }
+    }
+
     /// Makes sure that it has not ended meanwhile, puts the new session in its place, and ends the person's other sessions.
     /// `false`: it has ended, and nothing is written.
     pub(super) async fn go_on(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, now: Timestamp) -> Result<bool, Error> {
         let stands = match (self, begun) {
             (Self::Browser(old), Some(begun)) => session::take_over(tx, &old.id, &begun.session).await?,
-            (Self::Browser(session), None) => sessions::stands(tx, &session.id).await?,
-            (Self::Application { grant, .. }, _) => grants::stands(tx, grant, now).await?,
+            (seat, _) => seat.stands(tx, now).await?,
         };
         if stands {
             let current = begun.map(|begun| &begun.session.id).or(self.session());

@@ -10,6 +10,7 @@ use super::form::{self, Purpose};
 use super::reauthenticate::{Freshness, Target, fresh};
 use super::site;
 use super::view::{self, Moment};
+use crate::account::Seat;
 use crate::account::factors::{may_remove_totp, remove_totp, renew_recovery_codes};
 use crate::authn::recovery_code::RecoveryCode;
 use crate::flow::login::enrolled;
@@ -82,7 +83,7 @@ pub async fn post_recovery_codes(
         Freshness::Fresh(login) => login,
         Freshness::Elsewhere(response) => return Ok(*response),
     };
-    match renew_recovery_codes(&state, &context, &login.user).await? {
+    match renew_recovery_codes(&state, &context, (&login.user, Seat::Browser(&login.session))).await? {
         Some(codes) => Ok(show_codes(&state, &visitor, &codes, state.path("/account/security"))?),
         None => Ok(see_other(&state.path("/account/security"))?),
     }

@@ -160,6 +160,6 @@ pub(super) async fn renew(
     State(state): State<AppState>,
 ) -> Result<Json<NewRecoveryCodes>, ApiError> {
     let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
-    let codes = renew_recovery_codes(&state, &context, oneself.user).await?;
+    let codes = renew_recovery_codes(&state, &context, (oneself.user, oneself.seat)).await?;
     codes.map(|codes| NewRecoveryCodes::new(&codes)).ok_or_else(ApiError::no_second_factor)
 }

@@ -125,6 +125,20 @@ on_both! {
         }
     }
 
+    /// New codes take a while to hash.
+    async fn no_codes_are_left_of_an_app_that_is_removed_while_they_are_made(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let caller = Caller::browser_of(&server, &anna, &[Method::Password, Method::Totp]).await;
+        for _ in 0..5 {
+            give_app(&server, &anna).await;
+            let (renewal, removal) = tokio::join!(caller.post(CODES, &Value::Null), caller.delete(TOTP));
+            assert_eq!(removal.status, 204, "{removal:#?}");
+            assert!(matches!(renewal.status.as_u16(), 200 | 409), "{renewal:#?}");
+            assert_eq!(caller.get(CODES).await.json()["left"], 0, "{renewal:#?}");
+        }
+    }
+
     /// B8.
     async fn an_app_is_removed_unless_a_role_needs_it(database: TestDatabase) {
         let server = TestServer::start_with(database, |config| {
