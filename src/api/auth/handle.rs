@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::entry::At;
 use crate::account::{CODE_LIFETIME, Holder};
+use crate::api::body::SecretText;
 use crate::api::error::ApiError;
+use crate::audit::Kind;
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::protocol::time::Seconds;
@@ -36,9 +38,9 @@ impl Handle {
         Self { id: String::new(), secret: random::secret() }
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
-        let (id, secret) = text.split_once('.').ok_or_else(ApiError::invalid_email_code)?;
-        Ok(Self { id: id.to_owned(), secret: secret.to_owned() })
+    fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.split_once('.')?;
+        Some(Self { id: id.to_owned(), secret: secret.to_owned() })
     }
 
     /// Codes belong to the client that asked for them, and to the secret.
@@ -54,6 +56,14 @@ impl Handle {
 }
 
 impl At<'_> {
+    /// The handle that came with a code. One that is none is recorded as the refusal of what was asked for.
+    pub(super) fn handle(self, sent: &SecretText, asked: Kind) -> Result<Handle, ApiError> {
+        Handle::parse(sent.expose()).ok_or_else(|| {
+            self.refused_as(asked, None, "code_unknown");
+            ApiError::invalid_email_code()
+        })
+    }
+
     /// How long to wait before the same is tried again.
     pub(super) fn wait(self, action: Action, subject: Subject<'_>) -> Seconds {
         self.state.guard.wait(action, &subject, self.context.now)

@@ -15,6 +15,7 @@ use crate::api::openapi::Errors;
 use crate::flow::login::{Checked, Step};
 use crate::flow::passkey::Answer;
 use crate::protocol::authentication::Missing;
+use crate::protocol::id::UserId;
 use crate::state::AppState;
 use crate::storage::users;
 use crate::web::context::RequestContext;
@@ -58,13 +59,17 @@ pub(super) async fn mfa(
 impl At<'_> {
     async fn second(self, body: &SecondFactor) -> Result<Response, ApiError> {
         let Self { state, context, .. } = self;
-        let Some((pending, scope)) = self.open(body.mfa_token.expose()) else { return Err(ApiError::invalid_mfa_token()) };
+        let Some((pending, scope)) = self.open(body.mfa_token.expose()) else { return Err(self.invalid_mfa_token(None)) };
         let user = users::by_id(&mut state.db.read().await?, &pending.user_id).await?;
-        let Some(user) = user.filter(|user| pending.still_holds_for(user)) else { return Err(ApiError::invalid_mfa_token()) };
+        let Some(user) = user.filter(|user| pending.still_holds_for(user)) else {
+            return Err(self.invalid_mfa_token(Some(&pending.user_id)));
+        };
         let device = self.device(body.device_token.as_ref());
         let entrance = self.entrance(device.as_ref());
         let standing = self.standing(&user).await?;
-        let Missing::Proof(offer) = standing.missing(&pending.factors) else { return Err(ApiError::invalid_mfa_token()) };
+        let Missing::Proof(offer) = standing.missing(&pending.factors) else {
+            return Err(self.invalid_mfa_token(Some(&user.id)));
+        };
         let checked = match (&body.code, &body.passkey) {
             (Some(code), None) => entrance.check(&user, &pending.id, code.expose(), offer).await?,
             (None, Some(passkey)) if offer.passkey => {
@@ -95,5 +100,11 @@ impl At<'_> {
             Step::Spent => Err(ApiError::invalid_code()),
             Step::Next { .. } | Step::Ended => Err(ApiError::invalid_mfa_token()),
         }
+    }
+
+    fn invalid_mfa_token(self, user: Option<&UserId>) -> ApiError {
+        let error = ApiError::invalid_mfa_token();
+        self.refused(user, error.reason());
+        error
     }
 }

@@ -16,6 +16,7 @@ use crate::api::body::{ApiJson, SecretText};
 use crate::api::complaint::refused;
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
+use crate::audit::Kind;
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::state::AppState;
@@ -112,7 +113,7 @@ impl At<'_> {
     async fn reset(self, body: &ResetRequest) -> Result<Response, ApiError> {
         self.offered()?;
         let Self { state, context, .. } = self;
-        let handle = Handle::parse(body.handle.expose())?;
+        let handle = self.handle(&body.handle, Kind::UserPasswordChanged)?;
         let (id, holder) = (handle.id.as_str(), handle.holder(self));
         // Whoever has shown the code need not show it again after a password that was refused.
         if !recovery::is_open(state, context, holder, id).await?

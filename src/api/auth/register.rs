@@ -148,12 +148,15 @@ impl At<'_> {
             Outcome::Code(id) => Ok(handle.sent(&id)),
             Outcome::Done(begun) => self.registered(&begun, scope, None).await,
             Outcome::Refused { complaints, .. } if complaints.contains(&Complaint::Challenge) => {
+                self.refused_as(Kind::RegistrationRequested, None, Complaint::Challenge.reason());
                 Err(ApiError::proof_of_work_required().challenging(state, context, Action::Register))
             }
             Outcome::Refused { complaints, .. } => {
                 // It is the sender who has to wait: a domain is asked for work at most.
                 let sender = Subject::new(context.address).mail_domain("");
-                Err(refused(&complaints, || self.wait(Action::Register, sender)))
+                let error = refused(&complaints, || self.wait(Action::Register, sender));
+                self.refused_as(Kind::RegistrationRequested, None, error.reason());
+                Err(error)
             }
             Outcome::Closed => Err(self.not_welcome()),
         }
@@ -168,7 +171,7 @@ impl At<'_> {
     async fn verify(self, body: &VerifyRequest) -> Result<Response, ApiError> {
         let Self { state, context, client } = self;
         let scope = client.scope(state, context, body.scope.as_deref()).await?;
-        let handle = Handle::parse(body.handle.expose())?;
+        let handle = self.handle(&body.handle, Kind::UserRegistered)?;
         let shown = (handle.id.as_str(), body.code.expose());
         match registration::finish(state, context, handle.holder(self), shown, None).await? {
             Ok(begun) => self.registered(&begun, scope, self.device(body.device_token.as_ref())).await,
@@ -177,7 +180,7 @@ impl At<'_> {
     }
 
     async fn resend(self, body: &ResendRequest) -> Result<Response, ApiError> {
-        let handle = Handle::parse(body.handle.expose())?;
+        let handle = self.handle(&body.handle, Kind::RegistrationRequested)?;
         match registration::again(self.state, self.context, handle.holder(self), &handle.id).await? {
             Ok(id) => Ok(handle.sent(&id)),
             Err(complaint) => Err(refused(&[complaint], || self.wait_for_mail())),

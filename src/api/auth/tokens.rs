@@ -89,7 +89,10 @@ pub(super) async fn presented(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<ActiveToken, ApiError> {
-    limit::admit(state, context, headers).await.map_err(|(error, _)| error)?;
+    if let Err((error, _)) = limit::admit(state, context, headers).await {
+        state.refusals.refused(audit::refused(Kind::ApiRefused, context, error.reason()));
+        return Err(error);
+    }
     let found = match bearer::presented(headers, query, None) {
         Ok(Some(token)) => match access_token::active(state, token, context.now).await? {
             Some(token) if token.claims.aud.contains(&state.api_audience()) => Ok(token),

@@ -220,6 +220,10 @@ async fn where_no_address_is_asked_for_whoever_registers_is_in_at_once() {
     for (name, code) in [("ANNA", "taken"), ("\u{430}nn\u{430}", "taken"), ("anna@example.com", "malformed"), ("", "malformed")] {
         assert_detail(&send(&server, &client, "register", wish(name)).await, "username", code);
     }
+    let audit = server.audit().await;
+    let refused = audit.iter().filter(|entry| entry.kind == "user.registration_requested");
+    assert!(refused.clone().any(|entry| entry.reason.as_deref() == Some("name_taken")), "{audit:#?}");
+    assert!(refused.clone().all(|entry| entry.client_id.is_some()), "{audit:#?}");
     assert!(server.mails().await.is_empty());
 }
 
@@ -295,13 +299,20 @@ async fn many_registrations_from_one_address_cost_work_and_the_answers_tell_how_
 async fn a_code_is_sent_again_for_a_handle_that_counts_and_not_too_often() {
     let server = open_with(TestDatabase::sqlite().await, |config| {
         config.limits.enabled = true;
-        config.rates.mail = "1/hour".parse().unwrap();
+        config.rates.mail = "1/h".parse().unwrap();
     })
     .await;
     let client = app(&server, Persona::Web).await;
     let resend = async |handle: &str| send(&server, &client, "email/resend", json!({"handle": handle})).await;
+    refused(&resend("malformed").await, 400, "invalid_code");
+    assert_eq!(server.last_reason("user.registration_requested").await.as_deref(), Some("code_unknown"));
+    refused(&verify(&server, &client, "malformed", "123456").await, 400, "invalid_code");
+    assert_eq!(server.last_reason("user.registered").await.as_deref(), Some("code_unknown"));
+    refused(&reset(&server, &client, ("malformed", "123456"), NEW_PASSWORD).await, 400, "invalid_code");
+    assert_eq!(server.last_reason("user.password_changed").await.as_deref(), Some("code_unknown"));
     refused(&resend("a.b").await, 400, "invalid_code");
     assert_eq!(server.last_reason("user.registration_requested").await.as_deref(), Some("code_unknown"));
+    server.clock.advance(1);
     let limited = resend("a.b").await;
     refused(&limited, 429, "rate_limited");
     assert!(limited.header("retry-after").unwrap().parse::<u32>().unwrap() > 3_000, "{limited:#?}");

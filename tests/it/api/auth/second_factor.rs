@@ -77,6 +77,8 @@ on_both! {
         for forged in [sealed, "", ".", "x.y", &format!("{sealed}.dXNlcnM6d3JpdGU")] {
             refused(&prove(&server, &client, &json!({"mfa_token": forged}), &right).await, 401, "invalid_mfa_token");
         }
+        let audit = server.audit().await;
+        assert!(audit.iter().any(|entry| entry.kind == "user.login" && entry.reason.as_deref() == Some("invalid_mfa_token")), "{audit:#?}");
         let password = ostiary::authn::password::Password::parse("another one altogether").unwrap();
         let new_hash = server.state.passwords.hash(&password).await.unwrap();
         let now = server.clock.now();

@@ -138,6 +138,20 @@ async fn logging_out_is_for_people_of_first_party_clients() {
     assert_eq!(Caller::admin(&server).await.delete("/auth/logout").await.status, 403);
 }
 
+#[tokio::test]
+async fn who_tries_too_many_tokens_to_log_out_with_is_recorded() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
+        config.limits.enabled = true;
+        config.rates.api_refused = "1/h".parse().unwrap();
+    })
+    .await;
+    let stranger = Caller::bearer(&server, "made-up");
+    assert_refused(&stranger.delete("/auth/logout").await, 401, "invalid_token");
+    server.clock.advance(1);
+    assert_refused(&stranger.delete("/auth/logout").await, 429, "rate_limited");
+    assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("rate_limited"));
+}
+
 /// O1, O2.
 #[tokio::test]
 async fn scripts_of_the_clients_own_origins_may_log_people_in_and_no_others() {
