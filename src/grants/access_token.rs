@@ -32,12 +32,27 @@ enum Form {
 
 /// Decides everything about a new access token; writes nothing. Without a grant it is the client's own.
 pub fn prepare(state: &AppState, client: &Client, grant: Option<&Grant>, scope: &Scope, now: Timestamp) -> Prepared {
-    let lifetime = Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
     let random = random::identifier();
-    let (jti, exp) = match grant {
-        None => (TokenId::without_grant(&random), now + lifetime),
-        Some(grant) => (TokenId::of_grant(&grant.id, &random), (now + lifetime).min(grant.expires_at)),
-    };
+    let jti = grant.map_or_else(|| TokenId::without_grant(&random), |grant| TokenId::of_grant(&grant.id, &random));
+    prepare_as(state, client, (grant, jti), scope, now)
+}
+
+/// The same of a token that is given for a proof, and is the only one that gains by it: neither those from before nor what a
+/// refresh token gives afterwards, since whoever holds one may have stolen it.
+pub fn prepare_for_proof(state: &AppState, client: &Client, grant: &Grant, scope: &Scope, now: Timestamp) -> Prepared {
+    let jti = TokenId::of_proof(&grant.id, &random::identifier());
+    prepare_as(state, client, (Some(grant), jti), scope, now)
+}
+
+fn prepare_as(
+    state: &AppState,
+    client: &Client,
+    (grant, jti): (Option<&Grant>, TokenId),
+    scope: &Scope,
+    now: Timestamp,
+) -> Prepared {
+    let lifetime = Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    let exp = grant.map_or(now + lifetime, |grant| (now + lifetime).min(grant.expires_at));
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
         sub: grant.map_or_else(|| client.id.to_string(), |grant| grant.user_id.to_string()),

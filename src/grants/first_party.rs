@@ -98,7 +98,7 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
         acr: session.factors.acr().to_string(),
         ..grant.clone()
     };
-    let token = access_token::prepare(state, client, Some(&grant), scope, now);
+    let token = access_token::prepare_for_proof(state, client, &grant, scope, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
     let done = state.db.write(async |tx| {

@@ -88,6 +88,17 @@ impl TokenId {
         Self(format!("{grant}.{random}"))
     }
 
+    /// For a token of a grant that is given for a proof: its person showed once more who they are. The mark is no letter of
+    /// base64url.
+    pub fn of_proof(grant: &GrantId, random: &str) -> Self {
+        Self(format!("{grant}.~{random}"))
+    }
+
+    /// Whether the token was given for a proof.
+    pub fn is_of_proof(&self) -> bool {
+        self.0.rsplit_once('.').is_some_and(|(_, random)| random.starts_with('~'))
+    }
+
     /// For a token that no person gave a grant for.
     pub fn without_grant(random: &str) -> Self {
         Self(random.to_owned())

@@ -27,14 +27,13 @@ impl Proved {
         Self { at: session.factors.latest(), reached }
     }
 
-    /// `own` is the session that stands for the token's grant. A token from before the last proof gains nothing by it: whoever
-    /// found it is not the one who proved anything.
+    /// `own` is the session that stands for the token's grant. A proof is worth something to the token that was given for it and
+    /// to no other one, neither from before nor of a refresh token: whoever found that is not the one who proved anything. To
+    /// those the login itself is the last proof.
     pub(super) fn of_token(claims: &AccessTokenClaims, own: Option<&Session>) -> Self {
-        let latest = own.and_then(|session| session.factors.latest());
-        let at = match latest {
-            // Tokens tell the time in seconds.
-            Some(latest) if claims.iat.as_seconds() >= latest.as_seconds() => Some(latest),
-            Some(_) => None,
+        let at = match own {
+            Some(_) if claims.jti.is_of_proof() => Some(claims.iat),
+            Some(session) => Some(session.created_at),
             None => claims.auth_time,
         };
         Self { at, reached: Acr::ALL.into_iter().filter(|acr| acr.is_met_by(&claims.amr)).collect() }
@@ -67,7 +66,9 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::access_token::TokenId;
     use crate::protocol::authentication::{Factors, Method};
+    use crate::protocol::id::GrantId;
     use crate::protocol::time::Seconds;
 
     const NOON: Timestamp = Timestamp::from_micros(1_800_000_000_500_000);
@@ -85,12 +86,20 @@ mod tests {
     }
 
     #[test]
-    fn a_token_from_before_the_proof_gains_nothing_by_it() {
+    fn a_token_that_was_not_given_for_the_proof_gains_nothing_by_it() {
         let session = session(Factors::of(Method::Password, NOON).and(Method::Totp, NOON + Seconds(60)));
-        let token = |seconds: i64| claims(Timestamp::from_seconds(1_800_000_000 + seconds));
-        assert_eq!(Proved::of_token(&token(59), Some(&session)).at, None);
-        assert_eq!(Proved::of_token(&token(60), Some(&session)).at, Some(NOON + Seconds(60)), "in the same second");
-        assert_eq!(Proved::of_token(&token(60), None).at, Some(NOON), "what the token says itself");
+        let grant = GrantId::parse("g").unwrap();
+        let token =
+            |jti: TokenId, seconds: i64| AccessTokenClaims { jti, ..claims(Timestamp::from_seconds(1_800_000_000 + seconds)) };
+        let at = |token: AccessTokenClaims| Proved::of_token(&token, Some(&session)).at;
+        for seconds in [0, 59, 60, 61] {
+            let ordinary = token(TokenId::of_grant(&grant, "a"), seconds);
+            assert_eq!(at(ordinary.clone()), Some(NOON), "before the proof, in its second, or refreshed since");
+            assert_eq!(Proved::of_token(&ordinary, None).at, Some(NOON), "what the token says itself");
+        }
+        let given = token(TokenId::of_proof(&grant, "a"), 60);
+        assert_eq!(given.jti.grant(), Some(grant.clone()));
+        assert_eq!(at(given), Some(Timestamp::from_seconds(1_800_000_060)));
     }
 
     #[test]

@@ -49,6 +49,22 @@ on_both! {
         assert_eq!((kinds.len(), kinds[0].reason.is_none()), (1, true));
     }
 
+    /// Whoever stole a token, of either kind, does not gain what its owner proves afterwards.
+    async fn a_refresh_token_gains_no_freshness_by_a_proof(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        for persona in [Persona::Native, Persona::Web] {
+            let client = app_with(&server, persona, |metadata| metadata.scope = metadata.scope.union(&ostiary::protocol::scope::Scope::parse("account:write").unwrap())).await;
+            let tokens = log_in(&server, &client, "anna").await;
+            server.clock.advance(600);
+            let fresh = proved(&prove(&server, &tokens, json!({"password": PASSWORD})).await);
+            refused(&holder(&server, &tokens).delete("/users/me/password").await, 401, "reauthentication_required");
+            let stolen = refresh(&server, &client, &tokens).await.json();
+            refused(&holder(&server, &stolen).delete("/users/me/password").await, 401, "reauthentication_required");
+            refused(&holder(&server, &fresh).delete("/users/me/password").await, 409, "factor_required");
+        }
+    }
+
     async fn a_second_factor_raises_the_login_and_spends_its_code(database: TestDatabase) {
         let server = TestServer::start(database).await;
         let anna = server.person("anna").await;
