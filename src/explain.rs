@@ -199,7 +199,7 @@ pub struct Step {
     /// What it looks for.
     #[schema(value_type = String)]
     pub about: &'static str,
-    /// `passed`, `failed`, `not_reached`, or `unknown` where a fault of the server's ended the request.
+    /// `passed`, `failed`, `not_reached`, or `unknown` where nothing shows whether it was made.
     #[schema(value_type = String, example = "passed")]
     pub outcome: Outcome,
     /// What it saw. Never a secret.

@@ -2,7 +2,8 @@
 //! refusal.
 //!
 //! A check is named by what it looks at, and known by the words that it refuses with: the reasons in the audit log. Given a
-//! [`Procedure`] and a reason, all that stands before the check was passed, and nothing after it was reached.
+//! [`Procedure`] and a reason, nothing after the check was reached; what stands before it was passed where every such request
+//! goes through it, and otherwise nobody knows.
 
 mod account;
 mod api;
@@ -59,7 +60,8 @@ pub enum Outcome {
     Passed,
     Failed,
     NotReached,
-    /// A fault of the server's ended the request at a point that is not known.
+    /// Nothing shows whether it was made: a fault of the server's ended the request at a point that is not known, or not every
+    /// request of this kind goes through it.
     Unknown,
 }
 
@@ -84,6 +86,18 @@ impl Procedure {
         self.groups.iter().flat_map(|group| group.checks)
     }
 
+    /// Whether each of its requests goes through all of its checks. Others serve several routes, of which each makes some of them.
+    fn is_one_way(&self) -> bool {
+        ONE_WAY.contains(&self.name) || self.name.starts_with("token/")
+    }
+
+    /// Whether a request that got beyond the check has surely passed it.
+    fn surely_makes(&self, check: &Check) -> bool {
+        let holds = |group: &Group| group.checks.iter().any(|held| held.name == check.name);
+        let always: &[&Group] = if self.is_one_way() { self.groups } else { &[&request::HEAD] };
+        always.iter().any(|group| holds(group)) && !holds(&authorize::PUSHED)
+    }
+
     /// What became of each check of a request that was refused for `reason`. Where several checks refuse for it, it is the first
     /// that has something to show: `has_notes` says which do.
     ///
@@ -98,12 +112,13 @@ impl Procedure {
             let unknown = self.checks().map(|check| (check, Outcome::Unknown));
             return unknown.chain(elsewhere.map(|check| (check, Outcome::Failed))).collect();
         };
-        let outcome = |index: usize| match index.cmp(&place) {
-            std::cmp::Ordering::Less => Outcome::Passed,
+        let outcome = |index: usize, check: &Check| match index.cmp(&place) {
+            std::cmp::Ordering::Less if self.surely_makes(check) || has_notes(check) => Outcome::Passed,
+            std::cmp::Ordering::Less => Outcome::Unknown,
             std::cmp::Ordering::Equal => Outcome::Failed,
             std::cmp::Ordering::Greater => Outcome::NotReached,
         };
-        self.checks().enumerate().map(|(index, check)| (check, outcome(index))).collect()
+        self.checks().enumerate().map(|(index, check)| (check, outcome(index, check))).collect()
     }
 
     fn serves(&self, method: &str, path: &str) -> bool {
@@ -184,13 +199,26 @@ fn anchor(title: &str) -> String {
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
+/// See [`Procedure::is_one_way`].
+const ONE_WAY: &[&str] = &[
+    "authorize",
+    "authorize/post",
+    "authorize/resume",
+    "par",
+    "token",
+    "introspect",
+    "revoke",
+    "userinfo",
+    "login/passkey/question",
+];
+
 const HEAD: &str = "\
 # Checks
 
 <!-- Made from the tables in src/protocol/checks. To renew it: OSTIARY_UPDATE_DOCS=1 cargo test checks_in_the_docs -->
 
 What a request is checked for, and in which order. A request that fails a check is answered at once: what stands before it was
-passed, and nothing after it was looked at. The reasons are those of the audit log; what a stranger is told is often less.
+passed, or does not concern such a request, and nothing after it was looked at. The reasons are those of the audit log; what a stranger is told is often less.
 `ostiary explain TRACE_ID` says how far one request got: see [explain.md](explain.md).
 
 ## Procedures

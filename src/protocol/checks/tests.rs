@@ -17,6 +17,21 @@ fn what_stands_before_the_failed_check_passed_and_nothing_after_it_was_reached()
 }
 
 #[test]
+fn what_not_every_request_goes_through_is_not_said_to_have_passed() {
+    for (procedure, reason) in
+        [("recover", "password_too_short"), ("api/auth/password", "code_unknown"), ("account", "passkey_taken")]
+    {
+        let outcomes = of(procedure, reason);
+        let failed = outcomes.iter().position(|(_, outcome)| *outcome == Outcome::Failed).unwrap();
+        let head = super::request::HEAD.checks.len();
+        assert!(head < failed && outcomes[..head].iter().all(|(_, outcome)| *outcome == Outcome::Passed), "{procedure}");
+        assert!(outcomes[head..failed].iter().all(|(_, outcome)| *outcome == Outcome::Unknown), "{procedure}");
+    }
+    let account = named("account").unwrap().outcomes(Some("passkey_taken"), |check| check.name == "code_known");
+    assert!(account.iter().any(|(check, outcome)| check.name == "code_known" && *outcome == Outcome::Passed), "it saw something");
+}
+
+#[test]
 fn of_two_checks_with_one_reason_the_one_that_saw_something_failed() {
     let token = named("token").unwrap();
     let failed = |seen: &str| {
