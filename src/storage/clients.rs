@@ -1,5 +1,7 @@
 //! The client registry.
 
+use serde::{Deserialize, Serialize};
+
 use super::db::{Change, Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
@@ -7,6 +9,16 @@ use super::value::{Hash, Json, containing};
 use crate::protocol::client::{Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::Timestamp;
+
+/// Metadata as it is stored: with what a newer version of this server wrote and this one knows nothing of. That is kept, so that
+/// both may run side by side; what somebody sends is held to what is known where it comes in.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+    #[serde(flatten)]
+    unknown: serde_json::Map<String, serde_json::Value>,
+}
 
 /// One client with at most one of its secrets: what the join of the two tables gives.
 struct Row(Client);
@@ -16,7 +28,7 @@ impl Record for Row {
         let mut client = Client {
             id: columns.read()?,
             status: columns.read()?,
-            metadata: columns.read::<Json<_>>()?.0,
+            metadata: columns.read::<Json<Stored>>()?.0.metadata,
             created_at: columns.read()?,
             updated_at: columns.read()?,
             version: columns.read()?,
@@ -68,7 +80,7 @@ pub async fn allowed_origins(conn: &mut Conn) -> Result<Vec<String>, Error> {
 
     impl Record for Metadata {
         fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-            Ok(Self(columns.read::<Json<_>>()?.0))
+            Ok(Self(columns.read::<Json<Stored>>()?.0.metadata))
         }
     }
 
@@ -150,6 +162,10 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<(), Error> {
 /// Writes status, metadata and `updated_at`; the version becomes the next one. `false`: the stored version isn't
 /// `expected_version`, or there is no such client.
 pub async fn update(tx: &mut Tx, client: &Client, expected_version: i64) -> Result<bool, Error> {
+    // Of the version that is expected, or nothing is written.
+    let stored =
+        tx.query("SELECT metadata FROM clients WHERE id = $1").bind(&client.id).fetch_optional::<(Json<Stored>,)>().await?;
+    let unknown = stored.map(|(Json(stored),)| stored.unknown).unwrap_or_default();
     let updated = tx
         .query(
             "UPDATE clients SET status = $2, search_name = $3, metadata = $4, updated_at = $5, version = version + 1 \
@@ -158,7 +174,7 @@ pub async fn update(tx: &mut Tx, client: &Client, expected_version: i64) -> Resu
         .bind(&client.id)
         .bind(client.status)
         .bind(client.metadata.client_name.to_lowercase())
-        .bind(Json(client.metadata.clone()))
+        .bind(Json(Stored { metadata: client.metadata.clone(), unknown }))
         .bind(client.updated_at)
         .bind(expected_version)
         .execute()

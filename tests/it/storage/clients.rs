@@ -13,6 +13,22 @@ use super::persona::{at, client, client_id, secret};
 use crate::support::database::{TestDatabase, on_both};
 
 on_both! {
+    /// H7: a newer version of the server may run beside this one.
+    async fn what_a_newer_version_wrote_is_read_and_kept(database: TestDatabase) {
+        let db = &database.db;
+        let app = client("app");
+        db.write(async |tx| clients::insert(tx, &app).await).await.unwrap();
+        let newer = "UPDATE clients SET metadata = replace(metadata, '{\"client_name\"', '{\"of_tomorrow\":[1],\"client_name\"')";
+        db.write(async |tx| tx.query(newer).execute().await).await.unwrap();
+        let mut found = clients::load(&mut db.read().await.unwrap(), &app.id).await.unwrap().unwrap();
+        assert_eq!(found.metadata, app.metadata);
+        found.metadata.client_name = "Changed".to_owned();
+        assert!(db.write(async |tx| clients::update(tx, &found, found.version).await).await.unwrap());
+        let (stored,) = db.read().await.unwrap().query("SELECT metadata FROM clients").fetch_one::<(String,)>().await.unwrap();
+        let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
+        assert_eq!((&stored["of_tomorrow"], &stored["client_name"]), (&serde_json::json!([1]), &serde_json::json!("Changed")));
+    }
+
     async fn a_client_comes_back_as_stored_with_its_secrets(database: TestDatabase) {
         let db = &database.db;
         let mut app = client("app");
