@@ -149,17 +149,17 @@ pub async fn prove(tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
 
 /// Revokes one, and ends its own session. `false`: it was revoked already, or isn't there.
 pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
-    let revoked = tx
-        .query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING session_id, own_session")
-        .bind(id)
-        .bind(now)
-        .fetch_optional::<(SessionId, bool)>()
-        .await?;
-    let Some((session, own_session)) = revoked else { return Ok(false) };
-    if own_session {
-        tx.query("DELETE FROM sessions WHERE id = $1").bind(&session).execute().await?;
-    }
-    Ok(true)
+    // The session first, as whoever ends it or proves something in it does: two that go at it from both ends would wait for
+    // each other.
+    tx.query(
+        "DELETE FROM sessions WHERE id = (SELECT session_id FROM grants WHERE id = $1 AND own_session AND revoked_at IS NULL)",
+    )
+    .bind(id)
+    .execute()
+    .await?;
+    let revoked =
+        tx.query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL").bind(id).bind(now).execute().await?;
+    Ok(revoked == 1)
 }
 
 /// Revokes all of a person's and tells how many; what logged in without a browser is logged out by that. Authorization codes
