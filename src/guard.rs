@@ -32,7 +32,7 @@ use self::failures::Failures;
 use self::gcra::Decision;
 use self::limit::{Action, Excess, LIMITS, Limit};
 use self::login::LoginRates;
-use self::network::{Class, Networks, ProxyWatch, Sender, UnusableList};
+use self::network::{Class, Network, Networks, ProxyWatch, Sender, UnusableList};
 use self::proof_of_work::ProofOfWork;
 use self::shared::{Shared, UnusableRedis};
 pub use self::subject::Subject;
@@ -194,8 +194,13 @@ impl Guard {
     ) -> Result<bool, Error> {
         let sender = Sender::of(address);
         let Some(done) = self.proof_of_work.check(action, sender, challenge, solution, now) else { return Ok(false) };
-        if done.waited && !self.take_one(Bucket::of("waits", b"").at(sender.bytes()), self.login.waits, now).await.is_allowed() {
-            return Ok(false);
+        if done.waited {
+            let networks = Network::around(address).map(|network| (network.bytes(), network.adapt(self.login.waits)));
+            for (bytes, rate) in networks {
+                if !self.take_one(Bucket::of("waits", b"").at(bytes), rate, now).await.is_allowed() {
+                    return Ok(false);
+                }
+            }
         }
         self.failures.db().write(async |tx| spent::spend(tx, &done.hash, done.expires_at, now).await).await
     }
