@@ -47,7 +47,7 @@ fn unsigned(payload: &Value) -> String {
 /// What the browser carries beside the object: what OpenID Connect asks for, and a redirection URI for errors.
 fn beside(client: &TestClient, object: &str) -> AuthorizationUrl {
     let names = ["scope", "state", "nonce", "code_challenge", "code_challenge_method"];
-    names.into_iter().fold(AuthorizationUrl::new(client), |url, name| url.without(name)).and("request", object)
+    names.into_iter().fold(AuthorizationUrl::new(client), AuthorizationUrl::without).and("request", object)
 }
 
 async fn open(server: &TestServer, url: &AuthorizationUrl) -> Answer {
