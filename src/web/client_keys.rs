@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, PoisonError};
 
 use http::StatusCode;
-use http::header::{self, HeaderMap};
 use lru::LruCache;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -24,13 +23,10 @@ use crate::protocol::time::{Seconds, Timestamp};
 /// Sets of each kind that are kept.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
-/// How long a set is good for when its server says nothing; the most that it may say; and the least, which is also how often a key
-/// that isn't in the set is looked for.
-const USUAL: Seconds = Seconds::minutes(10);
-const LONGEST: Seconds = Seconds::hours(1);
-const SHORTEST: Seconds = Seconds(60);
+/// How long a set is good for, whatever its server says of it: a key that its owner takes back must not count for long.
+const FRESH: Seconds = Seconds(60);
 
-/// After a failure nobody tries for so long.
+/// How often a set is asked for at most: after a failure, and for a key that isn't in it.
 const PAUSE: Seconds = Seconds(10);
 
 /// How long the last set counts on while no new one can be had: a client shall survive an outage of its own server, and a key that
@@ -130,12 +126,8 @@ impl ClientKeys {
 
 impl Published {
     fn should_ask(&self, token: &str, now: Timestamp) -> bool {
-        let pause = match &self.known {
-            Some(known) if now < known.fresh_until && known.keys.may_have_signed(token) => return false,
-            Some(known) if now < known.fresh_until => SHORTEST,
-            _ => PAUSE,
-        };
-        self.tried_at.is_none_or(|tried_at| now >= tried_at + pause)
+        let is_fresh = |known: &Known| now < known.fresh_until && known.keys.may_have_signed(token);
+        !self.known.as_ref().is_some_and(is_fresh) && self.tried_at.is_none_or(|tried_at| now >= tried_at + PAUSE)
     }
 
     fn usable(&self, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
@@ -154,9 +146,8 @@ async fn ask(
 ) -> Result<Arc<ForeignKeys>, Unavailable> {
     published.tried_at = Some(now);
     match fetch(&outbound, &url).await {
-        Ok((keys, lifetime)) => {
-            let fresh_until = now + lifetime;
-            published.known = Some(Known { keys: Arc::new(keys), fresh_until, usable_until: now + OUTAGE });
+        Ok(keys) => {
+            published.known = Some(Known { keys: Arc::new(keys), fresh_until: now + FRESH, usable_until: now + OUTAGE });
             published.failure = None;
         }
         Err(failure) => {
@@ -167,61 +158,11 @@ async fn ask(
     published.usable(now)
 }
 
-/// The set, and how long it is good for.
-async fn fetch(outbound: &Outbound, url: &Url) -> Result<(ForeignKeys, Seconds), Unavailable> {
+async fn fetch(outbound: &Outbound, url: &Url) -> Result<ForeignKeys, Unavailable> {
     let answer = outbound.get(url, "application/jwk-set+json, application/json").await?;
     if answer.status != StatusCode::OK {
         return Err(Unavailable::Status(answer.status));
     }
     let jwks = serde_json::from_slice(&answer.body).map_err(|_| Unavailable::NotJson)?;
-    let keys = ForeignKeys::new(ForeignJwk::parse_set(&jwks)?);
-    Ok((keys, lifetime(&answer.headers)))
-}
-
-/// What `Cache-Control` says (RFC 9111 §5.2.2), within bounds: no server is asked at each request because it says so.
-fn lifetime(headers: &HeaderMap) -> Seconds {
-    let fields = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|field| field.to_str().ok());
-    let mut lifetime = USUAL;
-    for directive in fields.flat_map(|field| field.split(',')) {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-        let name = name.trim().to_ascii_lowercase();
-        if matches!(name.as_str(), "no-store" | "no-cache") {
-            return SHORTEST;
-        }
-        if name == "max-age" {
-            lifetime = Seconds(value.trim().trim_matches('"').parse().unwrap_or(0));
-        }
-    }
-    lifetime.clamp(SHORTEST, LONGEST)
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn the_lifetime_is_what_the_server_says_within_bounds() {
-        for (fields, seconds) in [
-            (&[][..], 600),
-            (&["public"], 600),
-            (&["max-age=300"], 300),
-            (&["public, Max-Age=\"300\", must-revalidate"], 300),
-            (&["public", "max-age=300"], 300),
-            (&["max-age=86400"], 3_600),
-            (&["max-age=99999999999999999999"], 60),
-            (&["max-age=0"], 60),
-            (&["max-age=-1"], 60),
-            (&["max-age"], 60),
-            (&["no-store, max-age=300"], 60),
-            (&["max-age=300, no-cache"], 60),
-        ] {
-            let mut headers = HeaderMap::new();
-            for field in fields {
-                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(field));
-            }
-            assert_eq!(lifetime(&headers), Seconds(seconds), "{fields:?}");
-        }
-    }
+    Ok(ForeignKeys::new(ForeignJwk::parse_set(&jwks)?))
 }

@@ -37,7 +37,7 @@ async fn assert_reason(server: &TestServer, answer: &Answer, reason: &str) {
 }
 
 #[tokio::test]
-async fn published_keys_are_kept_for_as_long_as_their_server_says() {
+async fn published_keys_are_kept_for_a_minute_whatever_their_server_says() {
     let server = start().await;
     let key = ClientKey::new(Algorithm::ES256);
     let publisher = Publisher::start(&jwks(&[&key])).await;
@@ -48,18 +48,15 @@ async fn published_keys_are_kept_for_as_long_as_their_server_says() {
         assert_eq!(publisher.asked(), asked, "after {seconds} s");
     };
     good(0, 1).await;
-    good(599, 0).await;
     publisher.answer_with("200 OK", "cache-control: max-age=86400\r\n", &jwks(&[&key]).to_string());
-    good(1, 1).await;
-    good(3_599, 0).await;
-    publisher.answer_with("200 OK", "cache-control: no-store\r\n", &jwks(&[&key]).to_string());
+    good(59, 0).await;
     good(1, 1).await;
     good(59, 0).await;
     good(1, 1).await;
 }
 
 #[tokio::test]
-async fn a_new_key_is_followed_and_unknown_ones_are_looked_for_once_a_minute() {
+async fn a_new_key_is_followed_and_unknown_ones_are_looked_for_every_ten_seconds_at_most() {
     let server = start().await;
     let (old, new, stranger) =
         (ClientKey::new(Algorithm::ES256), ClientKey::new(Algorithm::ES256), ClientKey::new(Algorithm::ES256));
@@ -73,10 +70,10 @@ async fn a_new_key_is_followed_and_unknown_ones_are_looked_for_once_a_minute() {
         assert_reason(&server, &ask(&server, &client, &new).await, "client_assertion_key_unknown").await;
     }
     assert_eq!(publisher.asked(), 0, "asked a moment ago");
-    server.clock.advance(60);
+    server.clock.advance(10);
     assert_eq!(ask(&server, &client, &new).await.status, 200);
     assert_eq!(publisher.asked(), 1);
-    server.clock.advance(60);
+    server.clock.advance(10);
     for _ in 0..5 {
         assert_error(&ask(&server, &client, &stranger).await, 401, "invalid_client");
     }
@@ -84,7 +81,7 @@ async fn a_new_key_is_followed_and_unknown_ones_are_looked_for_once_a_minute() {
 
     // A key that was taken back counts until the set is asked for again.
     publisher.publish(&jwks(&[&new]));
-    server.clock.advance(600);
+    server.clock.advance(60);
     assert_error(&ask(&server, &client, &old).await, 401, "invalid_client");
     assert_eq!(ask(&server, &client, &new).await.status, 200);
 }
