@@ -10,6 +10,7 @@ pub mod email;
 pub mod export;
 pub mod factors;
 pub mod invitation;
+pub mod passkeys;
 pub mod password;
 pub mod recovery;
 pub mod registration;

@@ -2,12 +2,12 @@
 
 use serde_json::Map;
 
+use super::passkeys::Removal;
 use super::{Seat, by};
 use crate::audit::{self, Kind};
 use crate::authn::password::HashingError;
 use crate::authn::recovery_code::{self, NewCodes, RecoveryCode};
 use crate::flow::login::enrolled;
-use crate::flow::passkey::Removal;
 use crate::guard::limit::Action;
 use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::{self, Factor, Message};

@@ -3,10 +3,6 @@
 //! A question is options for the browser and a sealed challenge that comes back with the answer. Its first answer spends it,
 //! right or wrong, in the transaction that writes down what the answer showed.
 
-mod removal;
-
-pub use removal::{Removal, may_do_without_password, must_stay};
-
 use serde::Serialize;
 use serde_json::Value;
 use webauthn_rs_core::proto::UserVerificationPolicy;
@@ -282,7 +278,7 @@ impl Entrance<'_> {
 }
 
 /// Something that its owner did with a passkey.
-fn about(kind: Kind, context: &RequestContext, owner: &UserId, id: &str) -> Event {
+pub fn about(kind: Kind, context: &RequestContext, owner: &UserId, id: &str) -> Event {
     Event {
         actor: Actor::User(owner.clone()),
         user_id: Some(owner.clone()),

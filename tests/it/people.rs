@@ -4,6 +4,7 @@ mod credentials;
 pub mod invitations;
 mod prompt_create;
 mod recovery;
+mod recovery_limits;
 mod registration;
 mod timing;
 

@@ -10,7 +10,7 @@ use crate::protocol::client::Algorithm;
 use crate::protocol::foreign_jwk::ForeignJwk;
 use crate::protocol::jwt::{Compact, encode};
 
-/// One key of each kind, of nobody: an odd number, and the two curves' base points (SP 800-186 §3.2.1.3, §3.2.2.1).
+/// One key of each kind, of nobody: an odd number that no signature is above, and the two curves' base points (SP 800-186 §3.2.1.3, §3.2.2.1).
 static KEYS: LazyLock<Vec<ForeignKey>> = LazyLock::new(|| {
     const X: [u8; 32] = [
         0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81,
@@ -23,7 +23,7 @@ static KEYS: LazyLock<Vec<ForeignKey>> = LazyLock::new(|| {
     let mut ed25519 = [0x66; 32];
     ed25519[0] = 0x58;
     let jwks = serde_json::json!({ "keys": [
-        { "kty": "RSA", "n": encode(&[0xb7; 256]), "e": "AQAB" },
+        { "kty": "RSA", "n": encode(&[0xff; 256]), "e": "AQAB" },
         { "kty": "EC", "crv": "P-256", "x": encode(&X), "y": encode(&Y) },
         { "kty": "OKP", "crv": "Ed25519", "x": encode(&ed25519) },
     ] });

@@ -57,6 +57,9 @@ fn words(command: &str) -> Vec<String> {
 }
 
 /// What a command of the guides is.
+/// What a guide's reader has in a file: the example of RFC 8037 appendix A.2.
+const PUBLIC_KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
 enum Told {
     /// `cargo run`: the server, which these tests start themselves.
     Serve,
@@ -82,11 +85,14 @@ fn told(command: &str) -> Told {
 fn every_command_works_beside_a_running_server() {
     let server = Server::start();
     let mut run = 0;
+    let key_file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(key_file.path(), PUBLIC_KEYS).expect("written");
     for guide in guides() {
         for block in blocks(&guide).iter().filter(|block| block.language == "sh") {
             for command in block.text.lines() {
                 // The guides speak of the default issuer.
                 let command = command.replace("http://localhost:8080", &server.issuer);
+                let command = command.replace("--jwks-file jwks.json", &format!("--jwks-file {}", key_file.path().display()));
                 let Told::Run(mut arguments) = told(&command) else { continue };
                 if arguments == ["dev"] {
                     continue; // A server too: see `dev`'s own tests.

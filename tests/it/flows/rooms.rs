@@ -198,7 +198,17 @@ on_both! {
 /// Those of the other kinds are never about one person.
 #[test]
 fn every_kind_of_event_has_a_sentence_in_every_language() {
-    let of_others = ["client.", "key.", "setup.", "invitation.", "address.", "audit.dropped", "token.issued", "token.revoked"];
+    let of_others = [
+        "client.",
+        "key.",
+        "setup.",
+        "invitation.",
+        "address.",
+        "audit.dropped",
+        "token.issued",
+        "token.revoked",
+        "pushed_request.",
+    ];
     for language in Text::languages() {
         let text = Text::wanted(Some(&language), "en");
         for kind in

@@ -1,9 +1,9 @@
 //! What a person does with the passkeys that they have, and what has to stay so that they can still log in.
 
-use super::{Counterpart, about};
-use crate::account::Seat;
+use super::Seat;
 use crate::audit::{self, Kind};
 use crate::authn::passkey::Traits;
+use crate::flow::passkey::{Counterpart, about};
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::{Acr, Enrolled};
 use crate::state::AppState;
