@@ -66,7 +66,7 @@ impl<'a> Seat<'a> {
         Ok(stands)
     }
 
-    /// Like [`Seat::go_on`], and takes from all other applications what they were given, and codes that were mailed their worth.
+    /// Like `go_on`, and takes from all other applications what they were given, and codes that were mailed their worth.
     pub async fn go_on_alone(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, now: Timestamp) -> Result<bool, Error> {
         if !self.go_on(tx, user, begun, now).await? {
             return Ok(false);

@@ -20,7 +20,7 @@ pub struct Attempt<'a> {
     pub user: Option<&'a User>,
     /// Of the browser's cookie.
     pub device: Option<&'a Device>,
-    /// [`Guard::admit`] asked for a proof of work.
+    /// [`super::Guard::admit`] asked for a proof of work.
     pub challenged: bool,
     /// It was given.
     pub proved: bool,
@@ -31,7 +31,7 @@ pub struct Attempt<'a> {
 #[derive(Debug)]
 #[must_use]
 pub enum Entry {
-    /// It is. Say what came of it: [`Guard::failed`] or [`Guard::succeeded`].
+    /// It is. Say what came of it: [`super::Guard::failed`] or [`super::Guard::succeeded`].
     Open(Ticket),
     /// Not without a proof of work.
     Challenge,
