@@ -1,5 +1,6 @@
 //! One file per OAuth and OpenID Connect endpoint.
 
+mod admission;
 pub mod authorize;
 pub mod discovery;
 pub mod health;

@@ -3,7 +3,7 @@
 use super::Seat;
 use crate::audit::{self, Kind};
 use crate::authn::passkey::Traits;
-use crate::flow::passkey::{Counterpart, about};
+use crate::flow::passkey::about;
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::{Acr, Enrolled};
 use crate::state::AppState;
@@ -11,6 +11,7 @@ use crate::storage::audit::{Actor, Event};
 use crate::storage::passkeys::{self, Passkey};
 use crate::storage::users::{self, User};
 use crate::storage::{self, factors};
+use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 /// What became of something that was to be removed.
@@ -37,71 +38,72 @@ pub fn may_do_without_password(state: &AppState, passkeys: &[Passkey]) -> bool {
         && passkeys.iter().any(|passkey| Traits::of(passkey).verifies_user)
 }
 
-impl Counterpart<'_> {
-    /// `false`: the person has no such passkey.
-    pub async fn rename(self, user: &User, id: &str, name: &str) -> Result<bool, Problem> {
-        let event = about(Kind::PasskeyRenamed, self.context, &user.id, id);
-        let renamed = self.state.db.write(async |tx| {
-            let renamed = passkeys::rename(tx, &user.id, id, name).await?;
-            if renamed {
-                storage::audit::insert(tx, &event).await?;
-            }
-            Ok(renamed)
-        });
-        Ok(renamed.await?)
-    }
-
-    /// Removes a passkey of somebody who proved just now who they are, unless it has to stay.
-    pub async fn remove(self, user: &User, id: &str) -> Result<Removal, Problem> {
-        let Self { state, context, .. } = self;
-        let event = about(Kind::PasskeyRemoved, context, &user.id, id);
-        let removal = state.db.write(async |tx| {
-            // Of two removals at once, each sees what the other left.
-            if !users::stands(tx, user).await? {
-                return Ok(Removal::NotThere);
-            }
-            let enrolled = factors::enrolled(tx, &user.id).await?;
-            let all = passkeys::list(tx, &user.id).await?;
-            let rest: Vec<_> = all.iter().filter(|passkey| passkey.id != id).collect();
-            if rest.len() == all.len() {
-                return Ok(Removal::NotThere);
-            }
-            if must_stay(state, user, enrolled, &rest) {
-                return Ok(Removal::MustStay);
-            }
-            let Some(name) = passkeys::delete(tx, &user.id, id).await? else { return Ok(Removal::NotThere) };
+/// `false`: the person has no such passkey.
+pub async fn rename(state: &AppState, context: &RequestContext, user: &User, (id, name): (&str, &str)) -> Result<bool, Problem> {
+    let event = about(Kind::PasskeyRenamed, context, &user.id, id);
+    let renamed = state.db.write(async |tx| {
+        let renamed = passkeys::rename(tx, &user.id, id, name).await?;
+        if renamed {
             storage::audit::insert(tx, &event).await?;
-            let message = Message::FactorRemoved { what: Factor::Passkey { name } };
-            mail::notify(tx, &state.outbox, &user.id, message, context.now).await?;
-            Ok(Removal::Done)
-        });
-        Ok(removal.await?)
-    }
+        }
+        Ok(renamed)
+    });
+    Ok(renamed.await?)
+}
 
-    /// Removes the password of somebody who proved just now who they are. Whoever knows it may have opened what a change of the
-    /// password closes, and that ends here too.
-    pub async fn remove_password(self, user: &User, seat: Seat<'_>) -> Result<Removal, Problem> {
-        let Self { state, context, .. } = self;
-        let event = Event {
-            actor: Actor::User(user.id.clone()),
-            user_id: Some(user.id.clone()),
-            ..audit::event(Kind::UserPasswordRemoved, context)
-        };
-        let removal = state.db.write(async |tx| {
-            if !users::stands(tx, user).await? {
-                return Ok(Removal::NotThere);
-            }
-            if !may_do_without_password(state, &passkeys::list(tx, &user.id).await?) {
-                return Ok(Removal::MustStay);
-            }
-            if user.password_hash.is_none() || !seat.go_on_alone(tx, &user.id, None, context.now).await? {
-                return Ok(Removal::NotThere);
-            }
-            users::remove_password(tx, &user.id, context.now).await?;
-            storage::audit::insert(tx, &event).await?;
-            mail::notify(tx, &state.outbox, &user.id, Message::PasswordRemoved, context.now).await?;
-            Ok(Removal::Done)
-        });
-        Ok(removal.await?)
-    }
+/// Removes a passkey of somebody who proved just now who they are, unless it has to stay.
+pub async fn remove(state: &AppState, context: &RequestContext, user: &User, id: &str) -> Result<Removal, Problem> {
+    let event = about(Kind::PasskeyRemoved, context, &user.id, id);
+    let removal = state.db.write(async |tx| {
+        // Of two removals at once, each sees what the other left.
+        if !users::stands(tx, user).await? {
+            return Ok(Removal::NotThere);
+        }
+        let enrolled = factors::enrolled(tx, &user.id).await?;
+        let all = passkeys::list(tx, &user.id).await?;
+        let rest: Vec<_> = all.iter().filter(|passkey| passkey.id != id).collect();
+        if rest.len() == all.len() {
+            return Ok(Removal::NotThere);
+        }
+        if must_stay(state, user, enrolled, &rest) {
+            return Ok(Removal::MustStay);
+        }
+        let Some(name) = passkeys::delete(tx, &user.id, id).await? else { return Ok(Removal::NotThere) };
+        storage::audit::insert(tx, &event).await?;
+        let message = Message::FactorRemoved { what: Factor::Passkey { name } };
+        mail::notify(tx, &state.outbox, &user.id, message, context.now).await?;
+        Ok(Removal::Done)
+    });
+    Ok(removal.await?)
+}
+
+/// Removes the password of somebody who proved just now who they are. Whoever knows it may have opened what a change of the
+/// password closes, and that ends here too.
+pub async fn remove_password(
+    state: &AppState,
+    context: &RequestContext,
+    user: &User,
+    seat: Seat<'_>,
+) -> Result<Removal, Problem> {
+    let event = Event {
+        actor: Actor::User(user.id.clone()),
+        user_id: Some(user.id.clone()),
+        ..audit::event(Kind::UserPasswordRemoved, context)
+    };
+    let removal = state.db.write(async |tx| {
+        if !users::stands(tx, user).await? {
+            return Ok(Removal::NotThere);
+        }
+        if !may_do_without_password(state, &passkeys::list(tx, &user.id).await?) {
+            return Ok(Removal::MustStay);
+        }
+        if user.password_hash.is_none() || !seat.go_on_alone(tx, &user.id, None, context.now).await? {
+            return Ok(Removal::NotThere);
+        }
+        users::remove_password(tx, &user.id, context.now).await?;
+        storage::audit::insert(tx, &event).await?;
+        mail::notify(tx, &state.outbox, &user.id, Message::PasswordRemoved, context.now).await?;
+        Ok(Removal::Done)
+    });
+    Ok(removal.await?)
 }

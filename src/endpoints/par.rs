@@ -7,8 +7,9 @@ use http::StatusCode;
 use http::header::{self, HeaderMap};
 use serde::Serialize;
 
+use super::admission::admit;
 use super::authorize::saw;
-use super::{limit, refusal};
+use super::refusal;
 use crate::audit::Kind;
 use crate::flow::{request, request_object};
 use crate::keys::hash::TokenKind;
@@ -19,7 +20,6 @@ use crate::protocol::pushed_request;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::pushed_requests::{self, PushedRequest};
-use crate::web::client::authenticate;
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
 use crate::web::error::Problem;
@@ -41,14 +41,10 @@ pub async fn push(
     headers: HeaderMap,
     Form(params): Form,
 ) -> Response {
-    let client = match authenticate(&state, &context, &headers, &params).await {
+    let client = match admit(&state, &context, (&headers, &params), &cross_origin, Kind::PushedRequestRefused).await {
         Ok(client) => client,
-        Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
+        Err(refused) => return refused,
     };
-    if let Err(limited) = limit::tokens(&state, &context, &client).await {
-        let refused = refusal::of_client(&state, &context, &client, Kind::PushedRequestRefused, limited).await;
-        return cross_origin.allow(refused, Some(&client));
-    }
     let response = match take(&state, &context, &client, &params).await {
         Ok(pushed) => {
             let fields = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];

@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{self, HeaderMap};
 
-use super::{limit, refusal};
+use super::admission::admit;
+use super::refusal;
 use crate::audit::{self, Kind};
 use crate::grants::{access_token, refresh_token};
 use crate::protocol::client::Client;
@@ -14,7 +15,6 @@ use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::{self, access_tokens};
-use crate::web::client::authenticate;
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
 use crate::web::error::Problem;
@@ -33,14 +33,10 @@ pub async fn revoke(
     headers: HeaderMap,
     Form(params): Form,
 ) -> Response {
-    let client = match authenticate(&state, &context, &headers, &params).await {
+    let client = match admit(&state, &context, (&headers, &params), &cross_origin, Kind::TokenRevoked).await {
         Ok(client) => client,
-        Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
+        Err(refused) => return refused,
     };
-    if let Err(limited) = limit::tokens(&state, &context, &client).await {
-        let refused = refusal::of_client(&state, &context, &client, Kind::TokenRevoked, limited).await;
-        return cross_origin.allow(refused, Some(&client));
-    }
     let response = match take_back(&state, &context, &client, &params).await {
         Ok(()) => (StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response(),
         Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRevoked, problem).await,

@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 
-use super::{limit, refusal};
+use super::admission::admit;
+use super::refusal;
 use crate::audit::Kind;
 use crate::grants::{self, Failure, TokenRequest};
 use crate::state::AppState;
-use crate::web::client::authenticate;
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
 use crate::web::error::Error;
@@ -23,14 +23,10 @@ pub async fn token(
     headers: HeaderMap,
     Form(params): Form,
 ) -> Response {
-    let client = match authenticate(&state, &context, &headers, &params).await {
+    let client = match admit(&state, &context, (&headers, &params), &cross_origin, Kind::TokenRefused).await {
         Ok(client) => client,
-        Err(refused) => return cross_origin.allow(refusal::unauthenticated(&state, &context, &params, refused), None),
+        Err(refused) => return refused,
     };
-    if let Err(limited) = limit::tokens(&state, &context, &client).await {
-        let refused = refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
-        return cross_origin.allow(refused, Some(&client));
-    }
     let request = TokenRequest { state: &state, context: &context, client: &client, params: &params };
     let response = match grants::redeem(request).await {
         Ok(tokens) => ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response(),

@@ -12,7 +12,7 @@ use super::reauthenticate::{Freshness, Target, fresh};
 use super::view::{self, Moment, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, field};
 use super::{security, site};
 use crate::account::Seat;
-use crate::account::passkeys::{Removal, may_do_without_password, must_stay};
+use crate::account::passkeys::{Removal, may_do_without_password, must_stay, remove, remove_password, rename};
 use crate::audit::{self, Kind};
 use crate::authn::passkey::{Refusal, Traits};
 use crate::flow::passkey::Counterpart;
@@ -163,11 +163,10 @@ pub async fn post_name(
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let id = params.get(field::PASSKEY).unwrap_or_default();
     // An empty name changes nothing.
-    if let Some(name) = crate::account::name(params.get(field::NAME).unwrap_or_default()) {
-        let counterpart = Counterpart { state: &state, context: &context, holder: "" };
-        if !counterpart.rename(&login.user, id, &name).await? {
-            return Err(Problem::not_found().into());
-        }
+    if let Some(name) = crate::account::name(params.get(field::NAME).unwrap_or_default())
+        && !rename(&state, &context, &login.user, (id, &name)).await?
+    {
+        return Err(Problem::not_found().into());
     }
     match form::sealed_flow(&params) {
         Some(flow) => Ok(see_other(&format!("{}?{}={flow}", state.path("/authorize/resume"), field::FLOW))?),
@@ -186,8 +185,8 @@ pub async fn post_remove(
         Freshness::Fresh(login) => login,
         Freshness::Elsewhere(response) => return Ok(*response),
     };
-    let counterpart = Counterpart { state: &state, context: &context, holder: "" };
-    let removal = counterpart.remove(&login.user, params.get(field::PASSKEY).unwrap_or_default()).await?;
+    let id = params.get(field::PASSKEY).unwrap_or_default();
+    let removal = remove(&state, &context, &login.user, id).await?;
     settle(&state, &context, login, Kind::PasskeyRemoved, removal)
 }
 
@@ -202,8 +201,7 @@ pub async fn post_remove_password(
         Freshness::Fresh(login) => login,
         Freshness::Elsewhere(response) => return Ok(*response),
     };
-    let counterpart = Counterpart { state: &state, context: &context, holder: "" };
-    let removal = counterpart.remove_password(&login.user, Seat::Browser(&login.session)).await?;
+    let removal = remove_password(&state, &context, &login.user, Seat::Browser(&login.session)).await?;
     settle(&state, &context, login, Kind::UserPasswordRemoved, removal)
 }
 

@@ -50,15 +50,11 @@ pub(super) async fn login(
     admitted: Admitted<LoginForm>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<LoginRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.login(&body, admitted.needs_proof).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.login(&body, admitted.needs_proof).await))
 }
 
 impl At<'_> {

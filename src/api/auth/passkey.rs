@@ -46,15 +46,11 @@ pub(super) async fn options(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<OptionsRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.passkey_options())
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.passkey_options()))
 }
 
 /// Log a person in with a passkey alone. It has to verify its user.
@@ -66,15 +62,11 @@ pub(super) async fn login(
     _: Admitted<Passkey>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<PasskeyLogin>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.by_passkey(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.by_passkey(&body).await))
 }
 
 impl At<'_> {

@@ -57,15 +57,11 @@ pub(super) async fn forgot(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ForgotRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.forgot(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.forgot(&body).await))
 }
 
 /// Set a new password with the code from the mailbox.
@@ -79,15 +75,11 @@ pub(super) async fn reset(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ResetRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.reset(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.reset(&body).await))
 }
 
 impl At<'_> {

@@ -76,15 +76,11 @@ pub(super) async fn register(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<RegisterRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.register(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.register(&body).await))
 }
 
 /// Complete a registration with the code from the mailbox. The answer is that to a login.
@@ -95,15 +91,11 @@ pub(super) async fn verify(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<VerifyRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.verify(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.verify(&body).await))
 }
 
 /// Send the code of a registration once more: a new one, with a new handle. The old one is worth nothing any more.
@@ -114,15 +106,11 @@ pub(super) async fn resend(
     context: RequestContext,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ResendRequest>,
-) -> Response {
+) -> Result<Response, Response> {
     let named = Named { client_id: body.client_id.as_deref(), client_secret: body.client_secret.as_ref() };
-    match FirstParty::enter(&state, &context, &headers, named).await {
-        Ok(client) => {
-            let at = At { state: &state, context: &context, client: &client };
-            client.answer(&context, at.resend(&body).await)
-        }
-        Err(refused) => refused,
-    }
+    let client = FirstParty::enter(&state, &context, &headers, named).await?;
+    let at = At { state: &state, context: &context, client: &client };
+    Ok(client.answer(&context, at.resend(&body).await))
 }
 
 impl At<'_> {

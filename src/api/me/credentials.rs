@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::oneself::{Oneself, hand_over};
 use super::passkeys;
 use super::settle;
+use crate::account;
 use crate::account::passkeys::Removal;
 use crate::account::password::{self, Outcome, Owner};
 use crate::account::{CODE_LIFETIME, email};
@@ -21,7 +22,6 @@ use crate::api::openapi::Errors;
 use crate::api::time::Time;
 use crate::audit::Kind;
 use crate::authn::passkey::Refusal;
-use crate::flow::passkey::Counterpart;
 use crate::guard::Subject;
 use crate::guard::device::Device;
 use crate::guard::limit::Action;
@@ -86,7 +86,7 @@ pub(super) async fn remove_password(
     State(state): State<AppState>,
 ) -> Result<StatusCode, ApiError> {
     let Oneself { user, seat, .. } = Oneself::fresh(&caller.0, &state, &context).await?;
-    let removal = Counterpart { state: &state, context: &context, holder: "" }.remove_password(user, seat).await?;
+    let removal = account::passkeys::remove_password(&state, &context, user, seat).await?;
     if removal == Removal::MustStay {
         passkeys::refused(&state, &context, &user.id, Kind::UserPasswordRemoved, Refusal::LAST_FACTOR);
     }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::oneself::Oneself;
 use super::settle;
 use crate::account::name;
-use crate::account::passkeys::Removal;
+use crate::account::passkeys::{self, Removal};
 use crate::api::authorization::{AccountRead, AccountWrite, Authorized};
 use crate::api::body::{ApiJson, SecretText};
 use crate::api::error::{ApiError, Detail};
@@ -121,7 +121,7 @@ pub(super) async fn rename(
 ) -> Result<StatusCode, ApiError> {
     let user = Oneself::of(&caller.0)?.user;
     let name = name(&new.name).ok_or_else(|| ApiError::invalid(vec![Detail::new("name", "empty")]))?;
-    let renamed = Counterpart { state: &state, context: &context, holder: "" }.rename(user, &id, &name).await?;
+    let renamed = passkeys::rename(&state, &context, user, (&id, &name)).await?;
     if renamed { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn remove(
     ApiPath(id): ApiPath<String>,
 ) -> Result<StatusCode, ApiError> {
     let user = Oneself::fresh(&caller.0, &state, &context).await?.user;
-    let removal = Counterpart { state: &state, context: &context, holder: "" }.remove(user, &id).await?;
+    let removal = passkeys::remove(&state, &context, user, &id).await?;
     if removal == Removal::MustStay {
         refused(&state, &context, &user.id, Kind::PasskeyRemoved, Refusal::LAST_FACTOR);
     }

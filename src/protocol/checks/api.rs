@@ -1,5 +1,6 @@
 //! Checks of the JSON API.
 
+use super::token::TOKEN_COUNTS;
 use super::{Group, check};
 
 pub const CALLER: Group = Group {
@@ -35,12 +36,7 @@ pub const CALLER: Group = Group {
             "With a session's cookie: was it sent by a page of this server?",
             "The X-CSRF-Token field, and no foreign Origin.",
         ),
-        check(
-            "token",
-            &["token_inactive"],
-            "Does the token count?",
-            "A token of this server's that is not expired or revoked, of a person and a client that are enabled.",
-        ),
+        TOKEN_COUNTS,
         check(
             "token_audience",
             &["token_audience"],

@@ -1,6 +1,6 @@
 //! Checks of the endpoints that clients call directly.
 
-use super::{Group, check};
+use super::{Check, Group, check};
 
 /// Who the client is.
 pub const CLIENT: Group = Group {
@@ -368,15 +368,18 @@ pub const BEARER: Group = Group {
     ],
 };
 
+/// Wherever an access token of ours opens something.
+pub const TOKEN_COUNTS: Check = check(
+    "token",
+    &["token_inactive"],
+    "Does the token count?",
+    "A token of this server's that is not expired or revoked, of a person and a client that are enabled.",
+);
+
 pub const USERINFO: Group = Group {
     name: "Access token at userinfo",
     checks: &[
-        check(
-            "token",
-            &["token_inactive"],
-            "Does the token count?",
-            "A token of this server's that is not expired or revoked, of a person and a client that are enabled.",
-        ),
+        TOKEN_COUNTS,
         check(
             "token_audience",
             &["token_of_another_resource"],
