@@ -11,6 +11,7 @@ pub mod refresh_token;
 use serde::Serialize;
 
 use crate::protocol::client::{Client, GrantType};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
@@ -26,12 +27,15 @@ pub struct TokenRequest<'a> {
     pub context: &'a RequestContext,
     pub client: &'a Client,
     pub params: &'a Params,
+    /// What the client proved to hold, and what the tokens are to be bound to.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// A successful answer of the token endpoint (RFC 6749 §5.1; OpenID Connect Core §3.1.3.3).
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct TokenResponse {
     pub access_token: String,
+    /// `Bearer`; `DPoP` for a token that is bound to a key (RFC 9449 §5).
     #[schema(value_type = String, example = "Bearer")]
     pub token_type: &'static str,
     /// Seconds.

@@ -14,6 +14,7 @@ pub mod client;
 pub mod client_assertion;
 pub mod client_auth;
 pub mod client_registration;
+pub mod confirmation;
 pub mod confusable;
 pub mod email_address;
 pub mod error;

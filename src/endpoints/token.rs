@@ -27,7 +27,7 @@ pub async fn token(
         Ok(client) => client,
         Err(refused) => return refused,
     };
-    let request = TokenRequest { state: &state, context: &context, client: &client, params: &params };
+    let request = TokenRequest { state: &state, context: &context, client: &client, params: &params, confirmation: None };
     let response = match grants::redeem(request).await {
         Ok(tokens) => ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response(),
         Err(Failure { problem, recorded: true }) => Error(problem).into_response(),

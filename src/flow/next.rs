@@ -213,6 +213,7 @@ async fn issue(
         created_at: context.now,
         expires_at: context.now + Seconds(state.config.tokens.authorization_code),
         consumed_at: None,
+        dpop_jkt: None,
     };
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),

@@ -7,6 +7,7 @@ use crate::keys::ring::SignError;
 use crate::protocol::access_token::{AccessTokenClaims, TokenId};
 use crate::protocol::audience::{self, Audience};
 use crate::protocol::client::{AccessTokenFormat, Algorithm, Client};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{GrantId, UserId};
 use crate::protocol::jwt::TokenType;
 use crate::protocol::scope::Scope;
@@ -30,27 +31,33 @@ enum Form {
     Opaque { token: String, row: Box<AccessToken> },
 }
 
-/// Decides everything about a new access token; writes nothing. Without a grant it is the client's own.
-pub fn prepare(state: &AppState, client: &Client, grant: Option<&Grant>, scope: &Scope, now: Timestamp) -> Prepared {
+/// What an access token is to say.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub client: &'a Client,
+    /// Without one it is the client's own.
+    pub grant: Option<&'a Grant>,
+    pub scope: &'a Scope,
+    /// What it is bound to.
+    pub confirmation: Option<Confirmation>,
+}
+
+/// Decides everything about a new access token; writes nothing.
+pub fn prepare(state: &AppState, terms: Terms<'_>, now: Timestamp) -> Prepared {
     let random = random::identifier();
-    let jti = grant.map_or_else(|| TokenId::without_grant(&random), |grant| TokenId::of_grant(&grant.id, &random));
-    prepare_as(state, client, (grant, jti), scope, now)
+    let jti = terms.grant.map_or_else(|| TokenId::without_grant(&random), |grant| TokenId::of_grant(&grant.id, &random));
+    prepare_as(state, terms, jti, now)
 }
 
 /// The same of a token that is given for a proof, and is the only one that gains by it: neither those from before nor what a
 /// refresh token gives afterwards, since whoever holds one may have stolen it.
-pub fn prepare_for_proof(state: &AppState, client: &Client, grant: &Grant, scope: &Scope, now: Timestamp) -> Prepared {
+pub fn prepare_for_proof(state: &AppState, terms: Terms<'_>, grant: &Grant, now: Timestamp) -> Prepared {
     let jti = TokenId::of_proof(&grant.id, &random::identifier());
-    prepare_as(state, client, (Some(grant), jti), scope, now)
+    prepare_as(state, Terms { grant: Some(grant), ..terms }, jti, now)
 }
 
-fn prepare_as(
-    state: &AppState,
-    client: &Client,
-    (grant, jti): (Option<&Grant>, TokenId),
-    scope: &Scope,
-    now: Timestamp,
-) -> Prepared {
+fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) -> Prepared {
+    let Terms { client, grant, scope, confirmation } = terms;
     let lifetime = Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
     let exp = grant.map_or(now + lifetime, |grant| (now + lifetime).min(grant.expires_at));
     let claims = AccessTokenClaims {
@@ -67,6 +74,7 @@ fn prepare_as(
         acr: grant.map(|grant| grant.acr.clone()),
         amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
         sid: None,
+        cnf: confirmation,
     };
     let form = match client.metadata.access_token_format {
         AccessTokenFormat::Jwt => Form::Jwt(client.metadata.access_token_signed_response_alg),
@@ -82,6 +90,7 @@ fn prepare_as(
                 audience: claims.aud.0.clone(),
                 created_at: now,
                 expires_at: exp,
+                confirmation,
             };
             Form::Opaque { token, row: Box::new(row) }
         }
@@ -93,6 +102,11 @@ impl Prepared {
     /// `expires_in`, in seconds.
     pub fn lifetime(&self) -> i64 {
         self.claims.exp.as_seconds() - self.claims.iat.as_seconds()
+    }
+
+    /// `token_type`.
+    pub fn token_type(&self) -> &'static str {
+        Confirmation::token_type(self.claims.cnf)
     }
 
     /// Whether [`Prepared::store`] has anything to write.
@@ -172,6 +186,7 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
         acr,
         amr,
         sid: None,
+        cnf: row.confirmation,
     };
     Ok(Some((claims, standing)))
 }

@@ -23,7 +23,7 @@ const fn invalid(reason: &'static str) -> OAuthError {
 }
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-    let TokenRequest { state, context, client, .. } = request;
+    let TokenRequest { state, context, client, confirmation, .. } = request;
     let code = request.required("code")?;
     let hash = state.tokens.hash(TokenKind::Code, code);
     let stored = {
@@ -42,7 +42,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     }
     judge(&request, &stored)?;
 
-    let family = Family::prepare(state, client, grant(state, client, &stored, context.now), context.now).await?;
+    let family = Family::prepare(state, client, grant(state, client, &stored, context.now), confirmation, context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "authorization_code");
     let issued = state
         .db
@@ -116,5 +116,6 @@ fn grant(state: &AppState, client: &Client, code: &AuthorizationCode, now: Times
         created_at: now,
         expires_at: now + family::lifetime(state, client, &code.scope),
         revoked_at: None,
+        confirmation: None,
     }
 }

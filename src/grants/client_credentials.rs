@@ -2,7 +2,7 @@
 //!
 //! A JWT access token costs no database write and no database read: the client comes from memory, and so does the key.
 
-use super::access_token::{self, Prepared};
+use super::access_token::{self, Prepared, Terms};
 use super::{Failure, TokenRequest, TokenResponse, refuse};
 use crate::audit;
 use crate::protocol::error::ErrorCode;
@@ -12,7 +12,7 @@ use crate::telemetry::findings::note;
 use crate::web::error::Problem;
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-    let TokenRequest { state, context, client, .. } = request;
+    let TokenRequest { state, context, client, confirmation, .. } = request;
     if client.is_public() {
         return Err(refuse(
             ErrorCode::UnauthorizedClient,
@@ -21,15 +21,15 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         ));
     }
     let scope = granted(&request)?;
-    let token = access_token::prepare(state, client, None, &scope, context.now);
+    let token = access_token::prepare(state, Terms { client, grant: None, scope: &scope, confirmation }, context.now);
     if token.is_stored() || state.config.audit.tokens {
         Box::pin(store(&request, &token)).await?;
     }
     tracing::debug!(target: "ostiary::tokens", client_id = %client.id, jti = token.claims.jti.as_str(), "access token issued by client credentials");
-    let lifetime = token.lifetime();
+    let (lifetime, token_type) = (token.lifetime(), token.token_type());
     Ok(TokenResponse {
         access_token: token.finish(state).map_err(Problem::internal)?,
-        token_type: "Bearer",
+        token_type,
         expires_in: lifetime,
         refresh_token: None,
         id_token: None,

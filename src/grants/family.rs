@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::TokenResponse;
-use super::access_token::{self, Prepared};
+use super::access_token::{self, Prepared, Terms};
 use super::id_token::{self, Contents};
 use super::refresh_token;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::Client;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -38,9 +39,18 @@ pub fn lifetime(state: &AppState, client: &Client, scope: &Scope) -> Seconds {
 }
 
 impl Family {
-    /// Decides everything; writes nothing.
-    pub async fn prepare(state: &AppState, client: &Client, grant: Grant, now: Timestamp) -> Result<Self, Problem> {
-        let token = access_token::prepare(state, client, Some(&grant), &grant.scope, now);
+    /// Decides everything; writes nothing. `confirmation` is what the tokens are bound to: a public client's refresh tokens too,
+    /// since nothing else is asked of whoever has one (RFC 9449 §5; RFC 8705 §4).
+    pub async fn prepare(
+        state: &AppState,
+        client: &Client,
+        grant: Grant,
+        confirmation: Option<Confirmation>,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let grant = Grant { confirmation: confirmation.filter(|_| client.is_public()), ..grant };
+        let terms = Terms { client, grant: Some(&grant), scope: &grant.scope, confirmation };
+        let token = access_token::prepare(state, terms, now);
         let refresh = refresh_token::allowed(client, &grant.scope).then(random::secret);
         let refresh = refresh.map(|secret| {
             let row = first_refresh_token(state, &grant, &token, &secret, now);
@@ -72,7 +82,7 @@ impl Family {
         now: Timestamp,
     ) -> Result<TokenResponse, Problem> {
         let Self { grant, token, refresh, person } = self;
-        let lifetime = token.lifetime();
+        let (lifetime, token_type) = (token.lifetime(), token.token_type());
         let access_token = token.finish(state).map_err(Problem::internal)?;
         let id_token = match person {
             Some(person) => {
@@ -83,7 +93,7 @@ impl Family {
         };
         Ok(TokenResponse {
             access_token,
-            token_type: "Bearer",
+            token_type,
             expires_in: lifetime,
             refresh_token: refresh.map(|(secret, _)| secret),
             id_token,

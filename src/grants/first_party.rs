@@ -1,9 +1,10 @@
 //! Tokens for an application of the operator's own that logged its person in without a browser: no grant type of the token
 //! endpoint, but the same tokens.
 
+use super::TokenResponse;
+use super::access_token::{self, Terms};
 use super::family::{self, Family};
 use super::id_token::{self, Contents};
-use super::{TokenResponse, access_token};
 use crate::audit::{self, Kind};
 use crate::authn::second_factor::Proof;
 use crate::flow::login::{Standing, proved, tell_of};
@@ -43,9 +44,10 @@ pub async fn begin(
         created_at: context.now,
         expires_at: context.now + family::lifetime(state, client, &scope),
         revoked_at: None,
+        confirmation: None,
         scope,
     };
-    let family = Family::prepare(state, client, grant, context.now).await?;
+    let family = Family::prepare(state, client, grant, None, context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "first_party");
     let given = state.db.write(async |tx| {
         if !sessions::hand_over(tx, &session.id, family.grant.expires_at).await? {
@@ -98,7 +100,7 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
         acr: session.factors.acr().to_string(),
         ..grant.clone()
     };
-    let token = access_token::prepare_for_proof(state, client, &grant, scope, now);
+    let token = access_token::prepare_for_proof(state, Terms { client, grant: None, scope, confirmation: None }, &grant, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
     let done = state.db.write(async |tx| {
@@ -121,7 +123,7 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
     if let Some(came_to_nothing) = done.await? {
         return Ok(came_to_nothing);
     }
-    let expires_in = token.lifetime();
+    let (expires_in, token_type) = (token.lifetime(), token.token_type());
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
@@ -131,6 +133,6 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
         None
     };
     let scope = scope.clone();
-    let tokens = TokenResponse { access_token, token_type: "Bearer", expires_in, refresh_token: None, id_token, scope };
+    let tokens = TokenResponse { access_token, token_type, expires_in, refresh_token: None, id_token, scope };
     Ok(Again::Given(Box::new(tokens)))
 }

@@ -4,7 +4,7 @@
 //! §2.2.2), unless the client asks for rotation. A rotated token works again while its successor has not been used, for a
 //! bounded time: an answer that was lost on the way logs nobody out. Every other reuse revokes the family.
 
-use super::access_token::{self, Prepared};
+use super::access_token::{self, Prepared, Terms};
 use super::id_token::Contents;
 use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
@@ -37,7 +37,7 @@ pub fn allowed(client: &Client, scope: &Scope) -> bool {
 }
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-    let TokenRequest { state, context, client, .. } = request;
+    let TokenRequest { state, context, client, confirmation, .. } = request;
     let hash = state.tokens.hash(TokenKind::RefreshToken, request.required("refresh_token")?);
     let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
     let (stored, grant, status) = found.ok_or(invalid("refresh_token_unknown"))?;
@@ -50,7 +50,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     reaches(state, &grant).await.inspect_err(|_| saw(&stored, &grant, context.now))?;
     let scope = narrowed(&request, &grant)?;
 
-    let token = access_token::prepare(state, client, Some(&grant), &scope, context.now);
+    let token = access_token::prepare(state, Terms { client, grant: Some(&grant), scope: &scope, confirmation }, context.now);
     let idle_end = (context.now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at);
     let refresh = if rotates(client) {
         Some(rotate(&request, &stored, &grant, &token, idle_end).await?)
@@ -58,7 +58,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         keep(&request, &stored, &grant, &token, idle_end).await?;
         None
     };
-    let lifetime = token.lifetime();
+    let (lifetime, token_type) = (token.lifetime(), token.token_type());
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
@@ -67,7 +67,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     } else {
         None
     };
-    Ok(TokenResponse { access_token, token_type: "Bearer", expires_in: lifetime, refresh_token: refresh, id_token, scope })
+    Ok(TokenResponse { access_token, token_type, expires_in: lifetime, refresh_token: refresh, id_token, scope })
 }
 
 fn rotates(client: &Client) -> bool {
@@ -268,5 +268,6 @@ pub async fn active(
         scope: grant.scope,
         issued_at: stored.created_at,
         expires_at: stored.expires_at,
+        cnf: grant.confirmation,
     }))
 }

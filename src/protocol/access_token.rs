@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::audience::Audience;
+use super::confirmation::Confirmation;
 use super::id::{ClientId, GrantId, SessionId};
 use super::jwt::numeric_date;
 use super::scope::Scope;
@@ -34,6 +35,9 @@ pub struct AccessTokenClaims {
     pub amr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// What it is bound to (RFC 7800 §3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// Why a token with a good signature is refused.
@@ -165,6 +169,7 @@ mod tests {
             acr: None,
             amr: Vec::new(),
             sid: None,
+            cnf: None,
         }
     }
 

@@ -1,9 +1,10 @@
-//! The answer of the introspection endpoint (RFC 7662 §2.2; RFC 9470 §6.2).
+//! The answer of the introspection endpoint (RFC 7662 §2.2; RFC 9470 §6.2; RFC 9449 §6.2; RFC 8705 §3.2).
 
 use serde::Serialize;
 
 use super::access_token::AccessTokenClaims;
 use super::audience::Audience;
+use super::confirmation::Confirmation;
 use super::id::{ClientId, SessionId};
 use super::jwt::numeric_date;
 use super::scope::Scope;
@@ -32,7 +33,7 @@ pub struct Active {
     #[serde(skip_serializing_if = "Scope::is_empty")]
     pub scope: Scope,
     pub client_id: ClientId,
-    /// `Bearer` for an access token; a refresh token has none.
+    /// `Bearer` or `DPoP` for an access token; a refresh token has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
     #[serde(with = "numeric_date")]
@@ -55,6 +56,9 @@ pub struct Active {
     pub amr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// What it is bound to: the resource has to check it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 /// A live refresh token, as far as introspection tells.
@@ -66,6 +70,7 @@ pub struct RefreshTokenFacts {
     pub scope: Scope,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+    pub cnf: Option<Confirmation>,
 }
 
 impl Response {
@@ -77,7 +82,7 @@ impl Response {
             active: true,
             scope: claims.scope,
             client_id: claims.client_id,
-            token_type: Some("Bearer"),
+            token_type: Some(Confirmation::token_type(claims.cnf)),
             exp: claims.exp,
             iat: claims.iat,
             nbf: claims.nbf,
@@ -89,6 +94,7 @@ impl Response {
             acr: claims.acr,
             amr: claims.amr,
             sid: claims.sid,
+            cnf: claims.cnf,
         }))
     }
 
@@ -110,6 +116,7 @@ impl Response {
             acr: None,
             amr: Vec::new(),
             sid: None,
+            cnf: facts.cnf,
         }))
     }
 }
@@ -142,6 +149,7 @@ mod tests {
             acr: Some("1".into()),
             amr: Vec::new(),
             sid: None,
+            cnf: None,
         };
         let expected = json!({
             "active": true, "scope": "read", "client_id": "app", "token_type": "Bearer", "exp": 1000, "iat": 100,
@@ -159,6 +167,7 @@ mod tests {
             scope: Scope::parse("openid").unwrap(),
             issued_at: Timestamp::from_seconds(100),
             expires_at: Timestamp::from_seconds(1_000),
+            cnf: None,
         });
         let expected = json!({
             "active": true, "scope": "openid", "client_id": "app", "exp": 1000, "iat": 100, "sub": "person", "iss": "https://id.example",

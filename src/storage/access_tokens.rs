@@ -4,6 +4,7 @@ use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::users::UserStatus;
 use super::value::{Hash, Json};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{ClientId, GrantId, UserId};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
@@ -22,6 +23,8 @@ pub struct AccessToken {
     pub audience: Vec<String>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// What it is bound to.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// How the person of a grant proved who they are: what a JWT says of it itself.
@@ -44,14 +47,15 @@ impl Record for AccessToken {
             audience: columns.read::<Json<_>>()?.0,
             created_at: columns.read()?,
             expires_at: columns.read()?,
+            confirmation: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
         })
     }
 }
 
 pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at, cnf) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(Hash(token.hash))
     .bind(token.id.as_str())
@@ -62,6 +66,7 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(Json(token.audience.clone()))
     .bind(token.created_at)
     .bind(token.expires_at)
+    .bind(token.confirmation.map(Json))
     .execute()
     .await?;
     Ok(())
@@ -86,7 +91,7 @@ impl Record for Loaded {
 pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<Found>, Error> {
     let found = conn
         .query(
-            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, \
+            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, t.cnf, \
              EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
              COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
              COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE), g.auth_time, g.acr, g.amr \

@@ -4,6 +4,7 @@ use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::value::{Hash, Json};
 use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
@@ -30,6 +31,8 @@ pub struct AuthorizationCode {
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub consumed_at: Option<Timestamp>,
+    /// The DPoP key that alone may redeem it (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
 }
 
 impl Record for AuthorizationCode {
@@ -51,6 +54,7 @@ impl Record for AuthorizationCode {
             created_at: columns.read()?,
             expires_at: columns.read()?,
             consumed_at: columns.read()?,
+            dpop_jkt: columns.read()?,
         })
     }
 }
@@ -58,8 +62,8 @@ impl Record for AuthorizationCode {
 pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> {
     tx.query(
         "INSERT INTO authorization_codes (hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, \
-         code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+         code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(Hash(code.hash))
     .bind(&code.grant_id)
@@ -77,6 +81,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
     .bind(code.created_at)
     .bind(code.expires_at)
     .bind(code.consumed_at)
+    .bind(code.dpop_jkt)
     .execute()
     .await?;
     Ok(())
@@ -86,7 +91,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
 pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AuthorizationCode>, Error> {
     conn.query(
         "SELECT hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, code_challenge, \
-         auth_time, amr, acr, created_at, expires_at, consumed_at FROM authorization_codes WHERE hash = $1",
+         auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt FROM authorization_codes WHERE hash = $1",
     )
     .bind(Hash(*hash))
     .fetch_optional()

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::users::UserStatus;
 use super::value::Json;
 use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
@@ -29,13 +30,15 @@ pub struct Grant {
     /// The absolute limit of all its tokens.
     pub expires_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    /// What its refresh tokens are bound to, if they are a public client's.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// The columns of a [`Grant`], of the table `grants` called `g`.
 macro_rules! grant_columns {
     () => {
         "g.id, g.client_id, g.user_id, g.session_id, g.own_session, g.scope, g.claims, g.auth_time, g.amr, g.acr, \
-         g.created_at, g.expires_at, g.revoked_at"
+         g.created_at, g.expires_at, g.revoked_at, g.cnf"
     };
 }
 pub(super) use grant_columns;
@@ -56,6 +59,7 @@ impl Record for Grant {
             created_at: columns.read()?,
             expires_at: columns.read()?,
             revoked_at: columns.read()?,
+            confirmation: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
         })
     }
 }
@@ -63,7 +67,7 @@ impl Record for Grant {
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     tx.query(
         "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, auth_time, amr, acr, created_at, \
-         expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         expires_at, revoked_at, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(&grant.id)
     .bind(&grant.client_id)
@@ -78,6 +82,7 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     .bind(grant.created_at)
     .bind(grant.expires_at)
     .bind(grant.revoked_at)
+    .bind(grant.confirmation.map(Json))
     .execute()
     .await?;
     Ok(())

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sqlx::{Decode, Encode, Postgres, Type};
 
 use crate::protocol::client::{Algorithm, ClientStatus};
+use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, KeyId, SessionId, UserId};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
@@ -96,6 +97,7 @@ stored_as!(Scope as String; |scope| Ok(scope.to_string()); |text| Ok(Scope::pars
 stored_as!(CodeChallenge as String;
     |challenge| Ok(challenge.as_str().to_owned());
     |text| CodeChallenge::try_from(text).map_err(|_| "not a code challenge".into()));
+stored_as!(Thumbprint as String; |thumbprint| Ok(thumbprint.to_string()); |text| Ok(Thumbprint::parse(&text)?));
 words!(ClientStatus { Active = "active", Disabled = "disabled", });
 words!(Algorithm { RS256 = "RS256", PS256 = "PS256", ES256 = "ES256", EdDSA = "EdDSA", });
 

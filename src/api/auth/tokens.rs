@@ -52,7 +52,7 @@ pub(super) async fn refresh(
         ("refresh_token", Some(body.refresh_token.expose())),
         ("scope", body.scope.as_deref()),
     ]);
-    let request = TokenRequest { state: &state, context: &context, client: &client.client, params: &params };
+    let request = TokenRequest { state: &state, context: &context, client: &client.client, params: &params, confirmation: None };
     let result = match grants::redeem(request).await {
         Ok(tokens) => Ok(Json(tokens).into_response()),
         Err(Failure { problem, recorded: true }) => Err(problem.into()),

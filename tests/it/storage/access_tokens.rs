@@ -1,5 +1,6 @@
 //! Access tokens: whether one counts.
 
+use ostiary::protocol::confirmation::{Confirmation, Thumbprint};
 use ostiary::protocol::scope::Scope;
 use ostiary::storage::access_tokens::{self, AccessToken, Authentication, Standing};
 use ostiary::storage::users::{self, UserStatus};
@@ -19,6 +20,7 @@ fn token() -> AccessToken {
         audience: vec!["https://api.example".to_owned(), "https://op.example".to_owned()],
         created_at: at(0),
         expires_at: at(900),
+        confirmation: Some(Confirmation::Dpop(Thumbprint::new([8; 32]))),
     }
 }
 
@@ -35,7 +37,7 @@ on_both! {
         let db = &database.db;
         anna_and_app_with_a_grant(db).await;
         let machine =
-            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], ..token() };
+            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], confirmation: None, ..token() };
         for token in [&token(), &machine] {
             db.write(async |tx| access_tokens::insert(tx, token).await).await.unwrap();
         }

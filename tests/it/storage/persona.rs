@@ -2,6 +2,7 @@
 
 use ostiary::protocol::authentication::{Factors, Method};
 use ostiary::protocol::client::{Client, ClientSecret, ClientStatus};
+use ostiary::protocol::confirmation::{Confirmation, Thumbprint};
 use ostiary::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use ostiary::protocol::pkce::CodeChallenge;
 use ostiary::protocol::scope::Scope;
@@ -110,6 +111,7 @@ pub fn grant(id: &str) -> Grant {
         created_at: at(0),
         expires_at: at(30 * 86_400),
         revoked_at: None,
+        confirmation: Some(Confirmation::Certificate(Thumbprint::new([7; 32]))),
     }
 }
 
@@ -133,6 +135,7 @@ pub fn code(number: u8) -> AuthorizationCode {
         created_at: at(0),
         expires_at: at(60),
         consumed_at: None,
+        dpop_jkt: Some(Thumbprint::new([9; 32])),
     }
 }
 
