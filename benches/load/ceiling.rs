@@ -20,7 +20,7 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -29,6 +29,9 @@ use super::Result;
 
 /// As long as a header and claims of an access token.
 const SIGNING_INPUT_BYTES: usize = 480;
+
+/// Of a form in which a client authenticates by what it signed.
+const ASSERTION: &[u8] = b"client_assertion=";
 
 /// The documents that the server under test serves.
 pub struct Documents {
@@ -61,8 +64,9 @@ pub async fn serve(listen: SocketAddr, documents: Documents) -> Result<()> {
         .route("/jwks", get(async |State(it): Shared| document(&it.documents.jwks)))
         // Client credentials: one signature.
         .route("/es256", post(async |State(it): Shared, _: Bytes| tokens(&[it.es256()])))
-        // Code and refresh: an access token and an ID token.
-        .route("/token", post(async |State(it): Shared, _: Bytes| tokens(&[it.es256(), it.rs256()])))
+        // Code and refresh: an access token and an ID token. For what a client signed: a signature to verify, an access token.
+        .route("/token", post(async |State(it): Shared, headers: HeaderMap, body: Bytes| it.grant(&headers, &body)))
+        .route("/par", post(async |State(it): Shared, _: Bytes| it.pushed()))
         .route("/authorize", get(async || redirect("https://app.example/callback?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj")))
         // Introspection of a JWT, and of an opaque token.
         .route("/verify", post(async |State(it): Shared, _: Bytes| it.verify()))
@@ -104,9 +108,28 @@ impl Ceiling {
         format!("{}.{}", self.signing_input, URL_SAFE_NO_PAD.encode(signature))
     }
 
+    fn grant(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+        if headers.contains_key("dpop") {
+            return self.verified(|| answer(&[self.es256()], "DPoP"));
+        }
+        let asserted = body.windows(ASSERTION.len()).any(|part| part == ASSERTION);
+        if asserted { self.verified(|| tokens(&[self.es256()])) } else { tokens(&[self.es256(), self.rs256()]) }
+    }
+
+    fn pushed(&self) -> Response {
+        self.verified(|| {
+            Json(json!({ "request_uri": "urn:ietf:params:oauth:request_uri:6esc", "expires_in": 90 })).into_response()
+        })
+    }
+
     fn verify(&self) -> Response {
+        self.verified(active)
+    }
+
+    /// An answer that comes after a signature was verified.
+    fn verified(&self, answer: impl FnOnce() -> Response) -> Response {
         match self.es256_public.verify_sig(self.signing_input.as_bytes(), &self.signature) {
-            Ok(()) => active(),
+            Ok(()) => answer(),
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
@@ -117,8 +140,12 @@ fn document(body: &Bytes) -> Response {
 }
 
 fn tokens(tokens: &[String]) -> Response {
+    answer(tokens, "Bearer")
+}
+
+fn answer(tokens: &[String], token_type: &str) -> Response {
     let (access_token, id_token) = (tokens.first(), tokens.get(1));
-    let answer = json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": 900, "id_token": id_token,
+    let answer = json!({ "access_token": access_token, "token_type": token_type, "expires_in": 900, "id_token": id_token,
         "refresh_token": "8xLOxBtZp8" });
     Json(answer).into_response()
 }

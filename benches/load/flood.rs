@@ -25,15 +25,16 @@ pub struct Flood {
     tokens: Option<Outcome>,
 }
 
-/// Sends `at_once` logins, waits for all answers, and begins again, for as long as `load` lasts.
-pub async fn run(visitor: Visitor, registration: Registration, at_once: usize, load: Load) -> Result<Flood> {
+/// Sends `at_once` logins, waits for all answers, and begins again, for as long as `load` lasts; and meanwhile asks for the own tokens
+/// of the client `asking`.
+pub async fn run(visitor: Visitor, asking: Registration, at_once: usize, load: Load) -> Result<Flood> {
     let mut connections = Vec::new();
     for _ in 0..at_once {
-        connections.push(Connection::open(registration.server).await?);
+        connections.push(Connection::open(asking.server).await?);
     }
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(Visitor::new(registration.clone()).await?);
+        clients.push(Visitor::new(asking.clone()).await?);
     }
     let visitor = Rc::new(visitor);
     let waves = async {

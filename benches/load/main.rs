@@ -7,6 +7,8 @@ mod client;
 mod flood;
 mod measure;
 mod people;
+mod proof;
+mod proving;
 mod visitor;
 
 use std::error::Error;
@@ -21,6 +23,7 @@ use clap::{Parser, Subcommand};
 use self::client::Connection;
 use self::measure::Load;
 use self::people::{Kind, Turns};
+use self::proof::Signer;
 use self::visitor::{Registration, Visitor};
 
 /// The binary's allocator, so that the ceiling doesn't differ in this.
@@ -77,6 +80,11 @@ enum Command {
     Flood {
         #[command(flatten)]
         registration: Registration,
+        /// The client that asks for tokens meanwhile.
+        #[arg(long)]
+        service_id: String,
+        #[arg(long)]
+        service_secret: String,
         #[arg(long, default_value_t = 500)]
         at_once: usize,
         #[arg(long, default_value_t = 3.0)]
@@ -93,6 +101,8 @@ enum Command {
         #[command(flatten)]
         crowd: Crowd,
     },
+    /// Print the public keys of the clients that sign, as a JWK Set.
+    Keys,
     /// Print access tokens, one a line.
     Tokens {
         #[command(flatten)]
@@ -137,6 +147,12 @@ enum Flow {
     RefusedLogin,
     /// The registration form, as far as the page for the mailed code.
     Register,
+    /// The client's own token, for an assertion (RFC 7523).
+    Assertion,
+    /// The client's own token, bound to its key by a proof (RFC 9449).
+    Possession,
+    /// The code flow, from a signed request (RFC 9101) that is pushed (RFC 9126).
+    Pushed,
 }
 
 fn main() -> Result<()> {
@@ -171,14 +187,18 @@ async fn drive(command: Command) -> Result<()> {
                 Flow::Factor => load.run(visitors, async |visitor: &mut Visitor| visitor.log_in_with_app().await).await?,
                 Flow::RefusedLogin => load.run(visitors, async |visitor: &mut Visitor| visitor.be_refused().await).await?,
                 Flow::Register => load.run(visitors, async |visitor: &mut Visitor| visitor.register().await).await?,
+                Flow::Assertion => load.run(visitors, async |visitor: &mut Visitor| visitor.assert().await).await?,
+                Flow::Possession => load.run(visitors, async |visitor: &mut Visitor| visitor.possess().await).await?,
+                Flow::Pushed => load.run(visitors, async |visitor: &mut Visitor| visitor.push_a_request().await).await?,
             };
             print(&outcome.to_string())
         }
-        Command::Flood { registration, at_once, seconds, pid, crowd } => {
+        Command::Flood { registration, service_id, service_secret, at_once, seconds, pid, crowd } => {
             let visitor = registration.ready_for(Flow::Login, &crowd.turns(Flow::Login)).await?;
             let load = Load { duration: Duration::from_secs_f64(seconds), pid };
-            print(&flood::run(visitor, registration, at_once, load).await?.to_string())
+            print(&flood::run(visitor, registration.of(&service_id, &service_secret), at_once, load).await?.to_string())
         }
+        Command::Keys => print(&Signer::of_the_clients()?.jwks().to_string()),
         Command::People { model, crowd } => people::add(&model, crowd.people).await,
         Command::Tokens { registration, of_a_person, count } => {
             let mut visitor = Visitor::new(registration).await?;

@@ -11,10 +11,11 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 use ostiary::random;
 use scraper::{Html, Selector};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::Answer;
 use super::people::{self, Turns};
+use super::proof::Signer;
 use super::{Connection, Flow, Result};
 
 /// The example of RFC 7636 appendix B.
@@ -30,7 +31,7 @@ pub struct Registration {
     #[arg(long)]
     pub server: SocketAddr,
     #[arg(long)]
-    client_id: String,
+    pub(super) client_id: String,
     /// None for a public client.
     #[arg(long)]
     client_secret: Option<String>,
@@ -45,6 +46,11 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// Another client at the same server.
+    pub fn of(&self, client_id: &str, client_secret: &str) -> Self {
+        Self { client_id: client_id.to_owned(), client_secret: Some(client_secret.to_owned()), ..self.clone() }
+    }
+
     /// A browser in which everything has been done that the measured operation needs.
     pub async fn ready_for(&self, flow: Flow, turns: &Rc<Turns>) -> Result<Visitor> {
         let mut visitor = Visitor::new(self.clone()).await?;
@@ -61,6 +67,8 @@ impl Registration {
                 while visitor.send_login_form().await?.status != StatusCode::TOO_MANY_REQUESTS {}
             }
             Flow::Register => visitor.open_form("/register").await?,
+            Flow::Pushed => drop(visitor.push_a_request().await?),
+            Flow::Assertion | Flow::Possession => {}
         }
         Ok(visitor)
     }
@@ -68,7 +76,7 @@ impl Registration {
 
 /// A browser and a client.
 pub struct Visitor {
-    registration: Registration,
+    pub(super) registration: Registration,
     connection: Connection,
     cookies: BTreeMap<String, String>,
     /// `Cookie`, made of `cookies`.
@@ -76,8 +84,14 @@ pub struct Visitor {
     /// `Authorization` of the client.
     credentials: HeaderMap,
     authorization_request: String,
+    /// The parameters of the request, for those who send them in another way.
+    pub(super) parameters: Value,
+    /// The server's metadata (RFC 8414).
+    pub(super) metadata: Value,
     token_endpoint: String,
     refresh_token: String,
+    /// What the client signs with.
+    pub(super) signer: Signer,
     /// The form that is sent again and again.
     form: Option<Form>,
     turns: Option<Rc<Turns>>,
@@ -95,31 +109,34 @@ impl Visitor {
         let mut connection = Connection::open(registration.server).await?;
         let metadata = connection.get("/.well-known/openid-configuration", &HeaderMap::new()).await?;
         let metadata: Value = serde_json::from_slice(&metadata.body)?;
-        let endpoint = |name: &str| -> Result<String> { Ok(path_of(metadata[name].as_str().ok_or("no endpoint")?)) };
-        let query = Serializer::new(String::new())
-            .append_pair("response_type", "code")
-            .append_pair("client_id", &registration.client_id)
-            .append_pair("redirect_uri", &registration.redirect_uri)
-            .append_pair("scope", &registration.scope)
-            .append_pair("state", "af0ifjsldkj")
-            .append_pair("nonce", "n-0S6_WzA2Mj")
-            .append_pair("code_challenge", CHALLENGE)
-            .append_pair("code_challenge_method", "S256")
-            .finish();
+        let parameters = [
+            ("response_type", "code"),
+            ("client_id", &registration.client_id),
+            ("redirect_uri", &registration.redirect_uri),
+            ("scope", &registration.scope),
+            ("state", "af0ifjsldkj"),
+            ("nonce", "n-0S6_WzA2Mj"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ];
+        let query = Serializer::new(String::new()).extend_pairs(parameters).finish();
         let mut credentials = HeaderMap::new();
         if let Some(secret) = &registration.client_secret {
             let basic = STANDARD.encode(format!("{}:{secret}", registration.client_id));
             credentials.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Basic {basic}"))?);
         }
         Ok(Self {
-            authorization_request: format!("{}?{query}", endpoint("authorization_endpoint")?),
-            token_endpoint: endpoint("token_endpoint")?,
+            authorization_request: format!("{}?{query}", endpoint(&metadata, "authorization_endpoint")?),
+            parameters: parameters.into_iter().map(|(name, value)| (name, json!(value))).collect(),
+            token_endpoint: endpoint(&metadata, "token_endpoint")?,
+            metadata,
             registration,
             connection,
             cookies: BTreeMap::new(),
             fields: HeaderMap::new(),
             credentials,
             refresh_token: String::new(),
+            signer: Signer::of_the_clients()?,
             form: None,
             turns: None,
         })
@@ -128,7 +145,12 @@ impl Visitor {
     /// From the authorization request to the tokens; through the pages of a login, if they come.
     pub async fn code_flow(&mut self) -> Result<Value> {
         let target = self.authorization_request.clone();
-        let mut answer = self.visit(&target).await?;
+        self.code_flow_from(&target).await
+    }
+
+    /// The same, from another address of the request.
+    pub(super) async fn code_flow_from(&mut self, target: &str) -> Result<Value> {
+        let mut answer = self.visit(target).await?;
         for _ in 0..MOST_STEPS {
             if let Some(location) = location(&answer) {
                 if let Some(answer) = location.strip_prefix(&self.registration.redirect_uri) {
@@ -169,15 +191,23 @@ impl Visitor {
         Ok(())
     }
 
-    async fn token(&mut self, fields: &[(&str, &str)], more: Option<(&str, &str)>) -> Result<Value> {
+    pub(super) async fn token(&mut self, fields: &[(&str, &str)], more: Option<(&str, &str)>) -> Result<Value> {
+        let endpoint = self.token_endpoint.clone();
+        let fields: Vec<_> = fields.iter().copied().chain(more).collect();
+        let tokens = self.ask(&endpoint, &fields, HeaderMap::new()).await?;
+        if tokens["access_token"].is_string() { Ok(tokens) } else { Err(format!("no token: {tokens}").into()) }
+    }
+
+    /// Sends a form to an endpoint as the client. What comes back is JSON.
+    pub(super) async fn ask(&mut self, endpoint: &str, fields: &[(&str, &str)], more: HeaderMap) -> Result<Value> {
         let mut form = Serializer::new(String::new());
-        form.extend_pairs(fields.iter().copied().chain(more));
+        form.extend_pairs(fields);
         if self.credentials.is_empty() {
             form.append_pair("client_id", &self.registration.client_id);
         }
-        let answer = self.connection.post(&self.token_endpoint, &self.credentials, form.finish()).await?;
-        let tokens: Value = serde_json::from_slice(&answer.body)?;
-        if tokens["access_token"].is_string() { Ok(tokens) } else { Err(format!("no token: {tokens}").into()) }
+        let mut headers = self.credentials.clone();
+        headers.extend(more);
+        Ok(serde_json::from_slice(&self.connection.post(endpoint, &headers, form.finish()).await?.body)?)
     }
 
     /// Goes as far as the login form, and fills it in.
@@ -282,7 +312,7 @@ impl Visitor {
                 let attribute = |name| input.attr(name).unwrap_or_default().to_owned();
                 match input.attr("name") {
                     Some("username") => ("username".to_owned(), self.registration.username.clone()),
-                    Some("password") => ("password".to_owned(), self.registration.password.clone()),
+                    Some(name @ ("password" | "password_again")) => (name.to_owned(), self.registration.password.clone()),
                     _ => (attribute("name"), attribute("value")),
                 }
             })
@@ -290,6 +320,11 @@ impl Visitor {
         fields.push(("decision".to_owned(), "allow".to_owned()));
         Ok(Form { action: form.attr("action").unwrap_or_default().to_owned(), fields })
     }
+}
+
+/// The path of an endpoint.
+pub(super) fn endpoint(metadata: &Value, name: &str) -> Result<String> {
+    Ok(path_of(metadata[name].as_str().ok_or_else(|| format!("no {name}"))?))
 }
 
 impl Form {
