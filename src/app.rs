@@ -4,11 +4,11 @@ use axum::Router;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
-use crate::endpoints::{authorize, discovery, health, introspect, jwks, par, revoke, token, userinfo};
+use crate::endpoints::{authorize, device_authorization, discovery, health, introspect, jwks, par, revoke, token, userinfo};
 use crate::pages::site::Site;
 use crate::pages::{
-    self, account, admin, challenge, consent, credentials, factor, language, login, logout, passkey, passkeys, reauthenticate,
-    recover, register, security, setup, statics, totp,
+    self, account, admin, challenge, consent, credentials, device, factor, language, login, logout, passkey, passkeys,
+    reauthenticate, recover, register, security, setup, statics, totp,
 };
 use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
@@ -27,6 +27,7 @@ pub fn router(state: AppState) -> Router {
         .route("/authorize/resume", get(authorize::resume))
         .route(path::TOKEN, for_clients(post(token::token)))
         .route(path::PUSHED_REQUEST, for_clients(post(par::push)))
+        .route(path::DEVICE_AUTHORIZATION, for_clients(post(device_authorization::begin)))
         .route(path::INTROSPECTION, post(introspect::introspect))
         .route(path::REVOCATION, for_clients(post(revoke::revoke)))
         .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
@@ -43,6 +44,9 @@ pub fn router(state: AppState) -> Router {
         .route("/recover/code", get(recover::get_code).post(recover::post_code))
         .route("/recover/password", get(recover::get_password).post(recover::post_password))
         .route("/consent", get(consent::get).post(consent::post))
+        .route(device::PATH, get(device::get).post(device::post))
+        .route(device::ALLOWED, get(device::get_allowed))
+        .route(device::DENIED, get(device::get_denied))
         .route("/language", get(language::get))
         .route("/logout", get(logout::get).post(logout::post))
         .route("/setup", get(setup::get).post(setup::post))

@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod authorize;
+pub mod device_authorization;
 pub mod discovery;
 pub mod health;
 pub mod introspect;

@@ -4,6 +4,7 @@
 //! data is the browser's own random cookie. A box that is changed, too old, or opened in another browser is refused.
 
 pub mod admission;
+pub mod device;
 pub mod login;
 mod next;
 pub mod passkey;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::seal::Sealer;
 use crate::protocol::authorization_request::AuthorizationRequest;
+use crate::protocol::device::UserCode;
 use crate::protocol::id::SessionId;
 use crate::protocol::time::{Seconds, Timestamp};
 
@@ -35,6 +37,9 @@ pub struct Flow {
     /// The reference by which the request was pushed: the end of the login uses it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// The code of the device that is being connected: nobody is sent back anywhere then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<UserCode>,
 }
 
 /// Why a box did not open. The person gets the same page either way.

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod device_code;
 pub mod family;
 pub mod first_party;
 pub mod id_token;
@@ -93,12 +94,14 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::AuthorizationCode => "token/authorization_code",
         GrantType::RefreshToken => "token/refresh_token",
         GrantType::ClientCredentials => "token/client_credentials",
+        GrantType::DeviceCode => "token/device_code",
     };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     let redeemed = match grant {
         GrantType::AuthorizationCode => Box::pin(authorization_code::redeem(request)).await,
         GrantType::RefreshToken => Box::pin(refresh_token::redeem(request)).await,
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
+        GrantType::DeviceCode => Box::pin(device_code::redeem(request)).await,
     };
     redeemed.inspect_err(|_| findings::procedure(procedure))
 }
@@ -110,6 +113,7 @@ impl<'a> TokenRequest<'a> {
             let check = match name {
                 "code" => "code_given",
                 "refresh_token" => "refresh_token_given",
+                "device_code" => "device_code_given",
                 _ => "grant_type_given",
             };
             findings::note(check, "missing", name);

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod challenge;
 pub mod consent;
 pub mod credentials;
+pub mod device;
 pub mod error;
 pub mod factor;
 pub mod flow;

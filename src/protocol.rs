@@ -16,6 +16,7 @@ pub mod client_auth;
 pub mod client_registration;
 pub mod confirmation;
 pub mod confusable;
+pub mod device;
 pub mod email_address;
 pub mod error;
 pub mod foreign_jwk;

@@ -39,6 +39,20 @@ pub fn digits() -> String {
     }
 }
 
+/// So many characters of `alphabet`, each as likely as another: a code that people type. The alphabet is ASCII.
+pub fn letters(alphabet: &[u8], count: usize) -> String {
+    // What is left beyond the last whole alphabet would make some letters likelier.
+    let whole = 256 / alphabet.len() * alphabet.len();
+    let mut letters = String::with_capacity(count);
+    while letters.len() < count {
+        let [byte] = bytes::<1>();
+        let letter =
+            Some(usize::from(byte)).filter(|drawn| *drawn < whole).and_then(|drawn| alphabet.get(drawn % alphabet.len()));
+        letters.extend(letter.map(|letter| char::from(*letter)));
+    }
+    letters
+}
+
 /// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret. It doesn't begin
 /// with a hyphen: on a command line that would be an option.
 pub fn identifier() -> String {
@@ -62,6 +76,14 @@ mod tests {
     #[test]
     fn a_code_has_six_digits() {
         assert!((0..1_000).map(|_| digits()).all(|code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())));
+    }
+
+    #[test]
+    fn letters_come_from_the_alphabet_and_all_of_them_come() {
+        let drawn = letters(b"BCDFG", 2_000);
+        assert_eq!(drawn.len(), 2_000);
+        assert!(drawn.chars().all(|letter| "BCDFG".contains(letter)));
+        assert!("BCDFG".chars().all(|letter| drawn.contains(letter)));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod client_cache;
 pub mod clients;
 pub mod consents;
 pub mod db;
+pub mod device_codes;
 pub mod email_addresses;
 pub mod email_codes;
 pub mod error;

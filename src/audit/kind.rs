@@ -70,6 +70,7 @@ kinds! {
     AuthorizationGranted = "authorization.granted", "A code was given to a client on a person's behalf.";
     AuthorizationRefused = "authorization.refused", "An authorization request was refused.";
     PushedRequestRefused = "pushed_request.refused", "A client pushed an authorization request, which was refused.";
+    DeviceRefused = "device.refused", "A device asked to be connected, or somebody typed a device's code, which was refused.";
     ConsentGiven = "consent.given", "A person agreed to what a client asks for.";
     ConsentDenied = "consent.denied", "A person denied a client what it asks for.";
     ConsentRevoked = "consent.revoked", "A consent was taken back, and the client's tokens with it.";

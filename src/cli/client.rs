@@ -34,6 +34,7 @@ Examples:
   ostiary client create --name 'My app' --redirect-uri https://app.example/callback
   ostiary client create --name 'My single-page app' --public --redirect-uri https://spa.example/ --origin https://spa.example
   ostiary client create --name 'My phone app' --native --redirect-uri com.example.app:/callback
+  ostiary client create --name 'My television' --public --device
   ostiary client create --name 'Nightly report' --service --audience https://api.example
   ostiary client create --name 'Payroll' --service --jwks-uri https://payroll.example/jwks.json";
 
@@ -82,6 +83,9 @@ pub struct Create {
     /// It acts for itself, with client credentials. With --redirect-uri it may log people in too.
     #[arg(long)]
     service: bool,
+    /// It has no browser: people connect it with a code that it shows. With --redirect-uri it may log people in too.
+    #[arg(long)]
+    device: bool,
     /// Scope values that it may ask for; may be given several times. For logins 'openid profile email offline_access' otherwise.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
@@ -115,16 +119,20 @@ fn required_acr(text: &str) -> Result<Acr, String> {
 
 impl Create {
     fn metadata(self) -> Result<ClientMetadata, Failure> {
-        let logs_in = !self.service || !self.redirect_uris.is_empty();
+        let logs_in = !(self.service || self.device) || !self.redirect_uris.is_empty();
         if logs_in && self.redirect_uris.is_empty() {
-            return Err(Failure::usage("give at least one --redirect-uri, or --service for a client that logs nobody in"));
+            return Err(Failure::usage(
+                "give at least one --redirect-uri, or --service or --device for a client without a browser",
+            ));
         }
+        let of_people = logs_in || self.device;
         let grant_types = [
             (logs_in, GrantType::AuthorizationCode),
-            (logs_in, GrantType::RefreshToken),
+            (of_people, GrantType::RefreshToken),
             (self.service, GrantType::ClientCredentials),
+            (self.device, GrantType::DeviceCode),
         ];
-        let scope = if self.scopes.is_empty() && logs_in {
+        let scope = if self.scopes.is_empty() && of_people {
             "openid profile email offline_access".to_owned()
         } else {
             self.scopes.join(" ")

@@ -91,6 +91,10 @@ section! {
         mailbox_daily: Rate = Rate::per(10, DAY);
         /// Authorization requests from one address.
         authorize: Rate = Rate::new(60, 5, 1);
+        /// Codes of devices that are typed in one browser, …
+        user_code_session: Rate = Rate::per(5, 15 * MINUTE);
+        /// … and from one address.
+        user_code_address: Rate = Rate::per(30, HOUR);
         /// Token requests of one public client from one address.
         token_public: Rate = Rate::new(60, 10, 1);
         /// Token requests of one client that authenticates.

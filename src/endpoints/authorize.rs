@@ -57,7 +57,7 @@ pub async fn get(
             return Ok(answer(&state, &visitor, response)?);
         }
     };
-    let flow = Flow { request, started_at: context.now, selected_session: None, pushed };
+    let flow = Flow { request, started_at: context.now, selected_session: None, pushed, device: None };
     Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
 }
 

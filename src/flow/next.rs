@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Flow;
+use super::device::{self, Ended, Given};
 use super::login::Standing;
 use super::visitor::Login;
 use crate::audit::{self, Kind};
@@ -12,6 +13,7 @@ use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
+use crate::protocol::device::LATE;
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::GrantId;
 use crate::protocol::pushed_request::USED;
@@ -41,6 +43,8 @@ pub enum Next {
     AskConsent(ConsentedScope),
     /// The flow is over: a code or an error for the client.
     Answer(AuthorizationResponse),
+    /// The flow of a device is over.
+    Device(Ended),
 }
 
 /// Decides, and issues the code if that is the decision. `consented_now` is what the person has just agreed to on the
@@ -78,6 +82,16 @@ pub async fn next(
         client,
     };
     match (authorize::decide(&flow.request, &situation), session) {
+        (Decision::Issue { scope, acr, .. }, Some(session)) if let Some(code) = &flow.device => {
+            match device::allow(state, context, (flow, code), session, (scope, acr)).await? {
+                Given::Allowed => Ok(Next::Device(Ended::Allowed)),
+                Given::Late => {
+                    record(state, context, flow, Some(session), &LATE);
+                    Err(LATE.into())
+                }
+                Given::SessionEnded => Box::pin(next(state, context, flow, client, None, None)).await,
+            }
+        }
         (Decision::Issue { scope, claims, acr }, Some(session)) => {
             let basis = match (consented_now, remembered) {
                 (Some(given), _) => Basis::Given(given),
@@ -259,7 +273,7 @@ async fn issue(
     Ok(issued)
 }
 
-fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {
+pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {
     Consent {
         user_id: session.user_id.clone(),
         client_id: request.client_id.clone(),

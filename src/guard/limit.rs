@@ -25,6 +25,8 @@ pub enum Action {
     /// Somebody who forgot the password asks for a mail.
     Recover,
     Authorize,
+    /// The code of a device is about to be looked up.
+    UserCode,
     /// The token or revocation endpoint, for a public client.
     TokenPublic,
     /// The token or revocation endpoint, for a client that authenticated.
@@ -84,6 +86,7 @@ impl Limit {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
             Action::Login | Action::Passkey | Action::Authorize => "address_limit",
+            Action::UserCode => "user_code_attempts",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
@@ -127,6 +130,8 @@ limits! {
     mail: Recover by Address => Challenge;
     recover_hard: Recover by Address => Refuse;
     authorize: Authorize by Address => Refuse;
+    user_code_session: UserCode by Session => Refuse;
+    user_code_address: UserCode by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;
     introspect: Introspect by Client => Refuse;

@@ -12,8 +12,8 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::{
-    access_tokens, authorization_codes, email_codes, explanations, grants, invitations, login_failures, mail_counts,
-    pushed_requests, refresh_tokens, sessions, spent,
+    access_tokens, authorization_codes, device_codes, email_codes, explanations, grants, invitations, login_failures,
+    mail_counts, pushed_requests, refresh_tokens, sessions, spent,
 };
 
 /// How often.
@@ -44,6 +44,7 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| authorization_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     let ended = now - Seconds(config.tokens.authorization_request);
     while db.write(async |tx| pushed_requests::delete_expired(tx, ended, BATCH).await).await? > 0 {}
+    while db.write(async |tx| device_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| access_tokens::delete_expired(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| access_tokens::delete_expired_revocations(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}

@@ -31,10 +31,13 @@ pub enum TokenKind {
     ClientAssertion,
     /// The reference in a `request_uri`.
     PushedRequest,
+    DeviceCode,
+    /// What a person types to connect a device.
+    UserCode,
 }
 
 impl TokenKind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -47,6 +50,8 @@ impl TokenKind {
         Self::Invitation,
         Self::ClientAssertion,
         Self::PushedRequest,
+        Self::DeviceCode,
+        Self::UserCode,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -64,6 +69,8 @@ impl TokenKind {
             Self::Invitation => "hash/invitation",
             Self::ClientAssertion => "hash/client-assertion",
             Self::PushedRequest => "hash/pushed-request",
+            Self::DeviceCode => "hash/device-code",
+            Self::UserCode => "hash/user-code",
         }
     }
 }

@@ -11,9 +11,11 @@ use super::flow::{Place, answer, flow_page, frame, lead, take_up, to_page};
 use super::form::{self, Purpose};
 use super::view::{self, ClaimRow, ClientView, ScopeRow, field};
 use crate::audit::{self, Kind};
+use crate::flow::device::Ended;
 use crate::flow::visitor::Visitor;
 use crate::flow::{self, Next};
 use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
+use crate::protocol::device::UserCode;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
@@ -45,6 +47,7 @@ pub async fn get(
         client: ClientView::new(&client),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
+        device: flow.device.as_ref().map(UserCode::shown),
         scopes: ScopeRow::all(text, &asked.scope, &state.config.tokens.scopes),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
@@ -71,6 +74,10 @@ pub async fn post(
         // To allow nothing is to deny.
         Some(field::ALLOW) if !given.scope.is_empty() => {}
         Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
+        _ if let Some(code) = &flow.device => {
+            flow::device::deny(&state, &context, (&flow, code), &login.session).await?;
+            return Ok(lead(&state, &visitor, &flow, Next::Device(Ended::Denied))?);
+        }
         _ => {
             let denied = Event {
                 actor: Actor::User(login.user.id.clone()),

@@ -8,8 +8,10 @@ use http::header;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
+use super::device;
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
+use crate::flow::device::Ended;
 use crate::flow::visitor::Visitor;
 use crate::flow::{Flow, Next, Unusable};
 use crate::protocol::authentication::Acr;
@@ -89,6 +91,8 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
 pub fn lead(state: &AppState, visitor: &Visitor, flow: &Flow, next: Next) -> Result<Response, Problem> {
     let place = match next {
         Next::Answer(response) => return answer(state, visitor, response),
+        Next::Device(Ended::Allowed) => return see_other(&state.path(device::ALLOWED)),
+        Next::Device(Ended::Denied) => return see_other(&state.path(device::DENIED)),
         Next::LogIn(LoginReason::Create) => Place::Register,
         Next::LogIn(_) => Place::Login,
         Next::ProveFactor(_) => Place::Factor,

@@ -11,6 +11,7 @@ use crate::web::redirect::local_path;
 
 mod account;
 mod client;
+mod device;
 mod factor;
 mod fields;
 mod passkey;
@@ -21,6 +22,7 @@ pub use account::{
     Moment, OwnAddress, SessionRow, Sessions,
 };
 pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
+pub use device::{Device, DeviceEnded};
 pub use factor::{AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, Reauthenticate, RecoveryCodes, Security};
 pub use fields::Form;
 pub use passkey::{NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password};
@@ -75,6 +77,8 @@ pub mod field {
     pub const DENY: &str = "deny";
     /// Once for each scope value that is left ticked.
     pub const SCOPE: &str = "scope";
+    /// What a device shows that wants to be connected.
+    pub const USER_CODE: &str = "user_code";
     /// The one-time token of the set-up link.
     pub const TOKEN: &str = "token";
     /// On the activity page: where it begins.
@@ -251,6 +255,8 @@ pub struct Consent {
     pub sign_in_name: String,
     /// Where the browser goes afterwards: the host of the redirect URI, or its scheme.
     pub return_to: String,
+    /// The code that a device shows which is being connected: nobody is sent back anywhere then.
+    pub device: Option<String>,
     pub scopes: Vec<ScopeRow>,
     /// Asked for by the `claims` parameter.
     pub claims: Vec<ClaimRow>,

@@ -8,6 +8,7 @@
 mod account;
 mod api;
 mod authorize;
+mod device;
 mod login;
 mod procedures;
 mod request;
@@ -205,6 +206,7 @@ const ONE_WAY: &[&str] = &[
     "authorize/post",
     "authorize/resume",
     "par",
+    "device_authorization",
     "token",
     "introspect",
     "revoke",

@@ -118,8 +118,10 @@ fn grant_types(metadata: &ClientMetadata, problems: &mut Problems) {
     if uses(GrantType::ClientCredentials) && metadata.token_endpoint_auth_method == ClientAuthMethod::None {
         problems.add("grant_types", "public_client", "must not hold client_credentials for a client that can not authenticate");
     }
-    if uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode) {
-        problems.add("grant_types", "refresh_without_code", "must hold authorization_code where it holds refresh_token");
+    let of_people = uses(GrantType::AuthorizationCode) || uses(GrantType::DeviceCode);
+    if uses(GrantType::RefreshToken) && !of_people {
+        let message = "must hold authorization_code or the device code where it holds refresh_token";
+        problems.add("grant_types", "refresh_without_code", message);
     }
     if uses(GrantType::AuthorizationCode) && metadata.redirect_uris.is_empty() {
         problems.add("redirect_uris", "required", "must not be empty for the authorization code grant");

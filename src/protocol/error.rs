@@ -25,8 +25,12 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    AccessDenied = "access_denied", 403;
+    /// At the token endpoint (RFC 8628 §3.5); forms from elsewhere have a status of their own.
+    AccessDenied = "access_denied", 400;
+    /// RFC 8628 §3.5.
+    AuthorizationPending = "authorization_pending", 400;
     ConsentRequired = "consent_required", 400;
+    ExpiredToken = "expired_token", 400;
     InsufficientScope = "insufficient_scope", 403;
     InteractionRequired = "interaction_required", 400;
     InvalidClient = "invalid_client", 401;
@@ -41,6 +45,7 @@ error_codes! {
     RegistrationNotSupported = "registration_not_supported", 400;
     RequestUriNotSupported = "request_uri_not_supported", 400;
     ServerError = "server_error", 500;
+    SlowDown = "slow_down", 400;
     TemporarilyUnavailable = "temporarily_unavailable", 503;
     UnauthorizedClient = "unauthorized_client", 400;
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;

@@ -19,6 +19,7 @@ pub mod path {
     pub const INTROSPECTION: &str = "/introspect";
     pub const REVOCATION: &str = "/revoke";
     pub const PUSHED_REQUEST: &str = "/par";
+    pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
     /// OpenID Connect Discovery 1.0 §4: appended to the issuer.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     /// RFC 8414 §3: put between the host and the path of the issuer.
@@ -58,6 +59,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "jwks_uri": url(path::JWKS),
         "introspection_endpoint": url(path::INTROSPECTION),
         "revocation_endpoint": url(path::REVOCATION),
+        // RFC 8628 §4.
+        "device_authorization_endpoint": url(path::DEVICE_AUTHORIZATION),
         // RFC 9126 §5.
         "pushed_authorization_request_endpoint": url(path::PUSHED_REQUEST),
         "require_pushed_authorization_requests": capabilities.pushed_requests_only,
@@ -159,7 +162,9 @@ mod tests {
         }
         assert_eq!(document["issuer"], ISSUER);
         assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
-        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "refresh_token", "client_credentials"]));
+        let device = "urn:ietf:params:oauth:grant-type:device_code";
+        let grant_types = json!(["authorization_code", "refresh_token", "client_credentials", device]);
+        assert_eq!(document["grant_types_supported"], grant_types);
         assert_eq!(
             document["response_modes_supported"],
             json!(["query", "fragment", "form_post", "query.jwt", "fragment.jwt", "form_post.jwt", "jwt"])
@@ -175,7 +180,7 @@ mod tests {
             assert!(url.as_str().unwrap().starts_with("https://id.example/tenant/"), "{name}");
             count += 1;
         }
-        assert_eq!(count, 7);
+        assert_eq!(count, 8);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Authorizations given by a person to a client: the families of tokens.
 
 use super::db::{Columns, Conn, Record, Tx, locking};
+use super::device_codes;
 use super::error::Error;
 use super::users::UserStatus;
 use super::value::Json;
@@ -181,6 +182,7 @@ pub async fn revoke_others_for_user(tx: &mut Tx, user: &UserId, except: &GrantId
 async fn revoke_for_user_but(tx: &mut Tx, user: &UserId, except: Option<&GrantId>, now: Timestamp) -> Result<u64, Error> {
     // The codes first: one that is being redeemed is waited for here, and its grant is seen by the next statement.
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND consumed_at IS NULL").bind(user).execute().await?;
+    device_codes::take_back(tx, user, None, now).await?;
     let revoked = tx
         .query("UPDATE grants SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL AND ($3 IS NULL OR id <> $3)")
         .bind(user)
@@ -205,6 +207,7 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
         .bind(client)
         .execute()
         .await?;
+    device_codes::take_back(tx, user, Some(client), now).await?;
     let revoked = tx
         .query("UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND client_id = $2 AND revoked_at IS NULL")
         .bind(user)

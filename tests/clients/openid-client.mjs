@@ -6,7 +6,7 @@ import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed } = situation
+const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -136,4 +136,14 @@ await requirement('a client that makes assertions with its secret', async () => 
   const config = await discover(keyed.id, keyed.secret, client.ClientSecretJwt(keyed.secret))
   const tokens = await client.clientCredentialsGrant(config, {})
   assert.equal((await client.tokenIntrospection(config, tokens.access_token)).client_id, keyed.id)
+})
+
+await requirement('a device is connected with a code', async () => {
+  const config = await discover(deviceId, undefined, client.None())
+  const begun = await client.initiateDeviceAuthorization(config, { scope: 'openid offline_access' })
+  const allowed = visit(begun.verification_uri_complete, { ...situation, redirectUri: `${issuer}/device/allowed` })
+  const tokens = await client.pollDeviceAuthorizationGrant(config, begun)
+  await allowed
+  assert.equal(tokens.claims().sub, sub)
+  assert.ok((await client.refreshTokenGrant(config, tokens.refresh_token)).access_token)
 })

@@ -35,13 +35,14 @@ export async function visit(start, { redirectUri, signInName, password }) {
 
 /** The request that a person makes who fills in the page's form. */
 function fillIn(page, url, { signInName, password }) {
-  const form = /<form\b[^>]*id="(login|consent)-form"[^>]*>[\s\S]*?<\/form>/i.exec(page)?.[0]
+  const form = /<form\b[^>]*id="(login|consent|device)-form"[^>]*>[\s\S]*?<\/form>/i.exec(page)?.[0]
   if (!form) throw new Error(`no form on ${url.pathname}: ${page}`)
   const body = new URLSearchParams()
   for (const [tag] of form.matchAll(/<input\b[^>]*>/gi)) {
     const name = attribute(tag, 'name')
     if (name === 'username') body.set(name, signInName)
     else if (name === 'password') body.set(name, password)
+    else if (name === 'user_code') body.set(name, attribute(tag, 'value'))
     else if (name && (attribute(tag, 'type') === 'hidden' || /\schecked\b/i.test(tag))) body.append(name, attribute(tag, 'value') ?? '')
   }
   if (/id="consent-form"/.test(form)) body.set('decision', 'allow')

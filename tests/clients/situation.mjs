@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, six clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, seven clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),
@@ -10,6 +10,7 @@ export const situation = {
   signing: { id: variable('SIGNING_ID'), secret: variable('SIGNING_SECRET'), key: variable('SIGNING_KEY') },
   service: { id: variable('SERVICE_ID'), secret: variable('SERVICE_SECRET') },
   asserting: { id: variable('ASSERTING_ID') },
+  deviceId: variable('DEVICE_ID'),
   keyed: { id: variable('KEYED_ID'), secret: variable('KEYED_SECRET') },
 }
 

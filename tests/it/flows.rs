@@ -6,6 +6,7 @@ mod client;
 mod client_assertion;
 mod client_keys;
 mod deletion;
+mod device;
 mod enrolment;
 mod export;
 mod factors;

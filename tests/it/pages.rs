@@ -76,7 +76,7 @@ fn every_field_has_a_label_and_says_how_to_fill_it() {
                     Some("username" | "username webauthn" | "current-password" | "new-password" | "email" | "one-time-code")
                 );
                 // Nobody but their owner keeps recovery codes; and what is typed to confirm is no login.
-                let own = matches!(id, "recovery-code" | "name")
+                let own = matches!(id, "recovery-code" | "name" | "user-code")
                     || id.starts_with("name-")
                     || (name.starts_with("delete") && id == "username");
                 assert!(fine || (own && how == Some("off")), "{name}: {id}");

@@ -50,9 +50,12 @@ impl Server {
         Self::start_as(Program::new(), |command| limited(&command, files))
     }
 
-    /// A server that knows [`PERSON`].
+    /// A server that knows [`PERSON`], who logs in more often than people do.
     pub fn with_person() -> Self {
-        let server = Self::start();
+        let server = Self::start_as(Program::new(), |mut command| {
+            command.env("OSTIARY_RATES__LOGIN_PAIR", "1000/s");
+            command
+        });
         server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
         server
     }

@@ -3,6 +3,7 @@
 use super::account::{ADMINISTRATOR, CHANGE, OWNER};
 use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
+use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::request_object::REQUEST_OBJECT;
@@ -67,6 +68,24 @@ pub const PROCEDURES: &[Procedure] = &[
         &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &CLIENT_CREDENTIALS],
     ),
     procedure(
+        "token/device_code",
+        &[],
+        "A device asks whether its person has decided. Part of `POST /token`.",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &DEVICE_CODE],
+    ),
+    procedure(
+        "device_authorization",
+        &["POST /device_authorization"],
+        "A device asks for a code that its person types elsewhere:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &DEVICE_REQUEST],
+    ),
+    procedure(
+        "device",
+        &["* /device", "* /device/*"],
+        "A person types the code of a device:",
+        &[&HEAD, &BODY, &CSRF, &USER_CODE],
+    ),
+    procedure(
         "introspect",
         &["POST /introspect"],
         "A resource server asks what a token is worth. A token that counts for nothing is no refusal:",
@@ -118,7 +137,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "consent",
         &["POST /consent", "GET /consent"],
         "A person agrees, or does not:",
-        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION],
+        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION, &DEVICE_DECISION],
     ),
     procedure(
         "register",

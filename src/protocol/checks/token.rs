@@ -185,7 +185,7 @@ pub const GRANT: Group = Group {
             "grant_type",
             &["grant_type_unknown"],
             "Is it one that there is?",
-            "authorization_code, refresh_token or client_credentials.",
+            "One of grant_types_supported of the server's metadata.",
         ),
         check(
             "grant_type_allowed",

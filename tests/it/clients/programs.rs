@@ -16,7 +16,7 @@ use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 
-/// Runs a command in `tests/clients` with a server, six clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, seven clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -31,6 +31,7 @@ fn run(command: &[&str]) -> String {
     let service = server.client(&["--name", "Service", "--service", "--audience", AUDIENCE]);
     let asserting = server.client(&[&["--name", "Asserting", "--service", "--legacy-assertion-audience"], &keys[..2]].concat());
     let keyed = server.client(&["--name", "Keyed", "--service", "--auth-method", "client_secret_jwt"]);
+    let device = server.client(&["--name", "Television", "--public", "--device"]);
     let output = Command::new(command[0])
         .args(&command[1..])
         .current_dir(&folder)
@@ -50,6 +51,7 @@ fn run(command: &[&str]) -> String {
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
         .env("ASSERTING_ID", asserting.0)
+        .env("DEVICE_ID", device.0)
         .env("KEYED_ID", keyed.0)
         .env("KEYED_SECRET", keyed.1)
         .output()

@@ -208,6 +208,7 @@ fn every_kind_of_event_has_a_sentence_in_every_language() {
         "token.issued",
         "token.revoked",
         "pushed_request.",
+        "device.",
     ];
     for language in Text::languages() {
         let text = Text::wanted(Some(&language), "en");

@@ -12,9 +12,9 @@ use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
     Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
-    Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem, LogoutConfirm, Moment,
-    NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password, Reauthenticate, Recover,
-    RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup, SignedOut,
+    Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem,
+    LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password,
+    Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -96,6 +96,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         client: client("Photo Printer"),
         sign_in_name: "alice@example.org".to_owned(),
         return_to: "printer.example".to_owned(),
+        device: None,
         scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
         claims: Vec::new(),
         action: action("/consent"),
@@ -105,8 +106,21 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add("consent", &consent);
     let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(text, name)).to_vec();
     add("consent-claims", &Consent { claims, client: with_logo(), ..consent.clone() });
+    add("consent-device", &Consent { device: Some("WDJB-MJHT".to_owned()), ..consent.clone() });
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes: vec![scope(HOSTILE)], ..consent };
     add("consent-hostile", &hostile);
+
+    let device = Device {
+        frame: frame.clone(),
+        action: action("/device"),
+        csrf: "c".to_owned(),
+        user_code: "WDJB-MJHT".to_owned(),
+        refused: false,
+    };
+    add("device", &device);
+    add("device-refused", &Device { user_code: HOSTILE.to_owned(), refused: true, ..device });
+    add("device-allowed", &DeviceEnded { frame: frame.clone(), allowed: true });
+    add("device-denied", &DeviceEnded { frame: frame.clone(), allowed: false });
 
     let error = Error {
         frame: Frame { nonce: None, ..frame.clone() },

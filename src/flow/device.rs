@@ -1,0 +1,139 @@
+//! Connecting a device (RFC 8628 §3.3): a login under way like any other, whose end is no redirect.
+
+use super::Flow;
+use super::next::consent;
+use crate::audit::{self, Kind};
+use crate::keys::hash::TokenKind;
+use crate::protocol::authentication::Acr;
+use crate::protocol::authorization_request::{AuthorizationRequest, Display};
+use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::client::Client;
+use crate::protocol::device::UserCode;
+use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::prompt::Prompt;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::response_mode::ResponseMode;
+use crate::protocol::scope::Scope;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::consents;
+use crate::storage::device_codes::{self, Allowed};
+use crate::storage::sessions::{self, Session};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Allowed,
+    Denied,
+}
+
+/// The login for the device of this code. `None`: no such code counts now; nothing tells whether one ever did.
+pub async fn begin(state: &AppState, context: &RequestContext, code: &UserCode) -> Result<Option<Flow>, Problem> {
+    let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
+    let found = device_codes::undecided(&mut state.db.read().await?, &hash, context.now).await?;
+    let Some(found) = found else { return Ok(None) };
+    let Some(client) = state.clients.load(&found.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
+    let request = request(state, &client, found.scope)?;
+    Ok(Some(Flow { request, started_at: context.now, selected_session: None, pushed: None, device: Some(code.clone()) }))
+}
+
+/// What the device asks for, as if it came by a browser. Its person is always asked, whatever they agreed to before and whoever
+/// the client is: the code may have been sent to them by somebody else (§5.4).
+fn request(state: &AppState, client: &Client, scope: Scope) -> Result<AuthorizationRequest, Problem> {
+    let ends_here = format!("{}/device", state.config.server.issuer);
+    Ok(AuthorizationRequest {
+        client_id: client.id.clone(),
+        redirect_uri: RedirectUri::parse(&ends_here).map_err(Problem::internal)?,
+        response_mode: ResponseMode::Query,
+        response_alg: None,
+        scope,
+        state: None,
+        nonce: None,
+        // No code is given out that it would belong to.
+        code_challenge: CodeChallenge::try_from(random::secret())?,
+        prompt: Prompt { consent: true, ..Prompt::default() },
+        max_age: None,
+        acr_values: Vec::new(),
+        claims: ClaimsRequest::default(),
+        login_hint: None,
+        ui_locales: Vec::new(),
+        display: Display::Page,
+        id_token_hint: None,
+        id_token_hint_sub: None,
+    })
+}
+
+/// What came of a yes.
+pub(super) enum Given {
+    Allowed,
+    /// Somebody else decided, or it expired.
+    Late,
+    SessionEnded,
+}
+
+/// Writes the yes down, what was consented to, and the audit events, in one transaction.
+pub(super) async fn allow(
+    state: &AppState,
+    context: &RequestContext,
+    (flow, code): (&Flow, &UserCode),
+    session: &Session,
+    (scope, acr): (Scope, Acr),
+) -> Result<Given, Problem> {
+    let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
+    let described = |kind| Event {
+        actor: Actor::User(session.user_id.clone()),
+        user_id: Some(session.user_id.clone()),
+        client_id: Some(flow.request.client_id.clone()),
+        ..audit::event(kind, context)
+    };
+    let details = [("scope".to_owned(), scope.to_string().into()), ("device".to_owned(), true.into())];
+    let granted = Event { details: details.into_iter().collect(), ..described(Kind::AuthorizationGranted) };
+    let agreed = described(Kind::ConsentGiven);
+    let given = ConsentedScope { scope: scope.clone(), ..ConsentedScope::default() };
+    let consent = consent(session, &flow.request, &given, context.now);
+    let allowed = Allowed {
+        user_id: session.user_id.clone(),
+        scope,
+        auth_time: session.auth_time,
+        acr: acr.to_string(),
+        factors: session.factors.clone(),
+    };
+    let written = state.db.write(async |tx| {
+        if !sessions::stands(tx, &session.id).await? {
+            return Ok(Given::SessionEnded);
+        }
+        if !device_codes::allow(tx, &hash, &allowed, context.now).await? {
+            return Ok(Given::Late);
+        }
+        consents::save(tx, &consent).await?;
+        crate::storage::audit::insert(tx, &agreed).await?;
+        crate::storage::audit::insert(tx, &granted).await?;
+        Ok(Given::Allowed)
+    });
+    Ok(written.await?)
+}
+
+/// Writes a no down.
+pub async fn deny(
+    state: &AppState,
+    context: &RequestContext,
+    (flow, code): (&Flow, &UserCode),
+    session: &Session,
+) -> Result<(), Problem> {
+    let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
+    let denied = Event {
+        actor: Actor::User(session.user_id.clone()),
+        user_id: Some(session.user_id.clone()),
+        client_id: Some(flow.request.client_id.clone()),
+        ..audit::refused(Kind::ConsentDenied, context, ACCESS_DENIED.reason)
+    };
+    let written = state.db.write(async |tx| {
+        device_codes::deny(tx, &hash, context.now).await?;
+        crate::storage::audit::insert(tx, &denied).await
+    });
+    Ok(written.await?)
+}

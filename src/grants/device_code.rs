@@ -1,0 +1,124 @@
+//! The device code grant (RFC 8628 §3.4, §3.5).
+//!
+//! A device asks again and again until its person has decided elsewhere. It gets a session of its own, which its person sees
+//! among theirs and can end: the one in which it was allowed belongs to another browser.
+
+use super::family::{self, Family};
+use super::{Failure, TokenRequest, TokenResponse};
+use crate::audit;
+use crate::authn::session;
+use crate::keys::hash::TokenKind;
+use crate::protocol::device::{DENIED, EXPIRED, OF_ANOTHER_CLIENT, PENDING, PERSON_DISABLED, SLOWED_BY, TOO_FAST, UNKNOWN, USED};
+use crate::protocol::error::OAuthError;
+use crate::protocol::id::GrantId;
+use crate::protocol::time::Timestamp;
+use crate::random;
+use crate::storage;
+use crate::storage::device_codes::{self, Allowed, DeviceCode};
+use crate::storage::grants::Grant;
+use crate::storage::sessions::{self, Session};
+use crate::storage::users::{self, UserStatus};
+use crate::telemetry::findings::note;
+use crate::web::error::Problem;
+
+/// What became of it in the transaction.
+enum Redeemed {
+    Given,
+    Used,
+    Ended,
+}
+
+pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+    let TokenRequest { state, context, client, .. } = request;
+    let hash = state.tokens.hash(TokenKind::DeviceCode, request.required("device_code")?);
+    let stored = device_codes::load(&mut state.db.read().await?, &hash).await?.ok_or(UNKNOWN)?;
+    if stored.client_id != client.id {
+        note("device_code_client", "presented_by", &client.id);
+        note("device_code_client", "given_to", &stored.client_id);
+        return Err(OF_ANOTHER_CLIENT.into());
+    }
+    judge(&stored, context.now)?;
+    let Some(allowed) = &stored.allowed else { return wait(&request, &stored).await };
+    let user = users::by_id(&mut state.db.read().await?, &allowed.user_id).await?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(PERSON_DISABLED)?;
+
+    let session = session(&request, allowed);
+    let family = Family::prepare(state, client, grant(&request, &session, allowed)?, context.now).await?;
+    let session = Session { expires_at: family.grant.expires_at, ..session };
+    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "device_code");
+    let redeemed = state
+        .db
+        .write(async |tx| {
+            if !users::stands(tx, &user).await? {
+                return Ok(Redeemed::Ended);
+            }
+            if !device_codes::consume(tx, &hash, context.now).await? {
+                return Ok(Redeemed::Used);
+            }
+            sessions::insert(tx, &session).await?;
+            family.store(tx).await?;
+            storage::audit::insert(tx, &event).await?;
+            Ok(Redeemed::Given)
+        })
+        .await?;
+    match redeemed {
+        Redeemed::Given => Ok(family.finish(state, client, None, context.now)?),
+        Redeemed::Used => Err(USED.into()),
+        Redeemed::Ended => Err(PERSON_DISABLED.into()),
+    }
+}
+
+/// What can be judged without writing.
+fn judge(stored: &DeviceCode, now: Timestamp) -> Result<(), OAuthError> {
+    let ago = |at: Timestamp| now.as_seconds() - at.as_seconds();
+    if let Some(used) = stored.consumed_at {
+        note("device_code_use", "used_seconds_ago", ago(used));
+        return Err(USED);
+    }
+    if let Some(denied) = stored.denied_at {
+        note("device_decision", "denied_seconds_ago", ago(denied));
+        return Err(DENIED);
+    }
+    if now >= stored.expires_at {
+        note("device_code_age", "seconds", ago(stored.created_at));
+        return Err(EXPIRED);
+    }
+    Ok(())
+}
+
+/// Nobody has decided yet. To be told so is no refusal: the audit log learns only of a device that asks too often.
+async fn wait(request: &TokenRequest<'_>, stored: &DeviceCode) -> Result<TokenResponse, Failure> {
+    let TokenRequest { state, context, .. } = *request;
+    if state.db.write(async |tx| device_codes::poll(tx, &stored.hash, SLOWED_BY, context.now).await).await? {
+        return Err(Failure::recorded(PENDING));
+    }
+    note("device_poll", "interval", stored.poll_interval + SLOWED_BY);
+    Err(TOO_FAST.into())
+}
+
+/// The device's own. Nobody has its secret: it is there so that its person sees it and can end it.
+fn session(request: &TokenRequest<'_>, allowed: &Allowed) -> Session {
+    let TokenRequest { state, context, client, .. } = *request;
+    let who = (&allowed.user_id, allowed.factors.clone());
+    let begun = session::begin(&state.tokens, who, context.device(true), context.now, &state.config.session);
+    Session { auth_time: allowed.auth_time, name: Some(client.metadata.client_name.clone()), ..begun.session }
+}
+
+fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed) -> Result<Grant, Problem> {
+    let TokenRequest { state, context, client, .. } = *request;
+    Ok(Grant {
+        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        client_id: client.id.clone(),
+        user_id: allowed.user_id.clone(),
+        session_id: session.id.clone(),
+        own_session: true,
+        scope: allowed.scope.clone(),
+        claims: None,
+        auth_time: allowed.auth_time,
+        amr: allowed.factors.amr(),
+        acr: allowed.acr.clone(),
+        created_at: context.now,
+        expires_at: context.now + family::lifetime(state, client, &allowed.scope),
+        revoked_at: None,
+    })
+}
