@@ -29,7 +29,7 @@ enum Redeemed {
 }
 
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
-    let TokenRequest { state, context, client, .. } = request;
+    let TokenRequest { state, context, client, confirmation, .. } = request;
     let hash = state.tokens.hash(TokenKind::DeviceCode, request.required("device_code")?);
     let stored = device_codes::load(&mut state.db.read().await?, &hash).await?.ok_or(UNKNOWN)?;
     if stored.client_id != client.id {
@@ -43,7 +43,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(PERSON_DISABLED)?;
 
     let session = session(&request, allowed);
-    let family = Family::prepare(state, client, grant(&request, &session, allowed)?, context.now).await?;
+    let family = Family::prepare(state, client, grant(&request, &session, allowed)?, confirmation, context.now).await?;
     let session = Session { expires_at: family.grant.expires_at, ..session };
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "device_code");
     let redeemed = state
@@ -117,6 +117,7 @@ fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed) -> Re
         auth_time: allowed.auth_time,
         amr: allowed.factors.amr(),
         acr: allowed.acr.clone(),
+        confirmation: None,
         created_at: context.now,
         expires_at: context.now + family::lifetime(state, client, &allowed.scope),
         revoked_at: None,
