@@ -1,6 +1,7 @@
 //! The router: every route of the server, on one screen.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
@@ -14,6 +15,7 @@ use crate::protocol::metadata::{self, path};
 use crate::state::AppState;
 use crate::web::audience::Audiences;
 use crate::web::cors;
+use crate::web::dpop;
 use crate::web::error::{method_not_allowed, not_found};
 use crate::web::shell::Shell;
 
@@ -87,6 +89,9 @@ pub fn router(state: AppState) -> Router {
     }
     // Browsers look for it there and nowhere else, whatever the issuer's path is.
     router = router.route("/favicon.ico", get(statics::favicon));
+    if state.config.dpop.require_nonce {
+        router = router.layer(from_fn_with_state(state.clone(), dpop::with_nonce::<AppState>));
+    }
     router.fallback(any(not_found)).method_not_allowed_fallback(method_not_allowed).with_state(state)
 }
 

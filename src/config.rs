@@ -15,9 +15,9 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, ExplainConfig, Identifier,
-    KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig,
-    RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, DpopConfig, ExplainConfig,
+    Identifier, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig,
+    PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -92,6 +92,7 @@ config! {
     registration: RegistrationConfig,
     mail: MailConfig,
     outbound: OutboundConfig,
+    dpop: DpopConfig,
     account: AccountConfig,
     authentication: AuthenticationConfig,
     passkeys: PasskeysConfig,

@@ -7,7 +7,9 @@ pub mod device_code;
 pub mod family;
 pub mod first_party;
 pub mod id_token;
+pub mod possession;
 pub mod refresh_token;
+pub mod resource;
 
 use serde::Serialize;
 

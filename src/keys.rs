@@ -5,6 +5,7 @@
 //!   ├─ seal   AES-256-GCM: private keys at rest, state that travels through the browser
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
+//! dpop_nonce  nonces for proofs of possession
 //! foreign  keys of others, and what they signed
 //! ring     which key signs, which keys verify, the published JWKS
 //! store    the ring's keys in the database: read, made, rotated, forgotten
@@ -12,6 +13,7 @@
 //! ```
 
 pub mod client_secret;
+pub mod dpop_nonce;
 pub mod foreign;
 pub mod hash;
 pub mod master;

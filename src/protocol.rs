@@ -17,6 +17,7 @@ pub mod client_registration;
 pub mod confirmation;
 pub mod confusable;
 pub mod device;
+pub mod dpop;
 pub mod email_address;
 pub mod error;
 pub mod foreign_jwk;

@@ -38,6 +38,7 @@ use crate::web::client_keys::ClientKeys;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
+use crate::web::dpop::{JudgesProofs, Proofs};
 use crate::web::error::Problem;
 
 /// The application's state. Cheap to clone.
@@ -79,6 +80,8 @@ pub struct Shared {
     /// Takes what there is to explain about them.
     pub explanations: explain::Queue,
     pub csrf: Csrf,
+    /// Judges proofs of possession.
+    pub proofs: Proofs,
     pub cookies: Cookies,
     pub policy: ServerPolicy,
     /// The metadata document, rendered.
@@ -151,6 +154,7 @@ impl AppState {
             guard: Guard::new(&config, &master, &db, &clock)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
+            proofs: Proofs::new(&master, config.dpop.require_nonce, &origin, &db),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
             policy: ServerPolicy::new(&scopes, anybody_may_register(&config)),
@@ -241,6 +245,12 @@ impl ClientRegistry for AppState {
         let subject = Subject::new(context.address).client(id.as_str());
         // The next one learns of it.
         let _ = self.guard.admit(Action::FailClientAuthentication, &subject, context.now).await;
+    }
+}
+
+impl JudgesProofs for AppState {
+    fn proofs(&self) -> &Proofs {
+        &self.proofs
     }
 }
 

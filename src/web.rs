@@ -14,6 +14,7 @@ pub mod context;
 pub mod cookie;
 pub mod cors;
 pub mod csrf;
+pub mod dpop;
 pub mod error;
 pub mod headers;
 pub mod params;

@@ -25,8 +25,10 @@ use super::cross_origin::Asker;
 use super::error::ApiError;
 use crate::audit::Kind;
 use crate::endpoints::{limit, refusal};
+use crate::grants::possession;
 use crate::guard::Standing;
 use crate::protocol::authorization_request::requested_scope;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
@@ -62,6 +64,8 @@ struct Named<'a> {
 #[derive(Debug)]
 struct FirstParty {
     client: AuthenticatedClient,
+    /// What it proved to hold, and what its tokens are to be bound to.
+    confirmation: Option<Confirmation>,
     /// How often it may go on calling.
     standing: Option<Standing>,
 }
@@ -79,10 +83,17 @@ impl FirstParty {
             }
         };
         let (verdict, standing) = limit::tokens_standing(state, context, &client).await;
-        let client = Self { client, standing };
+        let mut client = Self { client, confirmation: None, standing };
         if let Err(limited) = verdict {
             let refused = client.refuse(state, context, Kind::TokenRefused, limited).await;
             return Err(client.answer(context, Err(refused)));
+        }
+        match possession::proved(state, context, &client.client).await {
+            Ok(confirmation) => client.confirmation = confirmation,
+            Err(problem) => {
+                let refused = client.refuse(state, context, Kind::TokenRefused, problem).await;
+                return Err(client.answer(context, Err(refused)));
+            }
         }
         if client.client.metadata.first_party {
             return Ok(client);

@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::cross_origin::Asker;
 use crate::authn::password::HashingError;
 use crate::authn::session::FRESH;
+use crate::grants::resource::Refused;
 use crate::guard::limit::Action;
 use crate::guard::proof_of_work::WAIT;
 use crate::protocol::authentication::Acr;
@@ -21,8 +23,9 @@ use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage;
 use crate::telemetry::findings;
+use crate::web::bearer::{Way, challenges};
 use crate::web::context::RequestContext;
-use crate::web::error::{ErrorRenderer, Problem};
+use crate::web::error::{Error, ErrorRenderer, Problem};
 
 /// A refusal or a fault, as a handler returns it. The trace id is added by [`render`], which knows the request.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct ApiError(Box<Refusal>);
 struct Refusal {
     problem: Problem,
     details: Details,
+    /// Whose scripts may read it, where nobody else says so.
+    asker: Option<Asker>,
 }
 
 /// What an answer that is an error says beside its code.
@@ -164,8 +169,11 @@ impl ApiError {
 
     /// No credentials at all: RFC 6750 §3.1 wants the bare challenge.
     pub fn unauthenticated() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed.")
-            .challenge("Bearer realm=\"ostiary\"".to_owned())
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "An access token is needed.").challenged(challenges(
+            None,
+            Way::Bearer,
+            None,
+        ))
     }
 
     /// Credentials that count for nothing here. `reason` is for the audit log.
@@ -175,6 +183,18 @@ impl ApiError {
             Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "The access token is not valid here.").challenge(challenge);
         error.0.problem.reason = reason;
         error
+    }
+
+    /// An access token that opens nothing here, presented in this way.
+    pub fn refused(refused: Refused, way: Way) -> Self {
+        match refused {
+            Refused::Token(error, client) => {
+                let mut refused: Self = Error::access_token(Some(error), way, None).into();
+                refused.0.asker = client.map(|client| Asker(client.id.clone()));
+                refused
+            }
+            Refused::Failed(problem) => problem.into(),
+        }
     }
 
     /// RFC 6750 §3: the header was there more than once, or can't be read.
@@ -226,8 +246,12 @@ impl ApiError {
         self.with_facts([("challenge", challenge.into()), ("wait", WAIT.0.into())])
     }
 
-    fn challenge(mut self, challenge: String) -> Self {
-        self.0.problem.challenge = HeaderValue::try_from(challenge).ok();
+    fn challenge(self, challenge: String) -> Self {
+        self.challenged(HeaderValue::try_from(challenge).into_iter().collect())
+    }
+
+    fn challenged(mut self, challenges: Vec<HeaderValue>) -> Self {
+        self.0.problem.challenges = challenges;
         self
     }
 
@@ -260,7 +284,7 @@ impl From<Problem> for ApiError {
         if let (StatusCode::TOO_MANY_REQUESTS, Some(seconds)) = (problem.status, problem.retry_after) {
             return Self::too_many(Seconds(seconds.into()));
         }
-        Self(Box::new(Refusal { problem, details: Details::List(Vec::new()) }))
+        Self(Box::new(Refusal { problem, details: Details::List(Vec::new()), asker: None }))
     }
 }
 
@@ -270,8 +294,8 @@ impl From<storage::error::Error> for ApiError {
     }
 }
 
-impl From<crate::web::error::Error> for ApiError {
-    fn from(error: crate::web::error::Error) -> Self {
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
         error.0.into()
     }
 }
@@ -295,6 +319,9 @@ impl IntoResponse for ApiError {
             }
         }
         let mut response = self.0.problem.status.into_response();
+        if let Some(asker) = self.0.asker.clone() {
+            response.extensions_mut().insert(asker);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -325,7 +352,7 @@ const KEPT: [&str; 6] =
     ["allow", "ratelimit", "ratelimit-policy", "vary", "access-control-allow-origin", "access-control-expose-headers"];
 
 fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -> Response {
-    let Refusal { problem, details } = *error.0;
+    let Refusal { problem, details, .. } = *error.0;
     let trace_id = context.map(|context| context.trace_id.to_string()).unwrap_or_default();
     let body = ErrorEnvelope::new(&problem, details, trace_id);
     let mut response = (problem.status, Json(body)).into_response();
@@ -338,8 +365,8 @@ fn envelope(error: ApiError, context: Option<&RequestContext>, bare: Response) -
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(challenge) = problem.challenge {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    for challenge in problem.challenges {
+        response.headers_mut().append(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }

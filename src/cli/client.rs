@@ -172,6 +172,7 @@ impl Create {
             request_object_signing_alg: None,
             require_signed_request_object: self.requests.require_signed_requests,
             authorization_signed_response_alg: Algorithm::RS256,
+            dpop_bound_access_tokens: self.requests.require_dpop,
         })
     }
 }

@@ -112,6 +112,15 @@ section! {
 }
 
 section! {
+    /// Access tokens that only the holder of a key can use (DPoP, RFC 9449). They are given to whoever asks for them with a proof.
+    DpopConfig {
+        /// Whether a proof has to hold a nonce that the server gave out in the last ten minutes: nobody can then make proofs ahead
+        /// of time. The first request of a client is refused, with the nonce to use.
+        require_nonce: bool = false;
+    }
+}
+
+section! {
     /// Browser sessions, in seconds.
     SessionConfig {
         /// A session that is not used.

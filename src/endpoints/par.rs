@@ -15,6 +15,7 @@ use crate::flow::{request, request_object};
 use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request;
 use crate::protocol::client::Client;
+use crate::protocol::dpop;
 use crate::protocol::params::Params;
 use crate::protocol::pushed_request;
 use crate::random;
@@ -61,6 +62,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
     // What is opened now need not be opened when the browser comes.
     let opened = request_object::open(state, context.now, &params, client).await?;
     let (params, signed) = opened.map_or((params, false), |opened| (opened.params, opened.signed));
+    let params = bound(state, context, params).await?;
     let redirect_uri =
         authorization_request::redirect_uri(&params, client).inspect_err(|_| saw::destination(&params, Some(client)))?;
     request::read(state, &params, client, &redirect_uri).inspect_err(|error| saw::request(&params, client, error.reason))?;
@@ -76,4 +78,15 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
     };
     state.db.write(async |tx| pushed_requests::insert(tx, &row).await).await?;
     Ok(Pushed { request_uri: pushed_request::request_uri(&reference), expires_in: pushed_request::LIFETIME.0 })
+}
+
+/// The code is for the key of the DPoP proof that came with the request (RFC 9449 §10.1).
+async fn bound(state: &AppState, context: &RequestContext, params: Params) -> Result<Params, Problem> {
+    let Some(key) = state.proofs.key(context, None).await?? else { return Ok(params) };
+    let key = key.to_string();
+    match params.get("dpop_jkt") {
+        Some(asked) if asked == key => Ok(params),
+        Some(_) => Err(dpop::OTHER_KEY.into()),
+        None => Ok(Params::of(params.iter().chain([("dpop_jkt", key.as_str())]).map(|(name, value)| (name, Some(value))))),
+    }
 }

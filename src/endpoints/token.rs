@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap};
 use super::admission::admit;
 use super::refusal;
 use crate::audit::Kind;
-use crate::grants::{self, Failure, TokenRequest};
+use crate::grants::{self, Failure, TokenRequest, possession};
 use crate::state::AppState;
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
@@ -27,8 +27,14 @@ pub async fn token(
         Ok(client) => client,
         Err(refused) => return refused,
     };
-    let request = TokenRequest { state: &state, context: &context, client: &client, params: &params, confirmation: None };
-    let response = match grants::redeem(request).await {
+    let redeemed = match possession::proved(&state, &context, &client).await {
+        Ok(confirmation) => {
+            let (state, context) = (&state, &context);
+            grants::redeem(TokenRequest { state, context, client: &client, params: &params, confirmation }).await
+        }
+        Err(problem) => Err(problem.into()),
+    };
+    let response = match redeemed {
         Ok(tokens) => ([(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")], Json(tokens)).into_response(),
         Err(Failure { problem, recorded: true }) => Error(problem).into_response(),
         Err(Failure { problem, .. }) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,

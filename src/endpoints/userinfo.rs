@@ -1,33 +1,35 @@
 //! The userinfo endpoint (OpenID Connect Core §5.3).
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 
 use crate::audit::{self, Kind};
-use crate::grants::access_token::{self, ActiveToken};
+use crate::grants::access_token::ActiveToken;
+use crate::grants::resource::{self, Refused};
 use crate::protocol::claims;
+use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::{grants, profiles};
-use crate::web::bearer;
+use crate::web::bearer::{self, Way};
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
 use crate::web::error::Error;
 use crate::web::params::OptionalForm;
 
-const INVALID_TOKEN: OAuthError =
-    OAuthError::new(ErrorCode::InvalidToken, "token_inactive", "The access token is wrong, expired or revoked");
 const WRONG_AUDIENCE: OAuthError =
     OAuthError::new(ErrorCode::InvalidToken, "token_of_another_resource", "The access token is meant for another resource");
 const NO_OPENID: OAuthError =
     OAuthError::new(ErrorCode::InsufficientScope, "openid_scope_missing", "The access token lacks the openid scope");
 
-/// `GET /userinfo` and `POST /userinfo`, the token in the Authorization field or in a form body.
+/// `GET /userinfo` and `POST /userinfo`, the token in the Authorization field, or in a form body if it is bound to no key.
 pub async fn userinfo(
     State(state): State<AppState>,
     context: RequestContext,
@@ -36,16 +38,17 @@ pub async fn userinfo(
     RawQuery(query): RawQuery,
     OptionalForm(params): OptionalForm,
 ) -> Response {
-    let token = match present(&state, &context, &headers, query.as_deref(), params.as_ref()).await {
+    let (token, way) = match present(&state, &context, &headers, query.as_deref(), params.as_ref()).await {
         Ok(token) => token,
-        Err(error) => {
+        Err((error, client)) => {
             if !error.0.status.is_server_error() {
-                state.refusals.refused(audit::refused(Kind::TokenRefused, &context, error.0.reason));
+                let client_id = client.as_ref().map(|client| client.id.clone());
+                state.refusals.refused(Event { client_id, ..audit::refused(Kind::TokenRefused, &context, error.0.reason) });
             }
-            return cross_origin.allow(error.into_response(), None);
+            return cross_origin.allow(error.into_response(), client.as_deref());
         }
     };
-    let response = match answer(&state, &token).await {
+    let response = match answer(&state, &token, way).await {
         Ok(answer) => answer,
         Err(error) => {
             let event = Event {
@@ -66,19 +69,24 @@ async fn present(
     headers: &HeaderMap,
     query: Option<&str>,
     params: Option<&Params>,
-) -> Result<ActiveToken, Error> {
-    let token = bearer::presented(headers, query, params).map_err(|error| Error::bearer(Some(error), None))?;
-    let token = token.ok_or_else(|| Error::bearer(None, None))?;
-    let active = access_token::active(state, token, context.now).await?;
-    active.ok_or_else(|| Error::bearer(Some(INVALID_TOKEN), None))
+) -> Result<(ActiveToken, Way), (Error, Option<Arc<Client>>)> {
+    let refused = |error, way| (Error::access_token(error, way, None), None);
+    let presented = bearer::presented(headers, query, params).map_err(|error| refused(Some(error), Way::Bearer))?;
+    let presented = presented.ok_or_else(|| refused(None, Way::Bearer))?;
+    let way = presented.way;
+    match resource::open(state, context, presented).await {
+        Ok(token) => Ok((token, way)),
+        Err(Refused::Token(error, client)) => Err((Error::access_token(Some(error), way, None), client)),
+        Err(Refused::Failed(problem)) => Err((problem.into(), None)),
+    }
 }
 
-async fn answer(state: &AppState, token: &ActiveToken) -> Result<Response, Error> {
+async fn answer(state: &AppState, token: &ActiveToken, way: Way) -> Result<Response, Error> {
     if !token.claims.aud.contains(&state.config.server.issuer) {
-        return Err(Error::bearer(Some(WRONG_AUDIENCE), None));
+        return Err(Error::access_token(Some(WRONG_AUDIENCE), way, None));
     }
     let (true, Some(user_id), Some(grant_id)) = (token.claims.scope.contains("openid"), &token.user_id, &token.grant_id) else {
-        return Err(Error::bearer(Some(NO_OPENID), Scope::parse("openid").ok().as_ref()));
+        return Err(Error::access_token(Some(NO_OPENID), way, Scope::parse("openid").ok().as_ref()));
     };
     let mut conn = state.db.read().await?;
     let profile = profiles::load(&mut conn, user_id).await?;

@@ -227,7 +227,7 @@ async fn issue(
         created_at: context.now,
         expires_at: context.now + Seconds(state.config.tokens.authorization_code),
         consumed_at: None,
-        dpop_jkt: None,
+        dpop_jkt: request.dpop_jkt,
     };
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),

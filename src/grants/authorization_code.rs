@@ -9,6 +9,7 @@ use super::{Failure, TokenRequest, TokenResponse};
 use crate::audit;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::Client;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::pkce;
 use crate::protocol::time::Timestamp;
@@ -61,12 +62,18 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     Ok(family.finish(state, client, stored.nonce, context.now)?)
 }
 
-/// What can be judged without writing: the redirect URI, the verifier, the time.
+/// What can be judged without writing: the time, the key, the redirect URI, the verifier.
 fn judge(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Result<(), OAuthError> {
     if request.context.now >= stored.expires_at {
         note("code_age", "seconds", request.context.now.as_seconds() - stored.created_at.as_seconds());
         note("code_age", "lifetime", stored.expires_at.as_seconds() - stored.created_at.as_seconds());
         return Err(invalid("code_expired"));
+    }
+    if let Some(key) = stored.dpop_jkt
+        && request.confirmation != Some(Confirmation::Dpop(key))
+    {
+        note("code_key", "expected", key);
+        return Err(invalid("code_of_another_key"));
     }
     if request.params.get("redirect_uri") != Some(stored.redirect_uri.as_str()) {
         note("redirect_uri", "presented", request.params.get("redirect_uri").unwrap_or("nothing"));

@@ -9,6 +9,7 @@ use crate::audit::{self, Kind};
 use crate::authn::second_factor::Proof;
 use crate::flow::login::{Standing, proved, tell_of};
 use crate::protocol::client::Client;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::GrantId;
 use crate::protocol::scope::Scope;
 use crate::random;
@@ -29,7 +30,7 @@ pub async fn begin(
     context: &RequestContext,
     client: &Client,
     session: &Session,
-    scope: Scope,
+    (scope, confirmation): (Scope, Option<Confirmation>),
 ) -> Result<Option<TokenResponse>, Problem> {
     let grant = Grant {
         id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
@@ -47,7 +48,7 @@ pub async fn begin(
         confirmation: None,
         scope,
     };
-    let family = Family::prepare(state, client, grant, None, context.now).await?;
+    let family = Family::prepare(state, client, grant, confirmation, context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "first_party");
     let given = state.db.write(async |tx| {
         if !sessions::hand_over(tx, &session.id, family.grant.expires_at).await? {
@@ -73,6 +74,8 @@ pub struct Ongoing<'a> {
     pub session: &'a Session,
     /// Of the access token that asks.
     pub scope: &'a Scope,
+    /// What that one is bound to.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// What became of it.
@@ -89,7 +92,7 @@ pub enum Again {
 /// Gives an access token out that says what was proved now. Those that were given out before gain nothing by it: a signed one
 /// goes on saying what it says, and one that is looked up ends.
 pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_>, proof: &Proof) -> Result<Again, Problem> {
-    let Ongoing { client, user, grant, session, scope } = login;
+    let Ongoing { client, user, grant, session, scope, confirmation } = login;
     let now = context.now;
     let factors = session.factors.clone().and(proof.method, now);
     let mut session = Session { factors, last_seen_at: now, ..session.clone() };
@@ -100,7 +103,7 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
         acr: session.factors.acr().to_string(),
         ..grant.clone()
     };
-    let token = access_token::prepare_for_proof(state, Terms { client, grant: None, scope, confirmation: None }, &grant, now);
+    let token = access_token::prepare_for_proof(state, Terms { client, grant: None, scope, confirmation }, &grant, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
     let done = state.db.write(async |tx| {

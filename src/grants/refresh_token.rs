@@ -46,6 +46,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         note("refresh_token_client", "given_to", &grant.client_id);
         return Err(invalid("refresh_token_of_another_client").into());
     }
+    // RFC 9449 §5, RFC 8705 §4. It is not a theft: whoever has the key may still use it.
+    if grant.confirmation.is_some() && grant.confirmation != confirmation {
+        return Err(invalid("refresh_token_of_another_key").into());
+    }
     judge(client, &stored, &grant, status, context.now).inspect_err(|_| saw(&stored, &grant, context.now))?;
     reaches(state, &grant).await.inspect_err(|_| saw(&stored, &grant, context.now))?;
     let scope = narrowed(&request, &grant)?;

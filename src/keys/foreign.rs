@@ -15,6 +15,7 @@ pub use self::decoy::pretend_to_verify;
 use super::ring::Untrusted;
 use super::signer;
 use crate::protocol::client::Algorithm;
+use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::ForeignJwk;
 use crate::protocol::jwk::Material;
 use crate::protocol::jwt::{Compact, Malformed};
@@ -96,6 +97,22 @@ impl ForeignKey {
     fn verifies(&self, token: &Compact<'_>, algorithm: Algorithm) -> bool {
         signer::verifies(&self.verifier, algorithm, token.signing_input.as_bytes(), token.signature)
     }
+}
+
+/// The claims of a token that was signed with the key that stands in its own header, and the thumbprint of this key: it proves that
+/// its sender has the key, and nothing else (RFC 9449 §4.3).
+pub fn verify_with_own_key(text: &str, expected: Expected<'_>) -> Result<(Claims, Thumbprint), Untrusted> {
+    let (token, algorithm, _) = expected.read(text)?;
+    let jwk = token.own_key()?.ok_or(Untrusted::UnknownKey)?;
+    let jwk = ForeignJwk::parse(&jwk).map_err(|_| Untrusted::UnknownKey)?;
+    if !jwk.signs_with(algorithm.as_str()) {
+        return Err(Untrusted::UnknownKey);
+    }
+    let key = ForeignKey::new(jwk).ok_or(Untrusted::UnknownKey)?;
+    if !key.verifies(&token, algorithm) {
+        return Err(Untrusted::Signature);
+    }
+    Ok((claims(&token)?, key.material().thumbprint()))
 }
 
 /// The claims of a token that whoever knows `secret` made, by HMAC with SHA-256 (RFC 7518 §3.2): nothing else is taken.

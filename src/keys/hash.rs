@@ -34,10 +34,12 @@ pub enum TokenKind {
     DeviceCode,
     /// What a person types to connect a device.
     UserCode,
+    /// The `jti` of a proof of possession, with its key's thumbprint.
+    DpopProof,
 }
 
 impl TokenKind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -52,6 +54,7 @@ impl TokenKind {
         Self::PushedRequest,
         Self::DeviceCode,
         Self::UserCode,
+        Self::DpopProof,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -71,6 +74,7 @@ impl TokenKind {
             Self::PushedRequest => "hash/pushed-request",
             Self::DeviceCode => "hash/device-code",
             Self::UserCode => "hash/user-code",
+            Self::DpopProof => "hash/dpop-proof",
         }
     }
 }

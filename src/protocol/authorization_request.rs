@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims_request::ClaimsRequest;
 use super::client::{Algorithm, Client, GrantType};
+use super::confirmation::Thumbprint;
 use super::error::{ErrorCode, OAuthError};
 use super::id::{ClientId, UserId};
 use super::params::Params;
@@ -70,6 +71,7 @@ const PROMPT_INVALID: OAuthError =
 const PROMPT_CREATE: OAuthError =
     invalid("prompt_create_unsupported", "prompt=create is not supported: nobody may register here");
 const CLAIMS_INVALID: OAuthError = invalid("claims_invalid", "claims is not a valid claims request");
+const DPOP_JKT_INVALID: OAuthError = invalid("dpop_jkt_invalid", "dpop_jkt is not a JWK thumbprint of 43 characters");
 const ID_TOKEN_HINT_INVALID: OAuthError = invalid("id_token_hint_too_long", "id_token_hint is too long");
 
 /// What the server knows beside the client.
@@ -104,6 +106,9 @@ pub struct AuthorizationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
     pub code_challenge: CodeChallenge,
+    /// The key that the code is for (RFC 9449 §10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<Thumbprint>,
     #[serde(default)]
     pub prompt: Prompt,
     /// The client's `default_max_age` where the request has none (OpenID Connect Registration §2).
@@ -191,6 +196,7 @@ impl AuthorizationRequest {
             response_mode,
             response_alg: response_alg(response_mode, client),
             code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
+            dpop_jkt: params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?,
             scope: requested_scope(params.get("scope"), client, policy)?,
             nonce: bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?,
             state: match params.get("state") {

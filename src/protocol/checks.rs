@@ -13,6 +13,7 @@ mod login;
 mod procedures;
 mod request;
 mod request_object;
+mod resource;
 mod token;
 
 use std::fmt::Write as _;
@@ -96,7 +97,7 @@ impl Procedure {
     fn surely_makes(&self, check: &Check) -> bool {
         let holds = |group: &Group| group.checks.iter().any(|held| held.name == check.name);
         let always: &[&Group] = if self.is_one_way() { self.groups } else { &[&request::HEAD] };
-        always.iter().any(|group| holds(group)) && !holds(&authorize::PUSHED)
+        always.iter().any(|group| holds(group)) && !holds(&authorize::PUSHED) && !holds(&resource::PROOF)
     }
 
     /// What became of each check of a request that was refused for `reason`. Where several checks refuse for it, it is the first

@@ -133,6 +133,10 @@ pub struct ClientMetadata {
     /// What authorization responses are signed with, if the request asks for signed ones (JARM §3).
     #[serde(default = "default_id_token_alg")]
     pub authorization_signed_response_alg: Algorithm,
+    // Tokens that are bound to a key.
+    /// It is given such tokens alone: every request for one needs a DPoP proof (RFC 9449 §5.2).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]

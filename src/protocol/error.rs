@@ -1,4 +1,4 @@
-//! The error that OAuth 2.0 endpoints answer with (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1; OpenID Connect Core §3.1.2.6).
+//! The error that OAuth 2.0 endpoints answer with (RFC 6749 §4.1.2.1, §5.2; RFC 6750 §3.1; RFC 9449 §12.2; OpenID Connect Core §3.1.2.6).
 
 use serde::Serialize;
 
@@ -34,6 +34,7 @@ error_codes! {
     InsufficientScope = "insufficient_scope", 403;
     InteractionRequired = "interaction_required", 400;
     InvalidClient = "invalid_client", 401;
+    InvalidDpopProof = "invalid_dpop_proof", 400;
     InvalidGrant = "invalid_grant", 400;
     InvalidRequest = "invalid_request", 400;
     InvalidRequestObject = "invalid_request_object", 400;
@@ -52,6 +53,7 @@ error_codes! {
     UnsupportedGrantType = "unsupported_grant_type", 400;
     UnsupportedResponseType = "unsupported_response_type", 400;
     UnsupportedTokenType = "unsupported_token_type", 400;
+    UseDpopNonce = "use_dpop_nonce", 400;
 }
 
 /// A refusal: the public code, a public description that never holds user input, and the exact reason for the audit log.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::client::Algorithm;
+use super::confirmation::Thumbprint;
 use super::id::KeyId;
 use super::jwt::encode;
 
@@ -50,13 +51,13 @@ impl Material {
 
     /// RFC 7638 §3: the required members in the order of their names, without white space. The values are base64url or
     /// fixed words: nothing in them needs escaping.
-    fn thumbprint(&self) -> String {
+    pub fn thumbprint(&self) -> Thumbprint {
         let canonical = match self {
             Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
             Self::Ec { crv, x, y } => format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#),
             Self::Okp { crv, x } => format!(r#"{{"crv":"{crv}","kty":"OKP","x":"{x}"}}"#),
         };
-        encode(&Sha256::digest(canonical))
+        Thumbprint::new(Sha256::digest(canonical).into())
     }
 }
 
@@ -65,7 +66,7 @@ impl PublicJwk {
     /// Never: a thumbprint is 43 characters of base64url.
     #[expect(clippy::expect_used, reason = "a thumbprint is 43 characters of base64url")]
     pub fn new(algorithm: Algorithm, material: Material) -> Self {
-        let kid = KeyId::parse(material.thumbprint()).expect("a thumbprint is a key identifier");
+        let kid = KeyId::parse(material.thumbprint().to_string()).expect("a thumbprint is a key identifier");
         Self { material, usage: "sig", alg: algorithm, kid }
     }
 

@@ -42,7 +42,7 @@ impl TokenType {
 pub struct Malformed;
 
 /// The header parameters that matter. `jwk`, `jku`, `x5u` and `x5c` are not even read: no token brings its own key
-/// (RFC 8725 §3.10).
+/// (RFC 8725 §3.10), but for the one kind that is there to show that its sender has it ([`Compact::own_key`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +98,15 @@ impl<'a> Compact<'a> {
             return Err(Malformed);
         }
         Ok(Header { typ, alg, kid })
+    }
+
+    /// The key that a token brings itself: for proofs of possession, and for nothing else (RFC 9449 §4.2).
+    pub fn own_key(&self) -> Result<Option<serde_json::Value>, Malformed> {
+        #[derive(Deserialize)]
+        struct Received {
+            jwk: Option<serde_json::Value>,
+        }
+        decode_json(self.header).map(|Received { jwk }| jwk)
     }
 
     /// The payload, not verified.

@@ -78,6 +78,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         "introspection_endpoint_auth_methods_supported": authenticated,
         "introspection_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
+        // RFC 9449 §5.1.
+        "dpop_signing_alg_values_supported": Algorithm::ALL,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": capabilities.algorithms,
         // JARM §4.

@@ -1,9 +1,14 @@
-//! The access token that a request to a protected resource presents (RFC 6750 §2).
+//! The access token that a request to a protected resource presents (RFC 6750 §2; RFC 9449 §7.1), and the challenges that its
+//! refusal owes.
 
-use http::header::{self, HeaderMap};
+use std::fmt::Write;
 
+use http::header::{self, HeaderMap, HeaderValue};
+
+use crate::protocol::client::Algorithm;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::scope::Scope;
 
 const AMBIGUOUS: OAuthError =
     OAuthError::new(ErrorCode::InvalidRequest, "token_given_twice", "The access token was presented in more than one way");
@@ -12,13 +17,30 @@ const IN_QUERY: OAuthError =
 const MALFORMED: OAuthError =
     OAuthError::new(ErrorCode::InvalidRequest, "authorization_malformed", "The Authorization field is malformed");
 
-/// Finds the one token: in the Authorization field (RFC 6750 §2.1), or in a form body (§2.2) where the resource takes one.
-/// Never in the URL (§2.3; RFC 9700 §4.3.2). `None` when there is none, and when the scheme is another than `Bearer`.
+/// How a token came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Bearer,
+    /// With a proof for its key.
+    Dpop,
+    /// In a form.
+    Body,
+}
+
+/// A token as it was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presented<'a> {
+    pub token: &'a str,
+    pub way: Way,
+}
+
+/// Finds the one token: in the Authorization field (RFC 6750 §2.1; RFC 9449 §7.1), or in a form body (RFC 6750 §2.2) where the
+/// resource takes one. Never in the URL (§2.3; RFC 9700 §4.3.2). `None` when there is none, and when the scheme is another one.
 pub fn presented<'a>(
     headers: &'a HeaderMap,
     query: Option<&str>,
     body: Option<&'a Params>,
-) -> Result<Option<&'a str>, OAuthError> {
+) -> Result<Option<Presented<'a>>, OAuthError> {
     if query.is_some_and(names_token) {
         return Err(IN_QUERY);
     }
@@ -31,22 +53,45 @@ pub fn presented<'a>(
     let in_body = body.is_some_and(|params| params.contains("access_token"));
     match (from_header, in_body) {
         (Some(_), true) => Err(AMBIGUOUS),
-        (None, true) => body.and_then(|params| params.get("access_token")).map(Some).ok_or(AMBIGUOUS),
+        (None, true) => {
+            let token = body.and_then(|params| params.get("access_token")).ok_or(AMBIGUOUS)?;
+            Ok(Some(Presented { token, way: Way::Body }))
+        }
         (found, false) => Ok(found),
     }
 }
 
-fn of_field(field: &str) -> Result<Option<&str>, OAuthError> {
+fn of_field(field: &str) -> Result<Option<Presented<'_>>, OAuthError> {
     let (scheme, token) = field.split_once(' ').ok_or(MALFORMED)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(None);
-    }
+    let ways = [("bearer", Way::Bearer), ("dpop", Way::Dpop)];
+    let Some((_, way)) = ways.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name)) else { return Ok(None) };
     let token = token.trim_matches(' ');
     let is_b64token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if token.is_empty() || !token.bytes().all(is_b64token) {
         return Err(MALFORMED);
     }
-    Ok(Some(token))
+    Ok(Some(Presented { token, way }))
+}
+
+/// `WWW-Authenticate` of a refusal, one for each scheme that would do (RFC 6750 §3; RFC 9449 §7.1, §7.2). `None` is a request without
+/// a token: it learns the schemes and nothing else. `scope` is what the resource needs.
+pub fn challenges(error: Option<&OAuthError>, way: Way, scope: Option<&Scope>) -> Vec<HeaderValue> {
+    let is_dpop = way == Way::Dpop;
+    let mut challenge = if is_dpop { "DPoP" } else { "Bearer" }.to_owned();
+    challenge.push_str(" realm=\"ostiary\"");
+    if let Some(error) = error {
+        _ = write!(challenge, ", error=\"{}\", error_description=\"{}\"", error.code.as_str(), error.description);
+    }
+    if let Some(scope) = scope {
+        _ = write!(challenge, ", scope=\"{scope}\"");
+    }
+    let algorithms = format!("algs=\"{}\"", Algorithm::ALL.map(Algorithm::as_str).join(" "));
+    if is_dpop {
+        _ = write!(challenge, ", {algorithms}");
+    }
+    let also = (!is_dpop && error.is_none_or(|error| error.code == ErrorCode::InvalidToken))
+        .then(|| format!("DPoP realm=\"ostiary\", {algorithms}"));
+    [Some(challenge), also].into_iter().flatten().filter_map(|text| HeaderValue::try_from(text).ok()).collect()
 }
 
 fn names_token(query: &str) -> bool {
@@ -65,7 +110,12 @@ mod tests {
     #[test]
     fn the_scheme_is_compared_without_case() {
         for field in ["Bearer abc.def", "bearer abc.def", "BEARER abc.def"] {
-            assert_eq!(presented(&headers(&[field]), None, None), Ok(Some("abc.def")));
+            let found = Presented { token: "abc.def", way: Way::Bearer };
+            assert_eq!(presented(&headers(&[field]), None, None), Ok(Some(found)));
+        }
+        for field in ["DPoP abc.def", "dpop abc.def"] {
+            let found = Presented { token: "abc.def", way: Way::Dpop };
+            assert_eq!(presented(&headers(&[field]), None, None), Ok(Some(found)));
         }
         assert_eq!(presented(&headers(&["Basic abc"]), None, None), Ok(None));
         assert_eq!(presented(&headers(&[]), None, None), Ok(None));
@@ -85,7 +135,7 @@ mod tests {
     #[test]
     fn a_token_in_the_body_alone_is_found() {
         let body = Params::parse(b"access_token=abc").unwrap();
-        assert_eq!(presented(&headers(&[]), Some("x=y"), Some(&body)), Ok(Some("abc")));
+        assert_eq!(presented(&headers(&[]), Some("x=y"), Some(&body)), Ok(Some(Presented { token: "abc", way: Way::Body })));
     }
 
     #[test]

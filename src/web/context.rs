@@ -6,8 +6,10 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
 use http::request::Parts;
+use http::{Method, Request};
 use ipnet::IpNet;
 
+use super::dpop;
 use super::error::{Error, Problem};
 use crate::audit::Origin;
 use crate::authn::device::{Words, device};
@@ -29,15 +31,30 @@ pub struct RequestContext {
     pub address: IpAddr,
     /// The one reading of the clock for this request.
     pub now: Timestamp,
+    pub method: Method,
+    /// As the client sent it, with the issuer's own path. No query: secrets may stand there.
+    pub path: String,
+    /// `DPoP`, as often as it was sent.
+    pub proofs: Vec<HeaderValue>,
     user_agent: Option<HeaderValue>,
     /// `Sec-CH-UA` and `Sec-CH-UA-Platform`.
     hints: [Option<HeaderValue>; 2],
 }
 
 impl RequestContext {
-    pub fn new(trace_id: TraceId, address: IpAddr, now: Timestamp, headers: &HeaderMap) -> Self {
+    pub fn new<B>(trace_id: TraceId, address: IpAddr, now: Timestamp, request: &Request<B>) -> Self {
+        let headers = request.headers();
         let hints = ["sec-ch-ua", "sec-ch-ua-platform"].map(|name| headers.get(name).cloned());
-        Self { trace_id, address, now, user_agent: headers.get(USER_AGENT).cloned(), hints }
+        Self {
+            trace_id,
+            address,
+            now,
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            proofs: headers.get_all(dpop::FIELD).iter().cloned().map(undisclosed).collect(),
+            user_agent: headers.get(USER_AGENT).cloned(),
+            hints,
+        }
     }
 
     /// The first 256 printable ASCII characters of User-Agent; empty when there is none.
@@ -57,6 +74,12 @@ impl RequestContext {
         let (brands, platform) = (brands.unwrap_or_default(), platform.unwrap_or_default());
         device(Words { user_agent: &self.user_agent(), brands, platform })
     }
+}
+
+/// Not shown by `Debug`.
+fn undisclosed(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 impl From<&RequestContext> for Origin {
@@ -150,9 +173,9 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_bounded_and_printable() {
-        let mut headers = HeaderMap::new();
-        headers.insert(USER_AGENT, HeaderValue::from_bytes(&[b"a\tb\xff".as_slice(), &[b'x'; 500]].concat()).unwrap());
-        let context = RequestContext::new(TraceId::random(), "::1".parse().unwrap(), Timestamp::from_seconds(0), &headers);
+        let value = HeaderValue::from_bytes(&[b"a\tb\xff".as_slice(), &[b'x'; 500]].concat()).unwrap();
+        let request = Request::builder().header(USER_AGENT, value).body(()).unwrap();
+        let context = RequestContext::new(TraceId::random(), "::1".parse().unwrap(), Timestamp::from_seconds(0), &request);
         let text = context.user_agent();
         assert_eq!(text.len(), MAX_USER_AGENT);
         assert!(text.starts_with("abxx"));

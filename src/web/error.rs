@@ -4,7 +4,7 @@
 //! (RFC 6749 §5.2), [`PageError`] answers a person with a page, [`negotiated`] asks the `Accept` field. The public text is
 //! static; a cause is logged where it happened, under the request's trace id, and never sent.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
 
+use super::bearer::{Way, challenges};
 use super::context::TraceId;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::scope::Scope;
@@ -31,13 +32,13 @@ pub struct Problem {
     pub reason: &'static str,
     /// Seconds.
     pub retry_after: Option<u32>,
-    /// `WWW-Authenticate`.
-    pub challenge: Option<HeaderValue>,
+    /// `WWW-Authenticate`, one for each scheme.
+    pub challenges: Vec<HeaderValue>,
 }
 
 impl Problem {
     pub const fn new(status: StatusCode, code: &'static str, reason: &'static str, description: &'static str) -> Self {
-        Self { status, code, description, reason, retry_after: None, challenge: None }
+        Self { status, code, description, reason, retry_after: None, challenges: Vec::new() }
     }
 
     /// A refusal of the request as such: RFC 6749 has `invalid_request` for it, HTTP a status of its own.
@@ -99,7 +100,7 @@ impl Problem {
     /// With `WWW-Authenticate: Basic` (RFC 7617 §2), owed when the client tried the Authorization field (RFC 6749 §5.2).
     #[must_use]
     pub fn with_basic_challenge(mut self) -> Self {
-        self.challenge = Some(HeaderValue::from_static("Basic realm=\"ostiary\", charset=\"UTF-8\""));
+        self.challenges = vec![HeaderValue::from_static("Basic realm=\"ostiary\", charset=\"UTF-8\"")];
         self
     }
 
@@ -124,8 +125,8 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(challenge) = &self.challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge.clone());
+        for challenge in &self.challenges {
+            response.headers_mut().append(header::WWW_AUTHENTICATE, challenge.clone());
         }
     }
 }
@@ -158,20 +159,14 @@ impl<P: Into<Problem>> From<P> for Error {
 }
 
 impl Error {
-    /// The refusal of an access token (RFC 6750 §3.1), with the challenge that it owes.
-    ///
-    /// `None` is a request without a token: it learns the scheme and nothing else. `scope` is what the resource needs.
-    pub fn bearer(error: Option<OAuthError>, scope: Option<&Scope>) -> Self {
-        let mut problem = Problem::new(StatusCode::UNAUTHORIZED, "", "token_missing", "");
-        let mut challenge = "Bearer realm=\"ostiary\"".to_owned();
-        if let Some(error) = error {
-            problem = error.into();
-            _ = write!(challenge, ", error=\"{}\", error_description=\"{}\"", problem.code, problem.description);
+    /// The refusal of an access token (RFC 6750 §3.1; RFC 9449 §7.1), with the [`challenges`] that it owes.
+    pub fn access_token(error: Option<OAuthError>, way: Way, scope: Option<&Scope>) -> Self {
+        let mut problem = error.map_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "", "token_missing", ""), Problem::from);
+        // To a resource, a bad proof is a lack of credentials.
+        if error.is_some_and(|error| matches!(error.code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce)) {
+            problem.status = StatusCode::UNAUTHORIZED;
         }
-        if let Some(scope) = scope {
-            _ = write!(challenge, ", scope=\"{scope}\"");
-        }
-        problem.challenge = HeaderValue::try_from(challenge).ok();
+        problem.challenges = challenges(error.as_ref(), way, scope);
         Self(problem)
     }
 }

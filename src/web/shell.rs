@@ -120,7 +120,7 @@ impl Shell {
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
         let asked = Asked { method: Some(request.method().clone()), uri: request.uri().clone(), address };
         let mut findings = Findings::default();
-        let context = RequestContext::new(trace_id, address, self.shared.clock.now(), request.headers());
+        let context = RequestContext::new(trace_id, address, self.shared.clock.now(), &request);
         if let Some(problem) = refuse(&request) {
             let work = Work::Refused(Box::new(problem));
             return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work };

@@ -120,6 +120,31 @@ await requirement('a signed request, pushed, and a signed response', async () =>
   assert.equal(tokens.claims().sub, sub)
 })
 
+await requirement('tokens that are bound to a key, with a pushed request that is bound to it too', async () => {
+  for (const config of [
+    await discover(confidential.id, confidential.secret, client.ClientSecretBasic(confidential.secret)),
+    await discover(publicId, undefined, client.None()),
+  ]) {
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
+    const pkceCodeVerifier = client.randomPKCECodeVerifier()
+    const expectedState = client.randomState()
+    const url = await client.buildAuthorizationUrlWithPAR(config, {
+      redirect_uri: redirectUri,
+      scope: 'openid offline_access',
+      state: expectedState,
+      code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+      code_challenge_method: 'S256',
+    }, { DPoP })
+    const callback = await visit(url, situation)
+    const tokens = await client.authorizationCodeGrant(config, callback, { pkceCodeVerifier, expectedState }, undefined, { DPoP })
+    assert.equal(tokens.token_type, 'dpop')
+    assert.equal((await client.fetchUserInfo(config, tokens.access_token, sub, { DPoP })).sub, sub)
+    await assert.rejects(client.fetchUserInfo(config, tokens.access_token, sub))
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP })
+    assert.equal(refreshed.token_type, 'dpop')
+  }
+})
+
 await requirement('a client that signs with its key asks for a token, introspects and revokes it', async () => {
   const der = Buffer.from(signing.key, 'base64')
   const key = await crypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])

@@ -7,6 +7,8 @@ mod client_assertion;
 mod client_keys;
 mod deletion;
 mod device;
+mod dpop;
+mod dpop_resources;
 mod enrolment;
 mod export;
 mod factors;

@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod authenticator;
 pub mod browser;
 pub mod database;
+pub mod dpop;
 pub mod factors;
 pub mod flow;
 pub mod mailbox;

@@ -174,7 +174,7 @@ impl<'a> At<'a> {
 
     pub(super) async fn enter(self, begun: &Begun, scope: Scope, device: Option<Device>) -> Result<Response, ApiError> {
         let Self { state, context, .. } = self;
-        let given = first_party::begin(state, context, self.client(), &begun.session, scope).await?;
+        let given = first_party::begin(state, context, self.client(), &begun.session, (scope, self.client.confirmation)).await?;
         let tokens = given.ok_or_else(ApiError::invalid_credentials)?;
         let (device_token, _) = state.guard.remember(device, &begun.session.user_id, context.now);
         Ok(Json(LoggedIn { tokens, device_token }).into_response())

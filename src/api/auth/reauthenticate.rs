@@ -208,7 +208,14 @@ impl<'a> Login<'a> {
             Checked::TooMany => return Err(ApiError::too_many(self.wait(body))),
         };
         let scope = token.claims.scope.intersection(&token.client.metadata.scope);
-        let ongoing = Ongoing { client: &token.client, user, grant: &self.grant, session: &self.session, scope: &scope };
+        let ongoing = Ongoing {
+            client: &token.client,
+            user,
+            grant: &self.grant,
+            session: &self.session,
+            scope: &scope,
+            confirmation: token.claims.cnf,
+        };
         match first_party::prove(state, context, ongoing, &proof).await? {
             Again::Given(tokens) => Ok(Json(*tokens).into_response()),
             Again::Spent => Err(wrong),

@@ -14,7 +14,8 @@ use crate::api::cross_origin::Asker;
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
 use crate::audit::{self, Kind};
-use crate::grants::access_token::{self, ActiveToken};
+use crate::grants::access_token::ActiveToken;
+use crate::grants::resource::{self, Refused};
 use crate::grants::{self, Failure, TokenRequest, TokenResponse};
 use crate::protocol::params::Params;
 use crate::state::AppState;
@@ -52,7 +53,13 @@ pub(super) async fn refresh(
         ("refresh_token", Some(body.refresh_token.expose())),
         ("scope", body.scope.as_deref()),
     ]);
-    let request = TokenRequest { state: &state, context: &context, client: &client.client, params: &params, confirmation: None };
+    let request = TokenRequest {
+        state: &state,
+        context: &context,
+        client: &client.client,
+        params: &params,
+        confirmation: client.confirmation,
+    };
     let result = match grants::redeem(request).await {
         Ok(tokens) => Ok(Json(tokens).into_response()),
         Err(Failure { problem, recorded: true }) => Err(problem.into()),
@@ -94,10 +101,11 @@ pub(super) async fn presented(
         return Err(error);
     }
     let found = match bearer::presented(headers, query, None) {
-        Ok(Some(token)) => match access_token::active(state, token, context.now).await? {
-            Some(token) if token.claims.aud.contains(&state.api_audience()) => Ok(token),
-            Some(_) => Err(ApiError::invalid_token("token_audience")),
-            None => Err(ApiError::invalid_token("token_inactive")),
+        Ok(Some(presented)) => match resource::open(state, context, presented).await {
+            Ok(token) if token.claims.aud.contains(&state.api_audience()) => Ok(token),
+            Ok(_) => Err(ApiError::invalid_token("token_audience")),
+            Err(Refused::Failed(problem)) => return Err(problem.into()),
+            Err(refused) => Err(ApiError::refused(refused, presented.way)),
         },
         Ok(None) => Err(ApiError::unauthenticated()),
         Err(_) => Err(ApiError::malformed_authorization()),

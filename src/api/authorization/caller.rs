@@ -9,7 +9,7 @@ use super::freshness::Proved;
 use super::limits::scopes_of;
 use crate::api::error::ApiError;
 use crate::authn::session;
-use crate::grants::access_token;
+use crate::grants::resource;
 use crate::protocol::authentication::Acr;
 use crate::protocol::client::Client;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
@@ -18,7 +18,7 @@ use crate::state::AppState;
 use crate::storage::sessions::Session;
 use crate::storage::users::{self, User};
 use crate::storage::{grants, sessions};
-use crate::web::bearer;
+use crate::web::bearer::{self, Presented};
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 
@@ -65,14 +65,15 @@ impl Caller {
         query: Option<&str>,
     ) -> Result<Self, ApiError> {
         match bearer::presented(headers, query, None).map_err(|_| ApiError::malformed_authorization())? {
-            Some(token) => Self::of_token(state, context, token).await,
+            Some(presented) => Self::of_token(state, context, presented).await,
             None if headers.contains_key(header::AUTHORIZATION) => Err(ApiError::unauthenticated()),
             None => Self::of_session(state, context, headers).await,
         }
     }
 
-    async fn of_token(state: &AppState, context: &RequestContext, token: &str) -> Result<Self, ApiError> {
-        let token = access_token::active(state, token, context.now).await?.ok_or(ApiError::invalid_token("token_inactive"))?;
+    async fn of_token(state: &AppState, context: &RequestContext, presented: Presented<'_>) -> Result<Self, ApiError> {
+        let way = presented.way;
+        let token = resource::open(state, context, presented).await.map_err(|refused| ApiError::refused(refused, way))?;
         if !token.claims.aud.contains(&state.api_audience()) {
             return Err(ApiError::invalid_token("token_audience"));
         }

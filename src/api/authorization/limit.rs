@@ -29,7 +29,7 @@ pub async fn admit(
     // The token itself, however the field around it is spelled; what is no token is refused, and counted as that.
     let token = match bearer::presented(headers, None, None) {
         Ok(None) if !headers.contains_key(header::AUTHORIZATION) => state.cookies.read(headers, Cookie::Session),
-        Ok(token) => token,
+        Ok(presented) => presented.map(|presented| presented.token),
         Err(_) => None,
     };
     let Some(token) = token else { return Ok(None) };

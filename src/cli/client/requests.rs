@@ -1,4 +1,4 @@
-//! How a client has to send its authorization requests.
+//! How a client has to send its requests.
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
@@ -8,4 +8,7 @@ pub(super) struct Requests {
     /// Only authorization requests that it signed are taken (RFC 9101): it needs keys.
     #[arg(long)]
     pub(super) require_signed_requests: bool,
+    /// It is given access tokens alone that are bound to a key of its own (DPoP, RFC 9449).
+    #[arg(long)]
+    pub(super) require_dpop: bool,
 }

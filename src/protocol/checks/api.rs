@@ -1,6 +1,6 @@
 //! Checks of the JSON API.
 
-use super::token::TOKEN_COUNTS;
+use super::resource::{TOKEN_COUNTS, TOKEN_HELD};
 use super::{Group, check};
 
 pub const CALLER: Group = Group {
@@ -22,7 +22,7 @@ pub const CALLER: Group = Group {
             "authorization",
             &["invalid_request"],
             "The form of the Authorization field.",
-            "One Authorization field with a bearer token, and no token in the URL.",
+            "One Authorization field with an access token, and no token in the URL.",
         ),
         check(
             "credentials",
@@ -37,6 +37,7 @@ pub const CALLER: Group = Group {
             "The X-CSRF-Token field, and no foreign Origin.",
         ),
         TOKEN_COUNTS,
+        TOKEN_HELD,
         check(
             "token_audience",
             &["token_audience"],

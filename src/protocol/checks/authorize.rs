@@ -135,6 +135,7 @@ pub const REQUEST: Group = Group {
             "Is the challenge a hash?",
             "The SHA-256 of the verifier in base64url, without padding.",
         ),
+        check("dpop_jkt", &["dpop_jkt_invalid"], "dpop_jkt", "The JWK thumbprint of a key: 43 characters of base64url."),
         check(
             "scope_form",
             &["scope_malformed"],

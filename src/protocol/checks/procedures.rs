@@ -7,7 +7,8 @@ use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::request_object::REQUEST_OBJECT;
-use super::token::{BEARER, CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN, USERINFO};
+use super::resource::{BEARER, PROOF, PUSHED_KEY, USERINFO};
+use super::token::{CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN};
 use super::{Group, Procedure};
 
 const fn procedure(
@@ -41,37 +42,50 @@ pub const PROCEDURES: &[Procedure] = &[
         "par",
         &["POST /par"],
         "A client pushes an authorization request:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PUSH, &REQUEST_OBJECT, &DESTINATION, &REQUEST],
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PUSH,
+            &REQUEST_OBJECT,
+            &PROOF,
+            &PUSHED_KEY,
+            &DESTINATION,
+            &REQUEST,
+        ],
     ),
     procedure(
         "token",
         &["POST /token"],
         "A client asks for tokens:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT],
     ),
     procedure(
         "token/authorization_code",
         &[],
         "A client redeems an authorization code. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &CODE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CODE],
     ),
     procedure(
         "token/refresh_token",
         &[],
         "A client uses a refresh token. Part of `POST /token` and of `POST /api/v1/auth/refresh`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &REFRESH],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &REFRESH],
     ),
     procedure(
         "token/client_credentials",
         &[],
         "A service asks for a token of its own. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &CLIENT_CREDENTIALS],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CLIENT_CREDENTIALS],
     ),
     procedure(
         "token/device_code",
         &[],
         "A device asks whether its person has decided. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &GRANT, &DEVICE_CODE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &DEVICE_CODE],
     ),
     procedure(
         "device_authorization",
@@ -101,7 +115,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "userinfo",
         &["GET /userinfo", "POST /userinfo"],
         "A client asks who has logged in. The checks of the body are made where there is one:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &USERINFO],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &PROOF, &USERINFO],
     ),
     procedure(
         "login",
@@ -169,25 +183,25 @@ pub const PROCEDURES: &[Procedure] = &[
         "api/auth/register",
         &["* /api/v1/auth/register", "* /api/v1/auth/email/*"],
         "Somebody wants an account, in an application of the operator's own:",
-        &[&HEAD, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
+        &[&HEAD, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
     ),
     procedure(
         "api/auth/password",
         &["* /api/v1/auth/password/*"],
         "Somebody forgot a password, in an application of the operator's own:",
-        &[&HEAD, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
+        &[&HEAD, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
     ),
     procedure(
         "api/auth/passkey",
         &["* /api/v1/auth/passkey", "* /api/v1/auth/passkey/*"],
         "A passkey logs somebody in, in an application of the operator's own:",
-        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &FIRST_PARTY, &PASSKEY, &SESSION, &STEPS],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &PASSKEY, &SESSION, &STEPS],
     ),
     procedure(
         "api/auth/reauthenticate",
         &["* /api/v1/auth/reauthenticate"],
         "A person shows an application of the operator's own that it is still them:",
-        &[&HEAD, &CONTENT, &CALLER, &PERMISSION, &OWNER, &SECOND_FACTOR, &STEPS],
+        &[&HEAD, &PROOF, &CONTENT, &CALLER, &PERMISSION, &OWNER, &SECOND_FACTOR, &STEPS],
     ),
     procedure(
         "api/auth",
@@ -200,6 +214,7 @@ pub const PROCEDURES: &[Procedure] = &[
             &CONTENT,
             &CLIENT,
             &RATE,
+            &PROOF,
             &FIRST_PARTY,
             &PASSWORD,
             &SECOND_FACTOR,
@@ -214,9 +229,14 @@ pub const PROCEDURES: &[Procedure] = &[
         "api/users/me",
         &["* /api/v1/users/me", "* /api/v1/users/me/*"],
         "Somebody looks after their own account, by our pages' session or an application:",
-        &[&HEAD, &CALLER, &CONTENT, &PERMISSION, &OWNER, &CHANGE, &MAILED_CODE, &PASSKEY, &THING],
+        &[&HEAD, &PROOF, &CALLER, &CONTENT, &PERMISSION, &OWNER, &CHANGE, &MAILED_CODE, &PASSKEY, &THING],
     ),
-    procedure("api", &["* /api/v1", "* /api/v1/*"], "A call of the API:", &[&HEAD, &CALLER, &PERMISSION, &CONTENT, &THING]),
+    procedure(
+        "api",
+        &["* /api/v1", "* /api/v1/*"],
+        "A call of the API:",
+        &[&HEAD, &PROOF, &CALLER, &PERMISSION, &CONTENT, &THING],
+    ),
     ANYTHING,
 ];
 

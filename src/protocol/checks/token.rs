@@ -1,6 +1,6 @@
 //! Checks of the endpoints that clients call directly.
 
-use super::{Check, Group, check};
+use super::{Group, check};
 
 /// Who the client is.
 pub const CLIENT: Group = Group {
@@ -220,6 +220,12 @@ pub const CODE: Group = Group {
         ),
         check("code_age", &["code_expired"], "Is it still good?", "Redeeming it within `tokens.authorization_code` seconds."),
         check(
+            "code_key",
+            &["code_of_another_key"],
+            "Is it redeemed with the key that it was asked for with?",
+            "A DPoP proof by the key of the authorization request's dpop_jkt (RFC 9449 section 10).",
+        ),
+        check(
             "redirect_uri",
             &["redirect_uri_mismatch"],
             "Is redirect_uri that of the authorization request?",
@@ -255,6 +261,12 @@ pub const REFRESH: Group = Group {
             &["refresh_token_of_another_client"],
             "Was it given to this client?",
             "The client that it was given to.",
+        ),
+        check(
+            "refresh_token_key",
+            &["refresh_token_of_another_key"],
+            "Is it used with what it was bound to?",
+            "A DPoP proof by the key, or a connection with the certificate, that the first tokens were asked for with.",
         ),
         check(
             "grant",
@@ -346,46 +358,4 @@ pub const OWN_TOKEN: Group = Group {
         "Was it given to this client?",
         "The client that it was given to.",
     )],
-};
-
-pub const BEARER: Group = Group {
-    name: "Access token as presented",
-    checks: &[
-        check("token_in_query", &["token_in_query"], "Is it in the URL?", "The Authorization field: URLs are logged on the way."),
-        check(
-            "one_token",
-            &["token_given_twice"],
-            "Was it presented once?",
-            "One Authorization field, or one access_token in the body (RFC 6750 section 2).",
-        ),
-        check(
-            "authorization_form",
-            &["authorization_malformed"],
-            "The form of the Authorization field.",
-            "Authorization: Bearer TOKEN.",
-        ),
-        check("token_given", &["token_missing"], "Is there a token?", "An access token."),
-    ],
-};
-
-/// Wherever an access token of ours opens something.
-pub const TOKEN_COUNTS: Check = check(
-    "token",
-    &["token_inactive"],
-    "Does the token count?",
-    "A token of this server's that is not expired or revoked, of a person and a client that are enabled.",
-);
-
-pub const USERINFO: Group = Group {
-    name: "Access token at userinfo",
-    checks: &[
-        TOKEN_COUNTS,
-        check(
-            "token_audience",
-            &["token_of_another_resource"],
-            "Is it meant for this server?",
-            "A token whose audience is the issuer.",
-        ),
-        check("token_scope", &["openid_scope_missing"], "Has it the scope openid?", "A login with the scope openid."),
-    ],
 };

@@ -240,8 +240,8 @@ fn keys() -> Vec<(&'static str, &'static str, Option<Value>)> {
 #[track_caller]
 fn invalid_token(operation: &Operation, answer: &crate::support::browser::Answer) {
     assert_refused(answer, 401, "invalid_token");
-    let challenge = answer.header("www-authenticate");
-    assert_eq!(challenge, Some("Bearer realm=\"ostiary\", error=\"invalid_token\""), "{operation:?}");
+    let challenge = answer.header("www-authenticate").unwrap();
+    assert!(challenge.starts_with("Bearer realm=\"ostiary\", error=\"invalid_token\""), "{operation:?} {challenge}");
 }
 
 #[tokio::test]
