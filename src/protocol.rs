@@ -36,6 +36,7 @@ pub mod public_address;
 pub mod pushed_request;
 pub mod redirect_uri;
 pub mod request_object;
+pub mod request_uri;
 pub mod response_mode;
 pub mod scope;
 pub mod sign_in_name;

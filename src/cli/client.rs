@@ -171,6 +171,7 @@ impl Create {
             require_pushed_authorization_requests: self.requests.require_pushed_requests,
             request_object_signing_alg: None,
             require_signed_request_object: self.requests.require_signed_requests,
+            request_uris: self.requests.request_uris,
             authorization_signed_response_alg: Algorithm::RS256,
             dpop_bound_access_tokens: self.requests.require_dpop,
         })

@@ -1,5 +1,8 @@
 //! Opens a request object that came with the request (RFC 9101 §6).
 
+use http::StatusCode;
+use url::Url;
+
 use crate::keys::foreign;
 use crate::keys::ring::Untrusted;
 use crate::protocol::client::{Algorithm, Client, RequestObjectAlgorithm};
@@ -10,6 +13,7 @@ use crate::protocol::request_object::{
     self, Expected, KEYS_UNAVAILABLE, MALFORMED, REPEATED, REQUIRED, RESPONSE_TYPE_DIFFERS, TYPES, UNKNOWN_KEY, UNSIGNED,
     WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
 };
+use crate::protocol::request_uri;
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::telemetry::findings::note;
@@ -24,12 +28,18 @@ pub struct Opened {
 /// The request that is in the object, if there is one: nothing beside it counts (§6.3). An error goes to the redirection URI
 /// beside it, if that is one of the client's.
 pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Client) -> Result<Option<Opened>, OAuthError> {
-    let objects = outer.values("request").chain(outer.values("request_uri")).count();
-    if outer.contains("request") && objects > 1 {
+    if outer.values("request").chain(outer.values("request_uri")).count() > 1 {
         return Err(REPEATED);
     }
-    let Some(object) = outer.get("request") else {
-        return if client.metadata.require_signed_request_object { Err(REQUIRED) } else { Ok(None) };
+    let published;
+    let object = match (outer.get("request"), outer.get("request_uri")) {
+        (Some(object), _) => object,
+        (None, Some(uri)) => {
+            published = fetch(state, client, uri).await?;
+            published.as_str()
+        }
+        (None, None) if client.metadata.require_signed_request_object => return Err(REQUIRED),
+        (None, None) => return Ok(None),
     };
     let registered = client.metadata.request_object_signing_alg;
     let signed = registered != Some(RequestObjectAlgorithm::Unsigned);
@@ -48,6 +58,24 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
         return Err(RESPONSE_TYPE_DIFFERS);
     }
     Ok(Some(Opened { params, signed }))
+}
+
+/// What the client has published there.
+async fn fetch(state: &AppState, client: &Client, uri: &str) -> Result<String, OAuthError> {
+    request_uri::registered(client, uri).inspect_err(|_| note("request_uri_registered", "presented_bytes", uri.len()))?;
+    let unavailable = |cause: &dyn std::fmt::Display| {
+        note("request_uri_content", "failure", cause);
+        request_uri::UNAVAILABLE
+    };
+    let url = Url::parse(request_uri::split(uri).0).map_err(|error| unavailable(&error))?;
+    let accept = "application/oauth-authz-req+jwt, application/jwt";
+    let answer = state.outbound.get(&url, accept).await.map_err(|failure| unavailable(&failure))?;
+    if answer.status != StatusCode::OK {
+        return Err(unavailable(&format_args!("the answer is not 200 but {}", answer.status)));
+    }
+    request_uri::fits(uri, &answer.body)?;
+    let object = String::from_utf8(answer.body.into()).map_err(|_| MALFORMED)?;
+    Ok(object.trim_ascii().to_owned())
 }
 
 async fn verified(state: &AppState, now: Timestamp, object: &str, client: &Client) -> Result<foreign::Claims, OAuthError> {

@@ -14,6 +14,7 @@ use super::params::Params;
 use super::pkce::CodeChallenge;
 use super::prompt::Prompt;
 use super::redirect_uri::RedirectUri;
+use super::request_uri;
 use super::response_mode::{ResponseMode, ResponseTarget, SignedFor};
 use super::scope::{self, Scope};
 use super::time::Seconds;
@@ -56,8 +57,6 @@ const GRANT_NOT_ALLOWED: OAuthError = OAuthError::new(
 );
 const RESPONSE_MODE_INVALID: OAuthError =
     invalid("response_mode_invalid", "response_mode must be query, fragment or form_post, each with or without .jwt, or jwt");
-const REQUEST_URI_NOT_SUPPORTED: OAuthError =
-    OAuthError::new(ErrorCode::RequestUriNotSupported, "request_uri", "request_uri is not supported");
 const REGISTRATION_NOT_SUPPORTED: OAuthError =
     OAuthError::new(ErrorCode::RegistrationNotSupported, "registration", "The registration parameter is not supported");
 const SCOPE_INVALID: OAuthError = OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", "scope is malformed or too long");
@@ -250,7 +249,7 @@ fn prompt(text: &str, policy: &ServerPolicy) -> Result<Prompt, OAuthError> {
 
 /// Never ignored in silence: they would change what is asked for (OpenID Connect Core §3.1.2.6, §6, §7.2.1).
 fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
-    let unsupported = [("request_uri", REQUEST_URI_NOT_SUPPORTED), ("registration", REGISTRATION_NOT_SUPPORTED)];
+    let unsupported = [("request_uri", request_uri::NOT_SUPPORTED), ("registration", REGISTRATION_NOT_SUPPORTED)];
     match unsupported.into_iter().find(|(name, _)| params.contains(name)) {
         Some((_, error)) => Err(error),
         None => Ok(()),

@@ -130,6 +130,9 @@ pub struct ClientMetadata {
     /// Only requests in a signed object are taken (RFC 9101 §10.5).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_signed_request_object: bool,
+    /// Where the client publishes request objects (`OpenID` Connect Core §6.2), with their hash behind a # or without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_uris: Vec<String>,
     /// What authorization responses are signed with, if the request asks for signed ones (JARM §3).
     #[serde(default = "default_id_token_alg")]
     pub authorization_signed_response_alg: Algorithm,

@@ -95,8 +95,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": RequestObjectAlgorithm::ALL,
         "require_signed_request_object": false,
-        // Left out, this one would mean true (Discovery §3).
-        "request_uri_parameter_supported": false,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
     });
     if let Some(documentation) = capabilities.service_documentation {
         document["service_documentation"] = documentation.into();
@@ -190,7 +190,8 @@ mod tests {
         let document = document();
         for (name, value) in [
             ("request_parameter_supported", true),
-            ("request_uri_parameter_supported", false),
+            ("request_uri_parameter_supported", true),
+            ("require_request_uri_registration", true),
             ("claims_parameter_supported", true),
             ("authorization_response_iss_parameter_supported", true),
         ] {

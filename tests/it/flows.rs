@@ -22,6 +22,7 @@ mod passkeys;
 mod pushed;
 mod refresh;
 mod request_objects;
+mod request_uris;
 mod resource;
 mod rooms;
 mod secrets;

@@ -11,4 +11,7 @@ pub(super) struct Requests {
     /// It is given access tokens alone that are bound to a key of its own (DPoP, RFC 9449).
     #[arg(long)]
     pub(super) require_dpop: bool,
+    /// Where it publishes signed requests, with '#' and the SHA-256 of one or without; may be given several times.
+    #[arg(long = "request-uri", value_name = "URL")]
+    pub(super) request_uris: Vec<String>,
 }

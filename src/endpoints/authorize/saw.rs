@@ -32,7 +32,7 @@ pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &s
             note("grant_type", "registered", words(asking.metadata.grant_types.iter().map(|kind| kind.as_str())));
         }
         "response_mode_invalid" => presented("response_mode", "response_mode"),
-        "request_uri" | "registration" => note("unsupported", "presented", reason),
+        "registration" => note("unsupported", "presented", reason),
         "code_challenge_method_unsupported" => presented("code_challenge_method", "code_challenge_method"),
         "code_challenge_invalid" => length("code_challenge_form", "code_challenge"),
         "scope_malformed" => length("scope_form", "scope"),

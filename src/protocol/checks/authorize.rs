@@ -113,9 +113,9 @@ pub const REQUEST: Group = Group {
         ),
         check(
             "unsupported",
-            &["request_uri", "registration"],
+            &["registration"],
             "Parameters that are not supported.",
-            "A request without registration, and without a request_uri that was not pushed.",
+            "A request without registration.",
         ),
         check(
             "code_challenge",

@@ -13,6 +13,24 @@ pub const REQUEST_OBJECT: Group = Group {
             "One request, or one request_uri (RFC 9101 section 5).",
         ),
         check(
+            "request_uri_registered",
+            &["request_uri", "request_uri_not_registered"],
+            "Has the client registered where its requests are?",
+            "A request_uri that is one of the client's request_uris, or one that /par answered.",
+        ),
+        check(
+            "request_uri_content",
+            &["request_uri_unavailable"],
+            "Can the object be had from there?",
+            "A request_uri that answers 200 with the object, of 16 KiB at most; see `[outbound]` for what is asked at all.",
+        ),
+        check(
+            "request_uri_hash",
+            &["request_uri_hash_mismatch"],
+            "Is it the object that the request_uri was made for?",
+            "Nothing behind the # of the request_uri, or the SHA-256 of the object in base64url.",
+        ),
+        check(
             "request_object_required",
             &["request_object_required"],
             "Does the client have to sign its requests?",

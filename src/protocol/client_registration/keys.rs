@@ -6,7 +6,7 @@ use url::Url;
 use super::{Problems, RegistrationPolicy};
 use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata, RequestObjectAlgorithm};
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
-use crate::protocol::outbound_url;
+use crate::protocol::{outbound_url, request_uri};
 
 /// The longest URL.
 const MAX_URL: usize = 2_048;
@@ -18,9 +18,12 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     if metadata.jwks.is_some() && metadata.jwks_uri.is_some() {
         problems.add("jwks_uri", "jwks_too", "must not stand beside jwks: a client has its keys in one place");
     }
-    if let Some(uri) = &metadata.jwks_uri {
-        jwks_uri(uri, policy, problems);
+    if let Some(uri) = &metadata.jwks_uri
+        && !may_be_asked(uri, policy)
+    {
+        problems.add("jwks_uri", "url", NOT_ASKED);
     }
+    request_uris(&metadata.request_uris, policy, problems);
     let keys = metadata.jwks.as_ref().and_then(|jwks| parsed(jwks, problems));
     algorithm(metadata, keys.as_deref(), problems);
     request_objects(metadata, keys.as_deref(), problems);
@@ -32,14 +35,28 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     }
 }
 
-fn jwks_uri(text: &str, policy: &RegistrationPolicy, problems: &mut Problems) {
+/// Of a URL that this server would ask.
+const NOT_ASKED: &str = "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023";
+
+fn may_be_asked(text: &str, policy: &RegistrationPolicy) -> bool {
     let usable = |url: &Url| url.fragment().is_none() && outbound_url::target(url, &policy.private_hosts).is_some();
-    if text.len() > MAX_URL || !Url::parse(text).is_ok_and(|url| usable(&url)) {
-        problems.add(
-            "jwks_uri",
-            "url",
-            "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023",
-        );
+    text.len() <= MAX_URL && Url::parse(text).is_ok_and(|url| usable(&url))
+}
+
+fn request_uris(uris: &[String], policy: &RegistrationPolicy, problems: &mut Problems) {
+    if !problems.list("request_uris", uris) {
+        return;
+    }
+    for (index, uri) in uris.iter().enumerate() {
+        let field = format!("request_uris[{index}]");
+        let (location, hash) = request_uri::split(uri);
+        if uri.len() > request_uri::MAX_LENGTH {
+            problems.add(field, "too_long", format!("has more than {} characters", request_uri::MAX_LENGTH));
+        } else if !may_be_asked(location, policy) {
+            problems.add(field, "url", NOT_ASKED);
+        } else if hash.is_some_and(|hash| !request_uri::is_hash(hash)) {
+            problems.add(field, "hash", "must have nothing behind the # but the SHA-256 of what is there, in base64url");
+        }
     }
 }
 

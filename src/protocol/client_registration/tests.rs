@@ -296,3 +296,24 @@ fn n5_keys_are_asked_for_at_public_places_alone() {
     }
     assert_eq!(with_uri(&format!("https://app.ex/{}", "x".repeat(2_048))), ["jwks_uri url"]);
 }
+
+#[test]
+fn n5_so_are_request_objects() {
+    let hash = "A".repeat(43);
+    let with_uris = |uris: &[&str]| {
+        problems(|metadata| metadata.request_uris = uris.iter().map(|uri| (*uri).to_owned()).collect())
+    };
+    let good = format!("https://app.ex/request.jwt#{hash}");
+    assert_eq!(with_uris(&["https://app.ex/request.jwt", &good]), NONE);
+    for (uri, problem) in [
+        ("https://169.254.169.254/", "request_uris[0] url"),
+        ("http://app.ex/", "request_uris[0] url"),
+        ("urn:ietf:params:oauth:request_uri:x", "request_uris[0] url"),
+        ("https://app.ex/#short", "request_uris[0] hash"),
+        (&format!("https://app.ex/#{}", "/".repeat(43)), "request_uris[0] hash"),
+        (&format!("https://app.ex/{}", "x".repeat(512)), "request_uris[0] too_long"),
+    ] {
+        assert_eq!(with_uris(&[uri]), [problem], "{uri}");
+    }
+    assert_eq!(with_uris(&["https://app.ex/", "https://app.ex/"]), ["request_uris duplicate"]);
+}

@@ -47,11 +47,11 @@ async fn of_an_authorization_request() {
     let client = server.client(Persona::Web, |_| {}).await;
     let faults: &[Fault<AuthorizationUrl>] = &[
         ("client_unknown", |url| url.with("client_id", "nobody")),
+        ("request_uri", |url| url.with("request_uri", "https://a.example/")),
         ("redirect_uri_mismatch", |url| url.with("redirect_uri", "https://evil.example/")),
         ("parameter_duplicated", |url| url.and("display", "page").and("display", "popup")),
         ("response_type_unsupported", |url| url.with("response_type", "token")),
         ("response_mode_invalid", |url| url.with("response_mode", "smoke_signal")),
-        ("request_uri", |url| url.with("request_uri", "https://a.example/")),
         ("code_challenge_method_unsupported", |url| url.with("code_challenge_method", "plain")),
         ("scope_malformed", |url| url.with("scope", "\"")),
         ("nonce_invalid", |url| url.with("nonce", &"n".repeat(2_049))),

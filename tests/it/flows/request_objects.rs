@@ -13,17 +13,17 @@ use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, assert_error, log_in, redeem};
 use crate::support::server::{Persona, TestClient, TestServer};
 
-fn signer(algorithm: Algorithm) -> Signer {
+pub(super) fn signer(algorithm: Algorithm) -> Signer {
     Signer::from_pkcs8(algorithm, &generate(algorithm).unwrap()).unwrap()
 }
 
 /// Registers the public half.
-fn with_key(metadata: &mut ClientMetadata, signer: &Signer) {
+pub(super) fn with_key(metadata: &mut ClientMetadata, signer: &Signer) {
     metadata.jwks = Some(json!({ "keys": [signer.public()] }));
 }
 
 /// The parameters of a request as the claims of an object.
-fn claims(server: &TestServer, request: &AuthorizationUrl) -> Value {
+pub(super) fn claims(server: &TestServer, request: &AuthorizationUrl) -> Value {
     let mut claims: serde_json::Map<String, Value> =
         request.params().iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let now = server.clock.now().as_seconds();
@@ -34,7 +34,7 @@ fn claims(server: &TestServer, request: &AuthorizationUrl) -> Value {
     claims.into()
 }
 
-fn sign(signer: &Signer, header: &Value, payload: &Value) -> String {
+pub(super) fn sign(signer: &Signer, header: &Value, payload: &Value) -> String {
     let input = format!("{}.{}", encode(header.to_string().as_bytes()), encode(payload.to_string().as_bytes()));
     let signature = signer.sign(input.as_bytes()).unwrap();
     format!("{input}.{}", encode(&signature))
@@ -45,12 +45,12 @@ fn unsigned(payload: &Value) -> String {
 }
 
 /// What the browser carries beside the object: what OpenID Connect asks for, and a redirection URI for errors.
-fn beside(client: &TestClient, object: &str) -> AuthorizationUrl {
+pub(super) fn beside(client: &TestClient, object: &str) -> AuthorizationUrl {
     let names = ["scope", "state", "nonce", "code_challenge", "code_challenge_method"];
     names.into_iter().fold(AuthorizationUrl::new(client), AuthorizationUrl::without).and("request", object)
 }
 
-async fn open(server: &TestServer, url: &AuthorizationUrl) -> Answer {
+pub(super) async fn open(server: &TestServer, url: &AuthorizationUrl) -> Answer {
     let mut browser = server.browser();
     let page = browser.visit(&url.path()).await;
     log_in(&mut browser, &page, "anna").await
