@@ -21,6 +21,7 @@ pub mod paging;
 pub mod path;
 pub mod precondition;
 pub mod profile;
+pub mod resources;
 pub mod sessions;
 pub mod time;
 pub mod users;
@@ -57,6 +58,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(clients::routes())
+        .merge(resources::routes())
         .merge(keys::routes())
         .merge(sessions::routes())
         .merge(lockouts::routes())

@@ -10,6 +10,7 @@ pub mod mail;
 pub mod migrate;
 pub mod output;
 pub mod password;
+pub mod resource;
 pub mod serve;
 pub mod start;
 pub mod user;
@@ -70,6 +71,9 @@ enum Command {
     /// Applications and services that use this server: create, list, show, disable, enable, reset the secret, delete.
     #[command(subcommand)]
     Client(client::Command),
+    /// APIs that clients may ask for tokens for: create, list, show, delete.
+    #[command(subcommand)]
+    Resource(resource::Command),
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     Key(key::Command),
@@ -117,6 +121,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::User(command)) => Box::pin(user::run(command, config, output)).await,
             Some(Command::Password(command)) => password::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
+            Some(Command::Resource(command)) => resource::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,

@@ -17,6 +17,7 @@ use crate::protocol::client::{Client, GrantType};
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::resource::{Reach, Target};
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
 use crate::telemetry::findings;
@@ -121,6 +122,17 @@ impl<'a> TokenRequest<'a> {
             findings::note(check, "missing", name);
             OAuthError::new(ErrorCode::InvalidRequest, "parameter_missing", "A required parameter is missing.")
         })
+    }
+
+    /// What the token is for: what the request names of what was granted, else all of that (RFC 8707 §2.2).
+    async fn target(&self, granted: &Reach, scope: &Scope) -> Result<Target, Failure> {
+        let Self { state, client, params, .. } = *self;
+        let (resources, issuer) = (state.resources.current().await?, &state.config.server.issuer);
+        let asked = resources.within(&granted.resources, (params, client), scope, issuer).inspect_err(|_| {
+            params.values("resource").for_each(|value| findings::note("resource", "presented", value));
+            granted.resources.iter().for_each(|value| findings::note("resource_granted", "granted", value));
+        })?;
+        Ok(resources.target(client, &asked, scope, issuer))
     }
 
     /// The `scope` parameter, or none.

@@ -37,6 +37,8 @@ pub mod pushed_request;
 pub mod redirect_uri;
 pub mod request_object;
 pub mod request_uri;
+pub mod resource;
+pub mod resource_registration;
 pub mod response_mode;
 pub mod scope;
 pub mod sign_in_name;

@@ -29,9 +29,12 @@ use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::Client;
 use crate::protocol::id::ClientId;
 use crate::protocol::metadata::{self, Capabilities};
+use crate::protocol::resource::Resources;
 use crate::protocol::scope::{InvalidScope, Scope};
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
+use crate::storage::error::Error as StorageError;
+use crate::storage::resource_cache::ResourceCache;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
 use crate::web::client_keys::ClientKeys;
@@ -83,7 +86,10 @@ pub struct Shared {
     /// Judges proofs of possession.
     pub proofs: Proofs,
     pub cookies: Cookies,
-    pub policy: ServerPolicy,
+    /// What there is without resources: see [`AppState::policy`].
+    policy: ServerPolicy,
+    /// Registered resources, from memory.
+    pub resources: ResourceCache,
     /// The metadata document, rendered.
     pub metadata: Bytes,
     /// The issuer's path, empty or `/path`: every link begins with it.
@@ -157,7 +163,8 @@ impl AppState {
             proofs: Proofs::new(&master, config.dpop.require_nonce, &origin, &db),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
-            policy: ServerPolicy::new(&scopes, anybody_may_register(&config)),
+            policy: ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer),
+            resources: ResourceCache::new(&db),
             base: metadata::issuer_path(&config.server.issuer).to_owned(),
             issuer,
             origin,
@@ -187,9 +194,21 @@ impl AppState {
         format!("{}{path}", self.base)
     }
 
-    /// A scope value that means something: to the server, or to this client.
-    pub fn knows_scope(&self, value: &str, client: &Client) -> bool {
-        self.policy.known_scope.contains(value) || client.metadata.scope.contains(value)
+    /// A scope value that means something: to the server, to a resource, or to this client.
+    pub fn knows_scope(&self, value: &str, client: &Client, resources: &Resources) -> bool {
+        self.policy.known_scope.contains(value) || client.metadata.scope.contains(value) || resources.knows_scope(value)
+    }
+
+    /// What authorization requests are judged by at this moment.
+    pub async fn policy(&self) -> Result<ServerPolicy, StorageError> {
+        Ok(ServerPolicy { resources: self.resources.current().await?, ..self.policy.clone() })
+    }
+
+    /// What the consent page says of scope values that aren't this server's own.
+    pub async fn scope_sentences(&self) -> Result<BTreeMap<String, String>, StorageError> {
+        let resources = self.resources.current().await?;
+        let of_resources = resources.sentences().map(|(value, sentence)| (value.clone(), sentence.clone()));
+        Ok(of_resources.chain(self.config.tokens.scopes.clone()).collect())
     }
 
     /// The audience of the management API.

@@ -30,6 +30,8 @@ pub mod pushed_requests;
 pub mod queue;
 pub mod recovery_codes;
 pub mod refresh_tokens;
+pub mod resource_cache;
+pub mod resources;
 pub mod sessions;
 pub mod setup_links;
 pub mod signing_keys;

@@ -34,6 +34,7 @@ consent-logged-in-as = Logged in as { $name }
 consent-not-you = Not you?
 consent-scopes = It will be able to:
 consent-claims = It will be told your:
+consent-resources = It will use this at:
 consent-fixed = Needed to log in
 consent-return = You will return to { $place }.
 consent-allow = Allow

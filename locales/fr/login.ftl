@@ -34,6 +34,7 @@ consent-logged-in-as = Connecté en tant que { $name }
 consent-not-you = Ce n’est pas vous ?
 consent-scopes = L’application pourra :
 consent-claims = Il lui sera communiqué :
+consent-resources = Elle l’utilisera auprès de :
 consent-fixed = Nécessaire à la connexion
 consent-return = Vous retournerez ensuite à { $place }.
 consent-allow = Autoriser

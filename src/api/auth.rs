@@ -30,6 +30,7 @@ use crate::guard::Standing;
 use crate::protocol::authorization_request::requested_scope;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::params::Params;
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
 use crate::web::client::{AuthenticatedClient, authenticate};
@@ -124,7 +125,8 @@ impl FirstParty {
     /// What is asked for, within what the client is registered for: all of that when nothing is said.
     async fn scope(&self, state: &AppState, context: &RequestContext, asked: Option<&str>) -> Result<Scope, ApiError> {
         let everything = self.client.metadata.scope.to_string();
-        match requested_scope(Some(asked.unwrap_or(&everything)), &self.client, &state.policy) {
+        let policy = state.policy().await?;
+        match requested_scope(Some(asked.unwrap_or(&everything)), &self.client, &Reach::default(), &policy) {
             Ok(scope) => Ok(scope),
             Err(error) => Err(self.refuse(state, context, Kind::TokenRefused, error.into()).await),
         }

@@ -22,7 +22,7 @@ use super::precondition::etag;
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
-use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::client_registration::{self, RegistrationPolicy, validate};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::Timestamp;
 use crate::random;
@@ -133,7 +133,7 @@ async fn create(
     State(state): State<AppState>,
     ApiJson(metadata): ApiJson<ClientMetadata>,
 ) -> Result<Response, ApiError> {
-    sound(&metadata, &state)?;
+    sound(&metadata, &state).await?;
     caller.0.reaches_client(&metadata)?;
     let mut client = Client {
         id: ClientId::parse(random::identifier()).map_err(|_| ApiError::not_found())?,
@@ -184,14 +184,22 @@ async fn load(state: &AppState, id: &ClientId) -> Result<Client, ApiError> {
 }
 
 /// Everything that is wrong with the metadata, at once.
-fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
-    let policy = RegistrationPolicy {
-        known_scope: state.policy.known_scope.clone(),
+async fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
+    refuse(validate(metadata, &policy(state).await?).err().unwrap_or_default())
+}
+
+/// What this server lets any client, or resource, be registered for.
+pub(super) async fn policy(state: &AppState) -> Result<RegistrationPolicy, ApiError> {
+    Ok(RegistrationPolicy {
+        known_scope: state.policy().await?.every_scope(),
         algorithms: state.keys.algorithms(),
         api_audience: state.api_audience(),
         private_hosts: state.config.outbound.private_hosts.clone(),
-    };
-    let problems = validate(metadata, &policy).err().unwrap_or_default();
+    })
+}
+
+/// Tells what is wrong with single members, if anything is.
+pub(super) fn refuse(problems: Vec<client_registration::Problem>) -> Result<(), ApiError> {
     let details: Vec<_> = problems
         .into_iter()
         .map(|problem| Detail { message: Some(problem.message), ..Detail::new(problem.field, problem.code) })

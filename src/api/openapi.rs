@@ -28,9 +28,10 @@ use crate::web::error::Problem;
 use crate::web::headers::Csp;
 
 /// The groups of routes, in the order of the page.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("users", "People: status, roles, profile, password, sessions, consents."),
     ("clients", "Applications that log people in, and services."),
+    ("resources", "APIs that clients may ask for tokens for."),
     ("sessions", "Where people are logged in."),
     ("keys", "Signing keys."),
     ("audit", "What happened."),

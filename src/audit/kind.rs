@@ -88,6 +88,10 @@ kinds! {
     ClientEnabled = "client.enabled", "A disabled client was enabled again.";
     ClientDeleted = "client.deleted", "A client was deleted, with its tokens and consents.";
     ClientSecretReset = "client.secret_reset", "A client was given a new secret; the older one expires.";
+    // Resources
+    ResourceCreated = "resource.created", "An API was registered that clients may ask for tokens for.";
+    ResourceUpdated = "resource.updated", "What is registered for an API was changed.";
+    ResourceDeleted = "resource.deleted", "An API was deleted: nothing is given out for it any more.";
     // Keys
     KeyCreated = "key.created", "A signing key was generated and published.";
     KeyRotated = "key.rotated", "A signing key began to sign in place of another.";

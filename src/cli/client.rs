@@ -3,6 +3,8 @@
 mod keys;
 mod requests;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use self::keys::Keys;
@@ -21,6 +23,7 @@ use crate::protocol::client::{
 };
 use crate::protocol::client_registration::{RegistrationPolicy, validate};
 use crate::protocol::id::ClientId;
+use crate::protocol::resource::Resources;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -28,6 +31,7 @@ use crate::storage::audit::{Actor, Event, insert as record};
 use crate::storage::clients::{self, ClientFilter};
 use crate::storage::error::Error as StorageError;
 use crate::storage::page::{MAX_LIMIT, Page};
+use crate::storage::resources;
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -245,7 +249,7 @@ async fn register(installation: &Installation, create: Create) -> Result<(Client
         return Err(Failure::usage("--id: the form of a UUID is kept for people".to_owned()));
     }
     let metadata = create.metadata()?;
-    validate(&metadata, &policy(&installation.config)?).map_err(|problems| {
+    validate(&metadata, &policy(installation).await?).map_err(|problems| {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         Failure::usage(problems.join("\n  "))
     })?;
@@ -266,14 +270,17 @@ async fn register(installation: &Installation, create: Create) -> Result<(Client
 }
 
 /// What this server lets any client be registered for.
-fn policy(config: &Config) -> Result<RegistrationPolicy, Failure> {
+pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPolicy, Failure> {
+    let config = &installation.config;
     let names: Vec<_> = config.tokens.scopes.keys().map(String::as_str).collect();
     let configured = Scope::parse(&names.join(" "))
         .map_err(|error| Failure::new(Exit::Configuration, format!("configuration: 'tokens.scopes': {error}")))?;
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let api_audience = format!("{}/api/v1", config.server.issuer);
-    let known_scope = ServerPolicy::new(&configured, false).known_scope;
+    let resources = resources::all(&mut installation.db.read().await?).await?;
+    let policy = ServerPolicy::new(&configured, false, &config.server.issuer);
+    let known_scope = ServerPolicy { resources: Arc::new(Resources::new(resources)), ..policy }.every_scope();
     Ok(RegistrationPolicy { known_scope, algorithms, api_audience, private_hosts: config.outbound.private_hosts.clone() })
 }
 

@@ -142,7 +142,7 @@ async fn judge(
     }
     let redirect_uri =
         authorization_request::redirect_uri(&params, &client).inspect_err(|_| saw::destination(&params, Some(&client)))?;
-    match request::read(state, &params, &client, &redirect_uri) {
+    match request::read(state, &params, &client, &redirect_uri).await? {
         Ok(request) => Ok((client, request, pushed)),
         Err(error) => {
             saw::request(&params, &client, error.reason);

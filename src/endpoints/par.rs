@@ -65,7 +65,9 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
     let params = bound(state, context, params).await?;
     let redirect_uri =
         authorization_request::redirect_uri(&params, client).inspect_err(|_| saw::destination(&params, Some(client)))?;
-    request::read(state, &params, client, &redirect_uri).inspect_err(|error| saw::request(&params, client, error.reason))?;
+    request::read(state, &params, client, &redirect_uri)
+        .await?
+        .inspect_err(|error| saw::request(&params, client, error.reason))?;
     let reference = random::secret();
     let row = PushedRequest {
         hash: state.tokens.hash(TokenKind::PushedRequest, &reference),

@@ -178,7 +178,7 @@ fn record(state: &AppState, context: &RequestContext, flow: &Flow, session: Opti
 async fn remembered(state: &AppState, session: &Session, client: &Client) -> Result<Option<ConsentedScope>, Problem> {
     let mut conn = state.db.read().await?;
     let consent = consents::load(&mut conn, &session.user_id, &client.id).await?;
-    Ok(consent.map(|consent| ConsentedScope { scope: consent.scope, claims: consent.claims }))
+    Ok(consent.map(|consent| ConsentedScope { scope: consent.scope, claims: consent.claims, reach: consent.reach }))
 }
 
 /// Why the client may have what it asks for.
@@ -219,6 +219,7 @@ async fn issue(
         redirect_uri: request.redirect_uri.as_str().to_owned(),
         scope,
         claims: Some(claims).filter(|claims| !claims.is_empty()),
+        reach: request.reach.clone(),
         nonce: request.nonce.clone(),
         code_challenge: request.code_challenge.clone(),
         auth_time: session.auth_time,
@@ -252,7 +253,8 @@ async fn issue(
             }
             if matches!(basis, Basis::Remembered) {
                 let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                if !consent.is_some_and(|consent| row.scope.is_subset(&consent.scope)) {
+                let covers = |consent: Consent| row.scope.is_subset(&consent.scope) && row.reach.is_within(&consent.reach);
+                if !consent.is_some_and(covers) {
                     return Ok(Issued::ConsentGone);
                 }
             }
@@ -279,6 +281,7 @@ pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: 
         client_id: request.client_id.clone(),
         scope: given.scope.clone(),
         claims: given.claims.clone(),
+        reach: given.reach.clone(),
         created_at: now,
         updated_at: now,
     }

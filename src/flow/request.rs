@@ -1,7 +1,7 @@
 //! The authorization request, wherever it was written down: in the URL, or pushed before (RFC 9126).
 
 use crate::keys::hash::TokenKind;
-use crate::protocol::authorization_request::AuthorizationRequest;
+use crate::protocol::authorization_request::{AuthorizationRequest, ServerPolicy};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::id::UserId;
@@ -63,14 +63,25 @@ pub async fn asked(state: &AppState, now: Timestamp, params: Params, client: &Cl
     Ok(Asked { params: Params::parse(stored.parameters.as_bytes())?, pushed: Some(reference) })
 }
 
-/// The request, read and judged but for who is logged in. An error goes to the client.
-pub fn read(
+/// The request, read and judged but for who is logged in. A refusal goes to the client.
+pub async fn read(
     state: &AppState,
     params: &Params,
     client: &Client,
     redirect_uri: &RedirectUri,
+) -> Result<Result<AuthorizationRequest, OAuthError>, Problem> {
+    let policy = state.policy().await?;
+    Ok(judge(state, &policy, params, client, redirect_uri))
+}
+
+fn judge(
+    state: &AppState,
+    policy: &ServerPolicy,
+    params: &Params,
+    client: &Client,
+    redirect_uri: &RedirectUri,
 ) -> Result<AuthorizationRequest, OAuthError> {
-    let mut request = AuthorizationRequest::parse(params, client, redirect_uri, &state.policy)?;
+    let mut request = AuthorizationRequest::parse(params, client, redirect_uri, policy)?;
     if let Some(hint) = request.id_token_hint.take() {
         // The hint may have expired; it must be ours.
         let claims = state.keys.id_token_hint(hint.as_str(), &state.config.server.issuer).map_err(|_| ID_TOKEN_HINT_INVALID)?;

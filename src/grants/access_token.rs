@@ -1,15 +1,17 @@
 //! Access tokens in both formats: prepared before the transaction, stored in it, signed after it, and looked up again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::SignError;
 use crate::protocol::access_token::{AccessTokenClaims, TokenId};
-use crate::protocol::audience::{self, Audience};
+use crate::protocol::audience::Audience;
 use crate::protocol::client::{AccessTokenFormat, Algorithm, Client};
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{GrantId, UserId};
 use crate::protocol::jwt::TokenType;
+use crate::protocol::resource::Target;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -32,12 +34,12 @@ enum Form {
 }
 
 /// What an access token is to say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms<'a> {
     pub client: &'a Client,
     /// Without one it is the client's own.
     pub grant: Option<&'a Grant>,
-    pub scope: &'a Scope,
+    pub target: Target,
     /// What it is bound to.
     pub confirmation: Option<Confirmation>,
 }
@@ -57,27 +59,27 @@ pub fn prepare_for_proof(state: &AppState, terms: Terms<'_>, grant: &Grant, now:
 }
 
 fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) -> Prepared {
-    let Terms { client, grant, scope, confirmation } = terms;
-    let lifetime = Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    let Terms { client, grant, target, confirmation } = terms;
+    let lifetime = lifetime(state, &target);
     let exp = grant.map_or(now + lifetime, |grant| (now + lifetime).min(grant.expires_at));
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
         sub: grant.map_or_else(|| client.id.to_string(), |grant| grant.user_id.to_string()),
-        aud: Audience(audience::for_token(client, scope, &state.config.server.issuer)),
+        aud: Audience(target.audience),
         exp,
         iat: now,
         nbf: None,
         jti,
         client_id: client.id.clone(),
-        scope: scope.clone(),
+        scope: target.scope,
         auth_time: grant.map(|grant| grant.auth_time),
         acr: grant.map(|grant| grant.acr.clone()),
         amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
         sid: None,
         cnf: confirmation,
     };
-    let form = match client.metadata.access_token_format {
-        AccessTokenFormat::Jwt => Form::Jwt(client.metadata.access_token_signed_response_alg),
+    let form = match target.format {
+        AccessTokenFormat::Jwt => Form::Jwt(target.algorithm),
         AccessTokenFormat::Opaque => {
             let token = random::secret();
             let row = AccessToken {
@@ -86,7 +88,7 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
                 grant_id: grant.map(|grant| grant.id.clone()),
                 client_id: client.id.clone(),
                 user_id: grant.map(|grant| grant.user_id.clone()),
-                scope: scope.clone(),
+                scope: claims.scope.clone(),
                 audience: claims.aud.0.clone(),
                 created_at: now,
                 expires_at: exp,
@@ -96,6 +98,21 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
         }
     };
     Prepared { claims: Box::new(claims), form }
+}
+
+/// How long such a token lasts, unless its grant ends before.
+pub fn lifetime(state: &AppState, target: &Target) -> Seconds {
+    Seconds(target.lifetime.unwrap_or(state.config.tokens.access_token))
+}
+
+/// What a token of this scope for these resources is; for none it is the client's usual one.
+pub async fn target(
+    state: &AppState,
+    client: &Client,
+    resources: &BTreeSet<String>,
+    scope: &Scope,
+) -> Result<Target, StorageError> {
+    Ok(state.resources.current().await?.target(client, resources, scope, &state.config.server.issuer))
 }
 
 impl Prepared {

@@ -12,8 +12,7 @@ use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::pkce;
-use crate::protocol::time::Timestamp;
-use crate::state::AppState;
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::{self, grants::Grant};
 use crate::telemetry::findings::note;
@@ -43,7 +42,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     }
     judge(&request, &stored)?;
 
-    let family = Family::prepare(state, client, grant(state, client, &stored, context.now), confirmation, context.now).await?;
+    let target = request.target(&stored.reach, &stored.scope).await?;
+    let lasts = family::lifetime(state, client, &stored.scope, &target);
+    let grant = grant(&stored, context.now, lasts);
+    let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "authorization_code");
     let issued = state
         .db
@@ -108,7 +110,7 @@ async fn replayed(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Res
     Err(Failure::recorded(invalid("code_replayed")))
 }
 
-fn grant(state: &AppState, client: &Client, code: &AuthorizationCode, now: Timestamp) -> Grant {
+fn grant(code: &AuthorizationCode, now: Timestamp, lasts: Seconds) -> Grant {
     Grant {
         id: code.grant_id.clone(),
         client_id: code.client_id.clone(),
@@ -117,11 +119,12 @@ fn grant(state: &AppState, client: &Client, code: &AuthorizationCode, now: Times
         own_session: false,
         scope: code.scope.clone(),
         claims: code.claims.clone(),
+        reach: code.reach.clone(),
         auth_time: code.auth_time,
         amr: code.amr.clone(),
         acr: code.acr.clone(),
         created_at: now,
-        expires_at: now + family::lifetime(state, client, &code.scope),
+        expires_at: now + lasts,
         revoked_at: None,
         confirmation: None,
     }

@@ -2,10 +2,13 @@
 //!
 //! A JWT access token costs no database write and no database read: the client comes from memory, and so does the key.
 
+use std::collections::BTreeSet;
+
 use super::access_token::{self, Prepared, Terms};
 use super::{Failure, TokenRequest, TokenResponse, refuse};
 use crate::audit;
 use crate::protocol::error::ErrorCode;
+use crate::protocol::resource::Target;
 use crate::protocol::scope::{STANDARD, Scope};
 use crate::storage;
 use crate::telemetry::findings::note;
@@ -20,13 +23,14 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
             "Only a client that can authenticate may use this grant type.",
         ));
     }
-    let scope = granted(&request)?;
-    let token = access_token::prepare(state, Terms { client, grant: None, scope: &scope, confirmation }, context.now);
+    let scope = granted(&request).await?;
+    let target = target(&request, &scope).await?;
+    let token = access_token::prepare(state, Terms { client, grant: None, target, confirmation }, context.now);
     if token.is_stored() || state.config.audit.tokens {
         Box::pin(store(&request, &token)).await?;
     }
     tracing::debug!(target: "ostiary::tokens", client_id = %client.id, jti = token.claims.jti.as_str(), "access token issued by client credentials");
-    let (lifetime, token_type) = (token.lifetime(), token.token_type());
+    let (lifetime, token_type, scope) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
     Ok(TokenResponse {
         access_token: token.finish(state).map_err(Problem::internal)?,
         token_type,
@@ -35,6 +39,16 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         id_token: None,
         scope,
     })
+}
+
+/// What the token is for: what the request names, else the client's usual audience (RFC 8707 §2.2).
+async fn target(request: &TokenRequest<'_>, scope: &Scope) -> Result<Target, Failure> {
+    let TokenRequest { state, client, params, .. } = *request;
+    let (resources, issuer) = (state.resources.current().await?, &state.config.server.issuer);
+    let asked = resources
+        .asked(params, client, issuer)
+        .inspect_err(|_| params.values("resource").for_each(|value| note("resource", "presented", value)))?;
+    Ok(resources.target(client, &asked, scope, issuer))
 }
 
 async fn store(request: &TokenRequest<'_>, token: &Prepared) -> Result<(), Failure> {
@@ -51,7 +65,7 @@ async fn store(request: &TokenRequest<'_>, token: &Prepared) -> Result<(), Failu
 }
 
 /// What was asked for, or else everything the client may have that makes sense without a person.
-fn granted(request: &TokenRequest<'_>) -> Result<Scope, Failure> {
+async fn granted(request: &TokenRequest<'_>) -> Result<Scope, Failure> {
     let allowed = &request.client.metadata.scope;
     let Some(asked) = request.scope()? else {
         return Ok(allowed.filter(|value| !STANDARD.contains(&value)));
@@ -59,8 +73,11 @@ fn granted(request: &TokenRequest<'_>) -> Result<Scope, Failure> {
     if asked.iter().any(|value| STANDARD.contains(&value)) {
         return Err(refuse(ErrorCode::InvalidScope, "scope_needs_a_person", "A scope that was asked for concerns a person."));
     }
-    let asked = asked.filter(|value| request.state.knows_scope(value, request.client));
-    if !asked.is_subset(allowed) {
+    let resources = request.state.resources.current().await?;
+    let named: BTreeSet<String> = request.params.values("resource").map(str::to_owned).collect();
+    let is_known = |value: &str| request.state.knows_scope(value, request.client, &resources);
+    let asked = asked.filter(is_known);
+    if !asked.iter().all(|value| allowed.contains(value) || resources.open_scope(&named, value)) {
         note("scope", "asked_for", &asked);
         note("scope", "registered", allowed);
         return Err(refuse(ErrorCode::InvalidScope, "scope_not_allowed", "The client may not have a scope that it asked for."));

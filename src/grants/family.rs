@@ -9,6 +9,7 @@ use super::refresh_token;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
+use crate::protocol::resource::Target;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -30,12 +31,12 @@ pub struct Family {
 }
 
 /// How long a new grant of `scope` lasts: as long as anything can come of it.
-pub fn lifetime(state: &AppState, client: &Client, scope: &Scope) -> Seconds {
-    Seconds(if refresh_token::allowed(client, scope) {
-        state.config.tokens.refresh_token_absolute
+pub fn lifetime(state: &AppState, client: &Client, scope: &Scope, target: &Target) -> Seconds {
+    if refresh_token::allowed(client, scope) {
+        Seconds(state.config.tokens.refresh_token_absolute)
     } else {
-        client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token)
-    })
+        access_token::lifetime(state, target)
+    }
 }
 
 impl Family {
@@ -45,12 +46,11 @@ impl Family {
         state: &AppState,
         client: &Client,
         grant: Grant,
-        confirmation: Option<Confirmation>,
+        (target, confirmation): (Target, Option<Confirmation>),
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let grant = Grant { confirmation: confirmation.filter(|_| client.is_public()), ..grant };
-        let terms = Terms { client, grant: Some(&grant), scope: &grant.scope, confirmation };
-        let token = access_token::prepare(state, terms, now);
+        let token = access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation }, now);
         let refresh = refresh_token::allowed(client, &grant.scope).then(random::secret);
         let refresh = refresh.map(|secret| {
             let row = first_refresh_token(state, &grant, &token, &secret, now);
@@ -82,7 +82,7 @@ impl Family {
         now: Timestamp,
     ) -> Result<TokenResponse, Problem> {
         let Self { grant, token, refresh, person } = self;
-        let (lifetime, token_type) = (token.lifetime(), token.token_type());
+        let (lifetime, token_type, scope) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
         let access_token = token.finish(state).map_err(Problem::internal)?;
         let id_token = match person {
             Some(person) => {
@@ -97,7 +97,7 @@ impl Family {
             expires_in: lifetime,
             refresh_token: refresh.map(|(secret, _)| secret),
             id_token,
-            scope: grant.scope,
+            scope,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! Tokens for an application of the operator's own that logged its person in without a browser: no grant type of the token
 //! endpoint, but the same tokens.
 
+use std::collections::BTreeSet;
+
 use super::TokenResponse;
 use super::access_token::{self, Terms};
 use super::family::{self, Family};
@@ -11,6 +13,7 @@ use crate::flow::login::{Standing, proved, tell_of};
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::GrantId;
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::random;
 use crate::state::AppState;
@@ -32,6 +35,7 @@ pub async fn begin(
     session: &Session,
     (scope, confirmation): (Scope, Option<Confirmation>),
 ) -> Result<Option<TokenResponse>, Problem> {
+    let target = access_token::target(state, client, &BTreeSet::new(), &scope).await?;
     let grant = Grant {
         id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
         client_id: client.id.clone(),
@@ -39,16 +43,17 @@ pub async fn begin(
         session_id: session.id.clone(),
         own_session: true,
         claims: None,
+        reach: Reach::default(),
         auth_time: session.auth_time,
         amr: session.factors.amr(),
         acr: session.factors.acr().to_string(),
         created_at: context.now,
-        expires_at: context.now + family::lifetime(state, client, &scope),
+        expires_at: context.now + family::lifetime(state, client, &scope, &target),
         revoked_at: None,
         confirmation: None,
         scope,
     };
-    let family = Family::prepare(state, client, grant, confirmation, context.now).await?;
+    let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "first_party");
     let given = state.db.write(async |tx| {
         if !sessions::hand_over(tx, &session.id, family.grant.expires_at).await? {
@@ -103,7 +108,8 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
         acr: session.factors.acr().to_string(),
         ..grant.clone()
     };
-    let token = access_token::prepare_for_proof(state, Terms { client, grant: None, scope, confirmation }, &grant, now);
+    let target = access_token::target(state, client, &grant.reach.resources, scope).await?;
+    let token = access_token::prepare_for_proof(state, Terms { client, grant: None, target, confirmation }, &grant, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
     let done = state.db.write(async |tx| {

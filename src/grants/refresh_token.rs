@@ -10,6 +10,7 @@ use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::{Client, GrantType};
+use crate::protocol::client_registration::MAX_ACCESS_TOKEN_LIFETIME;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::introspection::RefreshTokenFacts;
 use crate::protocol::scope::Scope;
@@ -52,9 +53,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     }
     judge(client, &stored, &grant, status, context.now).inspect_err(|_| saw(&stored, &grant, context.now))?;
     reaches(state, &grant).await.inspect_err(|_| saw(&stored, &grant, context.now))?;
-    let scope = narrowed(&request, &grant)?;
+    let scope = narrowed(&request, &grant).await?;
 
-    let token = access_token::prepare(state, Terms { client, grant: Some(&grant), scope: &scope, confirmation }, context.now);
+    let target = request.target(&grant.reach, &scope).await?;
+    let token = access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation }, context.now);
     let idle_end = (context.now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at);
     let refresh = if rotates(client) {
         Some(rotate(&request, &stored, &grant, &token, idle_end).await?)
@@ -62,7 +64,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         keep(&request, &stored, &grant, &token, idle_end).await?;
         None
     };
-    let (lifetime, token_type) = (token.lifetime(), token.token_type());
+    let (lifetime, token_type, told) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
@@ -71,7 +73,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     } else {
         None
     };
-    Ok(TokenResponse { access_token, token_type, expires_in: lifetime, refresh_token: refresh, id_token, scope })
+    Ok(TokenResponse { access_token, token_type, expires_in: lifetime, refresh_token: refresh, id_token, scope: told })
 }
 
 fn rotates(client: &Client) -> bool {
@@ -130,9 +132,12 @@ fn saw(stored: &RefreshToken, grant: &Grant, now: Timestamp) {
 }
 
 /// RFC 6749 §6: the same scope or a narrower one; the refresh token keeps the whole.
-fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<Scope, Failure> {
+async fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<Scope, Failure> {
     // What the client has lost since is not given again.
-    let granted = grant.scope.intersection(&request.client.metadata.scope);
+    let resources = request.state.resources.current().await?;
+    let registered = &request.client.metadata.scope;
+    let may_have = |value: &str| registered.contains(value) || resources.open_scope(&grant.reach.resources, value);
+    let granted = grant.scope.filter(may_have);
     let Some(asked) = request.scope()? else { return Ok(granted) };
     if !asked.is_subset(&granted) {
         note("scope", "asked_for", &asked);
@@ -168,8 +173,8 @@ async fn rotate(
     let grace = Seconds(state.config.tokens.refresh_token_grace);
     let issued = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
     let replayed = audit::refresh_token_replayed(context, client, grant);
-    let access_token_end =
-        context.now + Seconds(client.metadata.access_token_lifetime.unwrap_or(state.config.tokens.access_token));
+    // None lives longer.
+    let access_token_end = context.now + Seconds(MAX_ACCESS_TOKEN_LIFETIME.max(state.config.tokens.access_token));
     let rotation = state
         .db
         .write(async |tx| {

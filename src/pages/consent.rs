@@ -2,8 +2,6 @@
 //!
 //! What is asked for comes from the sealed flow and is decided anew when the answer comes: the form can only take away.
 
-use std::collections::BTreeSet;
-
 use axum::extract::State;
 use axum::response::Response;
 
@@ -48,7 +46,8 @@ pub async fn get(
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
         device: flow.device.as_ref().map(UserCode::shown),
-        scopes: ScopeRow::all(text, &asked.scope, &state.config.tokens.scopes),
+        scopes: ScopeRow::all(text, &asked.scope, &state.scope_sentences().await.map_err(Problem::from)?),
+        resources: view::ResourceRow::all(&asked.reach, &*state.resources.current().await.map_err(Problem::from)?),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
         csrf: form::token(&state, &visitor, PURPOSE),
@@ -68,7 +67,7 @@ pub async fn post(
     let (flow, client) = take_up(&state, &context, &visitor, &params).await?;
     let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
-    let asked = ConsentedScope { scope: flow.request.scope.clone(), claims: flow.request.claims.beyond(&flow.request.scope) };
+    let asked = ConsentedScope::asked(&flow.request);
     let given = left_ticked(&params, &asked)?;
     match params.get(field::DECISION) {
         // To allow nothing is to deny.
@@ -102,6 +101,5 @@ fn left_ticked(params: &Params, asked: &ConsentedScope) -> Result<ConsentedScope
     let ticked = Scope::parse(&ticked.join(" "))
         .map_err(|_| Problem::request(http::StatusCode::BAD_REQUEST, "scope_malformed", "The form is malformed"))?;
     let scope = asked.scope.filter(|value| value == "openid" || ticked.contains(value));
-    let claims: BTreeSet<String> = asked.claims.clone();
-    Ok(ConsentedScope { scope, claims })
+    Ok(ConsentedScope { scope, ..asked.clone() })
 }

@@ -21,7 +21,7 @@ pub use account::{
     Account, Activity, ActivityRow, Admin, Apps, ConnectedApp, Counts, Data, Delete, Deleted, DeletionProblem, LanguageChoice,
     Moment, OwnAddress, SessionRow, Sessions,
 };
-pub use client::{ClaimRow, ClientView, ScopeRow, in_order, scope_sentence};
+pub use client::{ClaimRow, ClientView, ResourceRow, ScopeRow, in_order, scope_sentence};
 pub use device::{Device, DeviceEnded};
 pub use factor::{AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, Reauthenticate, RecoveryCodes, Security};
 pub use fields::Form;
@@ -260,6 +260,8 @@ pub struct Consent {
     pub scopes: Vec<ScopeRow>,
     /// Asked for by the `claims` parameter.
     pub claims: Vec<ClaimRow>,
+    /// Where the client will use what it is given, if it says so.
+    pub resources: Vec<ResourceRow>,
     pub action: String,
     pub csrf: String,
     pub flow: String,

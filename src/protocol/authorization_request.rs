@@ -3,6 +3,8 @@
 //! Phase one, [`client_id`] and [`redirect_uri`]: until both are settled an error is a page, for the redirection URI may be
 //! an attacker's. Phase two, [`AuthorizationRequest::parse`]: an error goes to the client, to [`response_target`].
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::claims_request::ClaimsRequest;
@@ -15,6 +17,7 @@ use super::pkce::CodeChallenge;
 use super::prompt::Prompt;
 use super::redirect_uri::RedirectUri;
 use super::request_uri;
+use super::resource::{Reach, Resources};
 use super::response_mode::{ResponseMode, ResponseTarget, SignedFor};
 use super::scope::{self, Scope};
 use super::time::Seconds;
@@ -80,12 +83,27 @@ pub struct ServerPolicy {
     pub known_scope: Scope,
     /// Anybody may register.
     pub registration: bool,
+    pub issuer: String,
+    /// The registered resources, whose scope values mean something too.
+    pub resources: Arc<Resources>,
 }
 
 impl ServerPolicy {
-    pub fn new(configured: &Scope, registration: bool) -> Self {
+    /// Without resources.
+    pub fn new(configured: &Scope, registration: bool, issuer: &str) -> Self {
         let known_scope = scope::standard().union(&scope::account()).union(&scope::management()).union(configured);
-        Self { known_scope, registration }
+        Self { known_scope, registration, issuer: issuer.to_owned(), resources: Arc::default() }
+    }
+
+    /// Every scope value that clients may be registered for.
+    pub fn every_scope(&self) -> Scope {
+        let own = self.resources.sentences().map(|(value, _)| value.as_str());
+        Scope::of(self.known_scope.iter().chain(own))
+    }
+
+    /// A scope value that means something: to the server, to a resource, or to this client.
+    pub fn knows_scope(&self, value: &str, client: &Client) -> bool {
+        self.known_scope.contains(value) || client.metadata.scope.contains(value) || self.resources.knows_scope(value)
     }
 }
 
@@ -118,6 +136,9 @@ pub struct AuthorizationRequest {
     pub acr_values: Vec<String>,
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     pub claims: ClaimsRequest,
+    /// The resources that the tokens are to be for; empty for the client's usual ones.
+    #[serde(default, skip_serializing_if = "Reach::is_empty")]
+    pub reach: Reach,
     /// To fill the login form with. Text from anybody: escape it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login_hint: Option<String>,
@@ -189,6 +210,7 @@ impl AuthorizationRequest {
             None => ResponseMode::Query,
         };
         refuse_unsupported(params)?;
+        let reach = Reach { resources: policy.resources.asked(params, client, &policy.issuer)? };
         Ok(Self {
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.clone(),
@@ -196,7 +218,8 @@ impl AuthorizationRequest {
             response_alg: response_alg(response_mode, client),
             code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
             dpop_jkt: params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?,
-            scope: requested_scope(params.get("scope"), client, policy)?,
+            scope: requested_scope(params.get("scope"), client, &reach, policy)?,
+            reach,
             nonce: bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?,
             state: match params.get("state") {
                 Some(state) if !is_returnable(state, response_mode) => return Err(STATE_INVALID),
@@ -262,13 +285,14 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
 /// asks for). `offline_access` is ignored where it can't lead to a refresh token, as OpenID Connect Core §11 says. Where it
 /// can, its other conditions are met without `prompt=consent`: an administrator registered the client for it, and the
 /// consent page names it.
-pub fn requested_scope(text: Option<&str>, client: &Client, policy: &ServerPolicy) -> Result<Scope, OAuthError> {
+pub fn requested_scope(text: Option<&str>, client: &Client, reach: &Reach, policy: &ServerPolicy) -> Result<Scope, OAuthError> {
     let registered = &client.metadata.scope;
     let scope = match text {
         Some(text) => {
             let asked = Scope::parse(text).map_err(|_| SCOPE_INVALID)?;
-            let known = asked.filter(|value| policy.known_scope.contains(value) || registered.contains(value));
-            if !known.is_subset(registered) {
+            let known = asked.filter(|value| policy.knows_scope(value, client));
+            let allowed = |value| registered.contains(value) || policy.resources.open_scope(&reach.resources, value);
+            if !known.iter().all(allowed) {
                 return Err(SCOPE_NOT_ALLOWED);
             }
             known

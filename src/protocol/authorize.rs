@@ -8,6 +8,7 @@ use super::claims_request::ClaimsRequest;
 use super::client::Client;
 use super::error::{ErrorCode, OAuthError};
 use super::id::UserId;
+use super::resource::Reach;
 use super::scope::Scope;
 use super::time::{Seconds, Timestamp};
 
@@ -71,12 +72,20 @@ pub struct SessionFacts<'a> {
     pub required: &'a [Acr],
 }
 
-/// Scope values and names of single claims that a person agreed to.
+/// Scope values, names of single claims, and resources that a person agreed to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsentedScope {
     pub scope: Scope,
     /// Claims asked for by the `claims` parameter beyond the scope's own: [`ClaimsRequest::beyond`].
     pub claims: BTreeSet<String>,
+    pub reach: Reach,
+}
+
+impl ConsentedScope {
+    /// All that a request asks for.
+    pub fn asked(request: &AuthorizationRequest) -> Self {
+        Self { scope: request.scope.clone(), claims: request.claims.beyond(&request.scope), reach: request.reach.clone() }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +210,7 @@ fn hinted_subject(request: &AuthorizationRequest) -> Result<Option<&str>, OAuthE
 }
 
 fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>, acr: Acr) -> Decision {
-    let asked = ConsentedScope { scope: request.scope.clone(), claims: request.claims.beyond(&request.scope) };
+    let asked = ConsentedScope::asked(request);
     if let Some(given) = situation.consented_now {
         // The login itself is not a choice of the page; it stays even if nothing else does.
         let scope = request.scope.filter(|value| value == "openid" || given.scope.contains(value));
@@ -225,7 +234,9 @@ fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>, acr
         return everything();
     }
     let covers = |given: &ConsentedScope| {
-        asked.scope.is_subset(&given.scope) && request.claims.beyond(&given.scope).is_subset(&given.claims)
+        asked.scope.is_subset(&given.scope)
+            && request.claims.beyond(&given.scope).is_subset(&given.claims)
+            && asked.reach.is_within(&given.reach)
     };
     if situation.remembered.is_some_and(covers) { everything() } else { ask(CONSENT_REQUIRED) }
 }

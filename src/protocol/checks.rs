@@ -14,6 +14,7 @@ mod procedures;
 mod request;
 mod request_object;
 mod resource;
+mod target;
 mod token;
 
 use std::fmt::Write as _;

@@ -67,7 +67,12 @@ mod tests {
         let app = client(|metadata| metadata.request_uris = vec![URI.to_owned()]);
         assert_eq!(registered(&app, URI), Ok(()));
         assert_eq!(registered(&app, &format!("{URI}#abc")), Ok(()));
-        for other in ["https://app.ex/request.jwt/", "https://app.ex/request.jwt?x", "https://APP.ex/request.jwt", "http://169.254.169.254/"] {
+        for other in [
+            "https://app.ex/request.jwt/",
+            "https://app.ex/request.jwt?x",
+            "https://APP.ex/request.jwt",
+            "http://169.254.169.254/",
+        ] {
             assert_eq!(registered(&app, other), Err(NOT_REGISTERED), "{other}");
         }
         assert_eq!(registered(&app, &format!("{URI}#{}", "x".repeat(512))), Err(NOT_REGISTERED));

@@ -37,6 +37,11 @@ impl Scope {
         Ok(Self(values))
     }
 
+    /// The set of values that were parsed before.
+    pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        Self(values.into_iter().map(str::to_owned).collect())
+    }
+
     pub fn contains(&self, value: &str) -> bool {
         self.0.contains(value)
     }

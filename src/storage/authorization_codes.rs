@@ -7,6 +7,7 @@ use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::pkce::CodeChallenge;
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -23,6 +24,7 @@ pub struct AuthorizationCode {
     pub redirect_uri: String,
     pub scope: Scope,
     pub claims: Option<ClaimsRequest>,
+    pub reach: Reach,
     pub nonce: Option<String>,
     pub code_challenge: CodeChallenge,
     pub auth_time: Timestamp,
@@ -46,6 +48,7 @@ impl Record for AuthorizationCode {
             redirect_uri: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            reach: columns.read::<Json<_>>()?.0,
             nonce: columns.read()?,
             code_challenge: columns.read()?,
             auth_time: columns.read()?,
@@ -61,9 +64,9 @@ impl Record for AuthorizationCode {
 
 pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO authorization_codes (hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, \
-         code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "INSERT INTO authorization_codes (hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, reach, \
+         nonce, code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(Hash(code.hash))
     .bind(&code.grant_id)
@@ -73,6 +76,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
     .bind(code.redirect_uri.as_str())
     .bind(&code.scope)
     .bind(code.claims.clone().map(Json))
+    .bind(Json(code.reach.clone()))
     .bind(code.nonce.as_deref())
     .bind(&code.code_challenge)
     .bind(code.auth_time)
@@ -90,7 +94,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
 /// The code, spent and expired ones too: the caller tells a replay from an unknown code.
 pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AuthorizationCode>, Error> {
     conn.query(
-        "SELECT hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, nonce, code_challenge, \
+        "SELECT hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, reach, nonce, code_challenge, \
          auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt FROM authorization_codes WHERE hash = $1",
     )
     .bind(Hash(*hash))

@@ -6,6 +6,7 @@ use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::value::Json;
 use crate::protocol::id::{ClientId, UserId};
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -17,13 +18,14 @@ pub struct Consent {
     pub scope: Scope,
     /// Names of claims beyond the scope, asked for by the `claims` parameter.
     pub claims: BTreeSet<String>,
+    pub reach: Reach,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
 macro_rules! consent_columns {
     () => {
-        "user_id, client_id, scope, claims, created_at, updated_at"
+        "user_id, client_id, scope, claims, reach, created_at, updated_at"
     };
 }
 
@@ -34,6 +36,7 @@ impl Record for Consent {
             client_id: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Json<_>>()?.0,
+            reach: columns.read::<Json<_>>()?.0,
             created_at: columns.read()?,
             updated_at: columns.read()?,
         })
@@ -48,31 +51,34 @@ pub async fn load(conn: &mut Conn, user: &UserId, client: &ClientId) -> Result<O
         .await
 }
 
-/// Adds scope and claims to what was allowed before.
+/// Adds scope, claims and reach to what was allowed before.
 pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
     // The update of a row that is there locks it on PostgreSQL: of two unions at once none is lost.
     let stored = tx
         .query(concat!(
-            "INSERT INTO consents (user_id, client_id, scope, claims, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at RETURNING ",
+            "INSERT INTO consents (user_id, client_id, scope, claims, reach, created_at, updated_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at RETURNING ",
             consent_columns!()
         ))
         .bind(&consent.user_id)
         .bind(&consent.client_id)
         .bind(consent.scope.clone())
         .bind(Json(consent.claims.clone()))
+        .bind(Json(consent.reach.clone()))
         .bind(consent.created_at)
         .bind(consent.updated_at)
         .fetch_one::<Consent>()
         .await?;
     let scope = stored.scope.union(&consent.scope);
     let claims: BTreeSet<String> = stored.claims.union(&consent.claims).cloned().collect();
-    if scope != stored.scope || claims != stored.claims {
-        tx.query("UPDATE consents SET scope = $3, claims = $4 WHERE user_id = $1 AND client_id = $2")
+    let reach = stored.reach.union(&consent.reach);
+    if scope != stored.scope || claims != stored.claims || reach != stored.reach {
+        tx.query("UPDATE consents SET scope = $3, claims = $4, reach = $5 WHERE user_id = $1 AND client_id = $2")
             .bind(&consent.user_id)
             .bind(&consent.client_id)
             .bind(scope)
             .bind(Json(claims))
+            .bind(Json(reach))
             .execute()
             .await?;
     }

@@ -8,6 +8,7 @@ use super::value::Json;
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -24,6 +25,7 @@ pub struct Grant {
     pub own_session: bool,
     pub scope: Scope,
     pub claims: Option<ClaimsRequest>,
+    pub reach: Reach,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub acr: String,
@@ -38,8 +40,8 @@ pub struct Grant {
 /// The columns of a [`Grant`], of the table `grants` called `g`.
 macro_rules! grant_columns {
     () => {
-        "g.id, g.client_id, g.user_id, g.session_id, g.own_session, g.scope, g.claims, g.auth_time, g.amr, g.acr, \
-         g.created_at, g.expires_at, g.revoked_at, g.cnf"
+        "g.id, g.client_id, g.user_id, g.session_id, g.own_session, g.scope, g.claims, g.reach, g.auth_time, g.amr, \
+         g.acr, g.created_at, g.expires_at, g.revoked_at, g.cnf"
     };
 }
 pub(super) use grant_columns;
@@ -54,6 +56,7 @@ impl Record for Grant {
             own_session: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            reach: columns.read::<Json<_>>()?.0,
             auth_time: columns.read()?,
             amr: columns.read::<Json<_>>()?.0,
             acr: columns.read()?,
@@ -67,8 +70,8 @@ impl Record for Grant {
 
 pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     tx.query(
-        "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, auth_time, amr, acr, created_at, \
-         expires_at, revoked_at, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, reach, auth_time, amr, acr, \
+         created_at, expires_at, revoked_at, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(&grant.id)
     .bind(&grant.client_id)
@@ -77,6 +80,7 @@ pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
     .bind(grant.own_session)
     .bind(&grant.scope)
     .bind(grant.claims.clone().map(Json))
+    .bind(Json(grant.reach.clone()))
     .bind(grant.auth_time)
     .bind(Json(grant.amr.clone()))
     .bind(grant.acr.as_str())

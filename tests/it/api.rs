@@ -10,5 +10,6 @@ mod limits;
 mod matrix;
 mod me;
 pub mod persona;
+mod resources;
 mod sessions;
 mod users;

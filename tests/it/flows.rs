@@ -24,6 +24,7 @@ mod refresh;
 mod request_objects;
 mod request_uris;
 mod resource;
+mod resources;
 mod rooms;
 mod secrets;
 mod setup;

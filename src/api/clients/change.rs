@@ -118,7 +118,7 @@ async fn change(
     members: Map<String, Value>,
 ) -> Result<Response, ApiError> {
     let after = Client { updated_at: context.now, ..changed(&before, members, context)? };
-    sound(&after.metadata, state)?;
+    sound(&after.metadata, state).await?;
     caller.0.reaches_client(&after.metadata)?;
     let events = events(caller, context, &before, &after)?;
     let written = state

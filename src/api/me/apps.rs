@@ -53,10 +53,8 @@ pub(super) async fn list(
 ) -> Result<Json<List<ConnectedApp>>, ApiError> {
     let user = Oneself::of(&caller.0)?.user;
     let text = text(&state, &headers);
-    let permission = |value: &str| Permission {
-        description: scope_sentence(text, value, &state.config.tokens.scopes),
-        scope: value.to_owned(),
-    };
+    let sentences = state.scope_sentences().await?;
+    let permission = |value: &str| Permission { description: scope_sentence(text, value, &sentences), scope: value.to_owned() };
     let found = connected(&state, &user.id, context.now).await?.into_iter().map(|app| ConnectedApp {
         name: ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(permission).collect(),

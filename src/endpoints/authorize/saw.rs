@@ -32,6 +32,9 @@ pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &s
             note("grant_type", "registered", words(asking.metadata.grant_types.iter().map(|kind| kind.as_str())));
         }
         "response_mode_invalid" => presented("response_mode", "response_mode"),
+        "resource_malformed" | "resource_unknown" | "resource_not_allowed" => {
+            params.values("resource").for_each(|value| note("resource", "presented", value));
+        }
         "registration" => note("unsupported", "presented", reason),
         "code_challenge_method_unsupported" => presented("code_challenge_method", "code_challenge_method"),
         "code_challenge_invalid" => length("code_challenge_form", "code_challenge"),

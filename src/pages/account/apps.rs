@@ -43,7 +43,8 @@ pub(super) async fn rows(
     login: &Login,
 ) -> Result<Vec<ConnectedApp>, Problem> {
     let connected = connected(state, &login.user.id, context.now).await?;
-    let sentence = |value: &str| scope_sentence(frame.text, value, &state.config.tokens.scopes);
+    let sentences = state.scope_sentences().await?;
+    let sentence = |value: &str| scope_sentence(frame.text, value, &sentences);
     let shown = connected.into_iter().map(|app| ConnectedApp {
         name: view::ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(sentence).collect(),

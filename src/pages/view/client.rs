@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::pages::text::Text;
 use crate::protocol::client::Client;
+use crate::protocol::resource::{Reach, Resources};
 use crate::protocol::scope::{ACCOUNT, MANAGEMENT, STANDARD, Scope};
 
 /// A client as people see it.
@@ -102,6 +103,24 @@ pub struct ClaimRow {
 impl ClaimRow {
     pub fn new(text: Text, name: &str) -> Self {
         Self { name: name.to_owned(), label: message(text, "claim", name).unwrap_or_else(|| name.to_owned()) }
+    }
+}
+
+/// A resource on the consent page.
+#[derive(Clone, Debug)]
+pub struct ResourceRow {
+    /// What its operator calls it.
+    pub name: Option<String>,
+    pub identifier: String,
+}
+
+impl ResourceRow {
+    pub fn all(reach: &Reach, known: &Resources) -> Vec<Self> {
+        let row = |identifier: &String| Self {
+            name: known.get(identifier).map(|resource| resource.metadata.name.clone()),
+            identifier: identifier.clone(),
+        };
+        reach.resources.iter().map(row).collect()
     }
 }
 

@@ -26,7 +26,7 @@ fn params(changes: &[(&str, &str)]) -> Params {
 }
 
 fn policy() -> ServerPolicy {
-    ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false)
+    ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false, "https://id.example")
 }
 
 fn parse_for(client: &Client, changes: &[(&str, &str)]) -> Result<AuthorizationRequest, OAuthError> {
@@ -181,7 +181,8 @@ fn no_parameter_may_be_given_twice() {
         assert_eq!(parse(&[(name, value), (name, value)]), Err(DUPLICATED), "{name}");
     }
     // RFC 8707 §2: this one may.
-    assert!(parse(&[("resource", "https://a.ex"), ("resource", "https://b.ex")]).is_ok());
+    let app = client(|metadata| metadata.audiences = vec!["https://a.ex".to_owned(), "https://b.ex".to_owned()]);
+    assert!(parse_for(&app, &[("resource", "https://a.ex"), ("resource", "https://b.ex")]).is_ok());
 }
 
 #[test]

@@ -36,7 +36,11 @@ fn user(name: &str) -> UserId {
 }
 
 fn consented(scope: &str, claims: &[&str]) -> ConsentedScope {
-    ConsentedScope { scope: Scope::parse(scope).unwrap(), claims: claims.iter().map(|claim| (*claim).to_owned()).collect() }
+    ConsentedScope {
+        scope: Scope::parse(scope).unwrap(),
+        claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
+        reach: Reach::default(),
+    }
 }
 
 /// Alice logged in an hour ago and agreed to everything before.
@@ -80,7 +84,7 @@ impl Case {
         pairs.extend(&self.pairs);
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
         let params = Params::parse(query.as_bytes()).unwrap();
-        let policy = ServerPolicy::new(&Scope::default(), true);
+        let policy = ServerPolicy::new(&Scope::default(), true, "https://id.example");
         let redirect_uri = authorization_request::redirect_uri(&params, &self.client).unwrap();
         let mut request = AuthorizationRequest::parse(&params, &self.client, &redirect_uri, &policy).unwrap();
         request.id_token_hint_sub.clone_from(&self.hint);

@@ -107,6 +107,12 @@ pub const THING: Group = Group {
             "Is the name free?",
             "Another name: this one, or one that looks like it, is somebody's.",
         ),
+        check(
+            "resource_free",
+            &["resource_taken"],
+            "Is the identifier free?",
+            "Another identifier, or changing the one that is there.",
+        ),
         check("address_free", &["email_taken"], "Is the address free?", "Another address."),
         check("registration", &["registration_closed"], "May anybody register?", "`registration.mode`."),
         check(

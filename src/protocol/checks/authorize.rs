@@ -1,6 +1,6 @@
 //! Checks of the authorization endpoint.
 
-use super::{Group, check};
+use super::{Group, check, target};
 
 /// What is answered with a page, for the redirection URI isn't known yet.
 pub const ASKING: Group = Group {
@@ -111,12 +111,8 @@ pub const REQUEST: Group = Group {
             "response_mode",
             "query, fragment or form_post, each also with .jwt behind it; or jwt; or none.",
         ),
-        check(
-            "unsupported",
-            &["registration"],
-            "Parameters that are not supported.",
-            "A request without registration.",
-        ),
+        check("unsupported", &["registration"], "Parameters that are not supported.", "A request without registration."),
+        target::ASKED,
         check(
             "code_challenge",
             &["code_challenge_missing"],

@@ -8,6 +8,7 @@ use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATIO
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::request_object::REQUEST_OBJECT;
 use super::resource::{BEARER, PROOF, PUSHED_KEY, USERINFO};
+use super::target::RESOURCE;
 use super::token::{CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN};
 use super::{Group, Procedure};
 
@@ -67,25 +68,25 @@ pub const PROCEDURES: &[Procedure] = &[
         "token/authorization_code",
         &[],
         "A client redeems an authorization code. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CODE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CODE, &RESOURCE],
     ),
     procedure(
         "token/refresh_token",
         &[],
         "A client uses a refresh token. Part of `POST /token` and of `POST /api/v1/auth/refresh`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &REFRESH],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &REFRESH, &RESOURCE],
     ),
     procedure(
         "token/client_credentials",
         &[],
         "A service asks for a token of its own. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CLIENT_CREDENTIALS],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CLIENT_CREDENTIALS, &RESOURCE],
     ),
     procedure(
         "token/device_code",
         &[],
         "A device asks whether its person has decided. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &DEVICE_CODE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &DEVICE_CODE, &RESOURCE],
     ),
     procedure(
         "device_authorization",

@@ -6,7 +6,7 @@ use crate::protocol::client::AssertionAlgorithm;
 use crate::protocol::client::testing::client;
 
 fn policy() -> RegistrationPolicy {
-    let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false).known_scope;
+    let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false, "https://id.example").known_scope;
     let api_audience = "https://id.example/api/v1".to_owned();
     RegistrationPolicy {
         known_scope,
@@ -300,9 +300,8 @@ fn n5_keys_are_asked_for_at_public_places_alone() {
 #[test]
 fn n5_so_are_request_objects() {
     let hash = "A".repeat(43);
-    let with_uris = |uris: &[&str]| {
-        problems(|metadata| metadata.request_uris = uris.iter().map(|uri| (*uri).to_owned()).collect())
-    };
+    let with_uris =
+        |uris: &[&str]| problems(|metadata| metadata.request_uris = uris.iter().map(|uri| (*uri).to_owned()).collect());
     let good = format!("https://app.ex/request.jwt#{hash}");
     assert_eq!(with_uris(&["https://app.ex/request.jwt", &good]), NONE);
     for (uri, problem) in [

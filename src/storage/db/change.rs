@@ -11,6 +11,8 @@ pub enum Change {
     Client(ClientId),
     /// The signing keys.
     Keys,
+    /// The registry of resources.
+    Resources,
     /// Mail waits to be sent.
     Outbox,
     /// It is not known what changed: forget everything.
@@ -23,6 +25,7 @@ impl Change {
         match self {
             Self::Client(id) => format!("client {id}"),
             Self::Keys => "keys".to_owned(),
+            Self::Resources => "resources".to_owned(),
             Self::Outbox => "outbox".to_owned(),
             Self::Everything => "everything".to_owned(),
         }
@@ -33,6 +36,7 @@ impl Change {
         match text.split_once(' ') {
             Some(("client", id)) => ClientId::parse(id).map_or(Self::Everything, Self::Client),
             None if text == "keys" => Self::Keys,
+            None if text == "resources" => Self::Resources,
             None if text == "outbox" => Self::Outbox,
             _ => Self::Everything,
         }
@@ -76,7 +80,9 @@ mod tests {
 
     #[test]
     fn a_change_survives_the_way_to_another_node() {
-        for change in [Change::Client(ClientId::parse("a").unwrap()), Change::Keys, Change::Outbox, Change::Everything] {
+        for change in
+            [Change::Client(ClientId::parse("a").unwrap()), Change::Keys, Change::Resources, Change::Outbox, Change::Everything]
+        {
             assert_eq!(Change::from_message(&change.to_message()), change);
         }
         for unknown in ["", "users", "client ", "client \u{e9}", "keys 1"] {

@@ -6,6 +6,7 @@ pub mod dev;
 pub mod guides;
 mod key;
 mod mail;
+mod resource;
 mod serve;
 mod start;
 mod user;

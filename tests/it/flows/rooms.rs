@@ -200,6 +200,7 @@ on_both! {
 fn every_kind_of_event_has_a_sentence_in_every_language() {
     let of_others = [
         "client.",
+        "resource.",
         "key.",
         "setup.",
         "invitation.",

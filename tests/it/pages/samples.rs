@@ -14,7 +14,8 @@ use ostiary::pages::view::{
     Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
     Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem,
     LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password,
-    Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ScopeRow, Security, SelectAccount, Setup, SignedOut,
+    Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount, Setup,
+    SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -99,15 +100,19 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         device: None,
         scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
         claims: Vec::new(),
+        resources: Vec::new(),
         action: action("/consent"),
         csrf: "c".to_owned(),
         flow: "f".to_owned(),
     };
     add("consent", &consent);
     let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(text, name)).to_vec();
-    add("consent-claims", &Consent { claims, client: with_logo(), ..consent.clone() });
+    let resource = |name: &str| ResourceRow { name: Some(name.to_owned()), identifier: "https://photos.example/api".to_owned() };
+    let resources = vec![resource("Photo albums"), ResourceRow { name: None, identifier: "https://print.example/".to_owned() }];
+    add("consent-claims", &Consent { claims, resources, client: with_logo(), ..consent.clone() });
     add("consent-device", &Consent { device: Some("WDJB-MJHT".to_owned()), ..consent.clone() });
-    let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes: vec![scope(HOSTILE)], ..consent };
+    let (scopes, resources) = (vec![scope(HOSTILE)], vec![resource(HOSTILE)]);
+    let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, ..consent };
     add("consent-hostile", &hostile);
 
     let device = Device {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ostiary::protocol::resource::Reach;
 use ostiary::protocol::scope::Scope;
 use ostiary::protocol::time::Timestamp;
 use ostiary::storage::consents::{self, Consent};
@@ -16,6 +17,7 @@ fn consent(scope: &str, claims: &[&str], now: Timestamp) -> Consent {
         client_id: client_id("app"),
         scope: Scope::parse(scope).unwrap(),
         claims: claims.iter().map(ToString::to_string).collect(),
+        reach: Reach::default(),
         created_at: now,
         updated_at: now,
     }
@@ -26,8 +28,13 @@ on_both! {
         let db = &database.db;
         anna_and_app(db).await;
         db.write(async |tx| consents::save(tx, &consent("openid email", &["name"], at(1))).await).await.unwrap();
-        db.write(async |tx| consents::save(tx, &consent("openid phone", &["birthdate"], at(2))).await).await.unwrap();
-        let both = Consent { updated_at: at(2), ..consent("email openid phone", &["birthdate", "name"], at(1)) };
+        let reach = |resource: &str| Reach { resources: [resource.to_owned()].into() };
+        for (resource, seconds) in [("https://a.example", 2), ("https://b.example", 2)] {
+            let more = Consent { reach: reach(resource), ..consent("openid phone", &["birthdate"], at(seconds)) };
+            db.write(async |tx| consents::save(tx, &more).await).await.unwrap();
+        }
+        let reach = reach("https://a.example").union(&reach("https://b.example"));
+        let both = Consent { reach, updated_at: at(2), ..consent("email openid phone", &["birthdate", "name"], at(1)) };
         let mut conn = db.read().await.unwrap();
         let (anna, app) = (user_id("u-anna"), client_id("app"));
         assert_eq!(consents::load(&mut conn, &anna, &app).await.unwrap(), Some(both.clone()));

@@ -5,6 +5,7 @@ use ostiary::protocol::client::{Client, ClientSecret, ClientStatus};
 use ostiary::protocol::confirmation::{Confirmation, Thumbprint};
 use ostiary::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use ostiary::protocol::pkce::CodeChallenge;
+use ostiary::protocol::resource::Reach;
 use ostiary::protocol::scope::Scope;
 use ostiary::protocol::sign_in_name::SignInName;
 use ostiary::protocol::time::{Seconds, Timestamp};
@@ -105,6 +106,7 @@ pub fn grant(id: &str) -> Grant {
         own_session: false,
         scope: Scope::parse("openid offline_access").unwrap(),
         claims: Some(serde_json::from_value(json!({ "id_token": { "email": { "essential": true } } })).unwrap()),
+        reach: Reach { resources: ["https://api.example".to_owned()].into() },
         auth_time: at(-5),
         amr: vec!["pwd".to_owned(), "otp".to_owned()],
         acr: "urn:ostiary:password".to_owned(),
@@ -127,6 +129,7 @@ pub fn code(number: u8) -> AuthorizationCode {
         redirect_uri: "https://a.example/cb?x=%20'\"".to_owned(),
         scope: grant.scope,
         claims: grant.claims,
+        reach: grant.reach,
         nonce: Some("n-0S6_WzA2Mj".to_owned()),
         code_challenge: CodeChallenge::parse(Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), Some("S256")).unwrap(),
         auth_time: grant.auth_time,

@@ -1,0 +1,227 @@
+//! Protected resources: the APIs that access tokens are for (RFC 8707).
+//!
+//! A client names the APIs that it wants a token for. It may have one for those that it is registered for (`audiences`), for
+//! registered ones that are open to any client, and for this server itself. A token for an API says nothing that concerns another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::audience;
+use super::client::{AccessTokenFormat, Algorithm, Client};
+use super::error::{ErrorCode, OAuthError};
+use super::params::Params;
+use super::scope::{STANDARD, Scope};
+use super::time::Timestamp;
+
+/// The most resources that one request may name.
+const MAX_ASKED: usize = 16;
+
+const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidTarget, reason, description)
+}
+
+const MALFORMED: OAuthError = invalid("resource_malformed", "resource must be an absolute URI without a fragment");
+const UNKNOWN: OAuthError = invalid("resource_unknown", "A resource is unknown, or not for this client");
+/// Told like [`UNKNOWN`]; the audit log knows better.
+const NOT_ALLOWED: OAuthError = invalid("resource_not_allowed", "A resource is unknown, or not for this client");
+const NOT_GRANTED: OAuthError = invalid("resource_not_granted", "A resource exceeds what was granted");
+
+/// A registered resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    pub id: String,
+    /// The value of `resource`, and of `aud` in its tokens. Compared character by character.
+    pub identifier: String,
+    pub metadata: ResourceMetadata,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// Counts the changes: the ETag of the management API.
+    pub version: i64,
+}
+
+/// What was registered for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceMetadata {
+    /// Shown to people on the consent page.
+    pub name: String,
+    /// The scope values that mean something there, each with the sentence that the consent page shows. With none, its tokens
+    /// hold every value that belongs to no other resource.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, String>,
+    /// Any client may ask for it, and for its scopes, without being registered for them: its people decide on the consent page.
+    #[serde(default)]
+    pub open: bool,
+    /// The client's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_format: Option<AccessTokenFormat>,
+    /// The client's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<Algorithm>,
+    /// Seconds; the client's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<i64>,
+}
+
+impl Resource {
+    fn owns(&self, value: &str) -> bool {
+        self.metadata.scopes.contains_key(value)
+    }
+}
+
+/// What an authorization reaches beside its scope. Empty: what the client is registered for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Identifiers of the resources that were asked for (RFC 8707 §2.1).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resources: BTreeSet<String>,
+}
+
+impl Reach {
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+
+    /// Whether who agreed to `other` agreed to this.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.resources.is_subset(&other.resources)
+    }
+
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self { resources: self.resources.union(&other.resources).cloned().collect() }
+    }
+}
+
+/// What one access token is for, and what it looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub audience: Vec<String>,
+    pub scope: Scope,
+    pub format: AccessTokenFormat,
+    pub algorithm: Algorithm,
+    /// Seconds; the server's default when absent.
+    pub lifetime: Option<i64>,
+}
+
+/// All registered resources.
+#[derive(Clone, Debug, Default)]
+pub struct Resources(BTreeMap<String, Resource>);
+
+impl Resources {
+    pub fn new(resources: impl IntoIterator<Item = Resource>) -> Self {
+        Self(resources.into_iter().map(|resource| (resource.identifier.clone(), resource)).collect())
+    }
+
+    pub fn get(&self, identifier: &str) -> Option<&Resource> {
+        self.0.get(identifier)
+    }
+
+    /// Whether a scope value is one of a resource's own.
+    pub fn knows_scope(&self, value: &str) -> bool {
+        self.0.values().any(|resource| resource.owns(value))
+    }
+
+    /// The sentences for the scope values of all.
+    pub fn sentences(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.values().flat_map(|resource| &resource.metadata.scopes)
+    }
+
+    /// The scope values that a client may ask for together with these resources, though it isn't registered for them.
+    pub fn open_scope(&self, asked: &BTreeSet<String>, value: &str) -> bool {
+        self.among(asked).any(|resource| resource.metadata.open && resource.owns(value))
+    }
+
+    fn among<'a>(&'a self, asked: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Resource> {
+        asked.iter().filter_map(|identifier| self.get(identifier))
+    }
+
+    /// Whether the client may have tokens for it.
+    pub fn allows(&self, client: &Client, identifier: &str, issuer: &str) -> bool {
+        let is_open = self.get(identifier).is_some_and(|resource| resource.metadata.open);
+        is_open || identifier == issuer || client.metadata.audiences.iter().any(|audience| audience == identifier)
+    }
+
+    /// The resources that a request names, all of which the client may have (RFC 8707 §2). Empty when it names none.
+    pub fn asked(&self, params: &Params, client: &Client, issuer: &str) -> Result<BTreeSet<String>, OAuthError> {
+        let asked: BTreeSet<String> = params.values("resource").map(str::to_owned).collect();
+        if asked.len() > MAX_ASKED || !asked.iter().all(|identifier| is_identifier(identifier)) {
+            return Err(MALFORMED);
+        }
+        match asked.iter().find(|identifier| !self.allows(client, identifier, issuer)) {
+            None => Ok(asked),
+            Some(unknown) if self.get(unknown).is_none() => Err(UNKNOWN),
+            Some(_) => Err(NOT_ALLOWED),
+        }
+    }
+
+    /// What of `granted` a token is for: what the request names, else everything (RFC 8707 §2.2). What the client may no longer have
+    /// is left out.
+    pub fn within(
+        &self,
+        granted: &BTreeSet<String>,
+        (params, client): (&Params, &Client),
+        scope: &Scope,
+        issuer: &str,
+    ) -> Result<BTreeSet<String>, OAuthError> {
+        let asked = self.asked(params, client, issuer)?;
+        let usual;
+        let reach = if granted.is_empty() {
+            usual = audience::for_token(client, scope, issuer).into_iter().collect();
+            &usual
+        } else {
+            granted
+        };
+        // The userinfo endpoint is there for whoever logged somebody in.
+        let is_granted = |identifier: &String| reach.contains(identifier) || identifier == issuer && scope.contains("openid");
+        if !asked.iter().all(is_granted) {
+            return Err(NOT_GRANTED);
+        }
+        if !asked.is_empty() || granted.is_empty() {
+            return Ok(asked);
+        }
+        let left: BTreeSet<String> =
+            granted.iter().filter(|identifier| self.allows(client, identifier, issuer)).cloned().collect();
+        if left.is_empty() { Err(NOT_ALLOWED) } else { Ok(left) }
+    }
+
+    /// What a token of `scope` for these resources is. For none it is the client's usual one.
+    pub fn target(&self, client: &Client, asked: &BTreeSet<String>, scope: &Scope, issuer: &str) -> Target {
+        let metadata = &client.metadata;
+        let (format, algorithm) = (metadata.access_token_format, metadata.access_token_signed_response_alg);
+        let lifetime = metadata.access_token_lifetime;
+        if asked.is_empty() {
+            let audience = audience::for_token(client, scope, issuer);
+            return Target { audience, scope: scope.clone(), format, algorithm, lifetime };
+        }
+        let formats = || asked.iter().map(|identifier| self.get(identifier).and_then(|known| known.metadata.access_token_format));
+        let opaque = formats().any(|own| own.unwrap_or(format) == AccessTokenFormat::Opaque);
+        Target {
+            audience: asked.iter().cloned().collect(),
+            scope: scope.filter(|value| self.concerns(asked, value, issuer)),
+            // Every API can ask about an opaque token; not every one can read a JWT.
+            format: if opaque { AccessTokenFormat::Opaque } else { AccessTokenFormat::Jwt },
+            algorithm: self.among(asked).find_map(|known| known.metadata.access_token_signed_response_alg).unwrap_or(algorithm),
+            lifetime: self.among(asked).filter_map(|known| known.metadata.access_token_lifetime).min().or(lifetime),
+        }
+    }
+
+    /// Whether the scope value says anything to one of these.
+    fn concerns(&self, asked: &BTreeSet<String>, value: &str, issuer: &str) -> bool {
+        if STANDARD.contains(&value) {
+            return asked.contains(issuer);
+        }
+        let takes_any = |identifier: &String| self.get(identifier).is_none_or(|known| known.metadata.scopes.is_empty());
+        self.among(asked).any(|known| known.owns(value)) || !self.knows_scope(value) && asked.iter().any(takes_any)
+    }
+}
+
+/// RFC 8707 §2: an absolute URI without a fragment.
+pub fn is_identifier(text: &str) -> bool {
+    let printable = text.len() <= 255 && text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    printable && !text.contains('#') && url::Url::parse(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests;
