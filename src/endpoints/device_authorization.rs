@@ -15,6 +15,7 @@ use crate::protocol::client::{Client, GrantType};
 use crate::protocol::device::{INTERVAL, LIFETIME, UserCode};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
+use crate::protocol::resource::Reach;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::device_codes::{self, DeviceCode};
@@ -70,7 +71,8 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
         note("device_grant", "registered", registered.join(" "));
         return Err(GRANT_NOT_ALLOWED.into());
     }
-    let scope = requested_scope(params.get("scope"), client, &state.policy)
+    let policy = state.policy().await?;
+    let scope = requested_scope(params.get("scope"), client, &Reach::default(), &policy)
         .inspect_err(|_| note("scope", "registered", &client.metadata.scope))?;
     let device_code = random::secret();
     let hash = state.tokens.hash(TokenKind::DeviceCode, &device_code);

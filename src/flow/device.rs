@@ -13,6 +13,7 @@ use crate::protocol::device::UserCode;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::prompt::Prompt;
 use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::resource::Reach;
 use crate::protocol::response_mode::ResponseMode;
 use crate::protocol::scope::Scope;
 use crate::random;
@@ -60,6 +61,7 @@ fn request(state: &AppState, client: &Client, scope: Scope) -> Result<Authorizat
         max_age: None,
         acr_values: Vec::new(),
         claims: ClaimsRequest::default(),
+        reach: Reach::default(),
         login_hint: None,
         ui_locales: Vec::new(),
         display: Display::Page,

@@ -11,6 +11,7 @@ use crate::keys::hash::TokenKind;
 use crate::protocol::device::{DENIED, EXPIRED, OF_ANOTHER_CLIENT, PENDING, PERSON_DISABLED, SLOWED_BY, TOO_FAST, UNKNOWN, USED};
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::GrantId;
+use crate::protocol::resource::{Reach, Target};
 use crate::protocol::time::Timestamp;
 use crate::random;
 use crate::storage;
@@ -43,7 +44,9 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(PERSON_DISABLED)?;
 
     let session = session(&request, allowed);
-    let family = Family::prepare(state, client, grant(&request, &session, allowed)?, confirmation, context.now).await?;
+    let target = request.target(&Reach::default(), &allowed.scope).await?;
+    let grant = grant(&request, &session, allowed, &target)?;
+    let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let session = Session { expires_at: family.grant.expires_at, ..session };
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "device_code");
     let redeemed = state
@@ -104,7 +107,7 @@ fn session(request: &TokenRequest<'_>, allowed: &Allowed) -> Session {
     Session { auth_time: allowed.auth_time, name: Some(client.metadata.client_name.clone()), ..begun.session }
 }
 
-fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed) -> Result<Grant, Problem> {
+fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed, target: &Target) -> Result<Grant, Problem> {
     let TokenRequest { state, context, client, .. } = *request;
     Ok(Grant {
         id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
@@ -114,12 +117,13 @@ fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed) -> Re
         own_session: true,
         scope: allowed.scope.clone(),
         claims: None,
+        reach: Reach::default(),
         auth_time: allowed.auth_time,
         amr: allowed.factors.amr(),
         acr: allowed.acr.clone(),
         confirmation: None,
         created_at: context.now,
-        expires_at: context.now + family::lifetime(state, client, &allowed.scope),
+        expires_at: context.now + family::lifetime(state, client, &allowed.scope, target),
         revoked_at: None,
     })
 }
