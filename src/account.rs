@@ -29,6 +29,7 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::{Conn, Tx};
 use crate::storage::error::Error as StorageError;
+use crate::storage::sessions::Ending;
 use crate::storage::users::User;
 use crate::storage::{self, email_addresses, email_codes, grants};
 use crate::web::context::RequestContext;
@@ -86,7 +87,7 @@ impl Complaint {
 /// Ends what a password that is no longer trusted may have opened: sessions but `except`, grants, codes that were not redeemed
 /// yet, and codes that were mailed.
 pub async fn end_everything(tx: &mut Tx, user: &UserId, except: Option<&SessionId>, now: Timestamp) -> Result<(), StorageError> {
-    storage::sessions::end_all(tx, user, except).await?;
+    storage::sessions::end_all(tx, user, except, Ending::of_everything(now)).await?;
     grants::revoke_for_user(tx, user, now).await?;
     email_codes::delete_for_user(tx, user).await
 }

@@ -5,7 +5,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
-use crate::endpoints::{authorize, device_authorization, discovery, health, introspect, jwks, par, revoke, token, userinfo};
+use crate::endpoints::{
+    authorize, check_session, device_authorization, discovery, end_session, health, introspect, jwks, par, revoke, token,
+    userinfo,
+};
 use crate::pages::site::Site;
 use crate::pages::{
     self, account, admin, challenge, consent, credentials, device, factor, language, login, logout, passkey, passkeys,
@@ -33,6 +36,8 @@ pub fn router(state: AppState) -> Router {
         .route(path::INTROSPECTION, post(introspect::introspect))
         .route(path::REVOCATION, for_clients(post(revoke::revoke)))
         .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
+        .route(path::END_SESSION, get(end_session::get).post(end_session::post))
+        .route(path::CHECK_SESSION, get(check_session::check_session))
         .route(path::JWKS, public(get(jwks::jwks)))
         // People
         .route("/login", get(login::get).post(login::post))

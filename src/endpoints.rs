@@ -2,8 +2,10 @@
 
 mod admission;
 pub mod authorize;
+pub mod check_session;
 pub mod device_authorization;
 pub mod discovery;
+pub mod end_session;
 pub mod health;
 pub mod introspect;
 pub mod jwks;

@@ -4,6 +4,7 @@
 //! data is the browser's own random cookie. A box that is changed, too old, or opened in another browser is refused.
 
 pub mod admission;
+pub mod browser_state;
 pub mod device;
 pub mod login;
 mod next;

@@ -31,10 +31,12 @@ use crate::protocol::id::ClientId;
 use crate::protocol::metadata::{self, Capabilities};
 use crate::protocol::resource::Resources;
 use crate::protocol::scope::{InvalidScope, Scope};
+use crate::protocol::time::Timestamp;
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::Db;
 use crate::storage::error::Error as StorageError;
 use crate::storage::resource_cache::ResourceCache;
+use crate::storage::sessions::Ending;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
 use crate::web::client_keys::ClientKeys;
@@ -211,6 +213,11 @@ impl AppState {
         Ok(of_resources.chain(self.config.tokens.scopes.clone()).collect())
     }
 
+    /// How sessions end that end now.
+    pub fn ending(&self, now: Timestamp) -> Ending {
+        Ending::new(now, &self.0.config.session)
+    }
+
     /// The audience of the management API.
     pub fn api_audience(&self) -> String {
         format!("{}/api/v1", self.config.server.issuer)
@@ -295,6 +302,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         registration: anybody_may_register(config),
         pushed_requests_only: config.tokens.require_pushed_authorization_requests,
+        check_session: config.session.check_session_iframe,
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

@@ -57,5 +57,6 @@ activity-token-refused = An application was refused access
 activity-refresh-token-replayed = A stolen login may have been used: the access of the application was removed
 activity-mail-refused = A mail to you could not be delivered
 activity-mail-expired = A mail to you could not be sent in time
+activity-logout-undelivered = An application could not be told that you logged out
 activity-api-refused = A request of an application was refused
 activity-request-forged = A form that did not come from these pages was refused

@@ -57,5 +57,6 @@ activity-token-refused = L’accès a été refusé à une application
 activity-refresh-token-replayed = Une connexion volée a peut-être servi : l’accès de l’application a été retiré
 activity-mail-refused = Un message qui vous était destiné n’a pas pu être remis
 activity-mail-expired = Un message qui vous était destiné n’a pas pu être envoyé à temps
+activity-logout-undelivered = Une application n’a pas pu être informée de votre déconnexion
 activity-api-refused = Une demande d’une application a été refusée
 activity-request-forged = Un formulaire qui ne venait pas de ces pages a été refusé

@@ -41,6 +41,7 @@ pub async fn delete(state: &AppState, context: &RequestContext, user: &User) -> 
         crate::storage::audit::insert(tx, &event).await?;
         let Some(due) = due else {
             take_leave(tx, &state.outbox, &user.id, context.now).await?;
+            end_everything(tx, &user.id, None, context.now).await?;
             users::delete(tx, &user.id).await?;
             return Ok(Deletion::Done);
         };

@@ -14,7 +14,7 @@ use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::Message;
 use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::email_address::EmailAddress;
-use crate::protocol::id::{SessionId, UserId};
+use crate::protocol::id::UserId;
 use crate::protocol::profile::Profile;
 use crate::protocol::sign_in_name::SignInName;
 use crate::random;
@@ -24,6 +24,7 @@ use crate::storage::db::Tx;
 use crate::storage::email_codes::{self, Purpose};
 use crate::storage::error::Error as StorageError;
 use crate::storage::invitations::{self, Invitation};
+use crate::storage::sessions::{Ending, Session};
 use crate::storage::users::{self, User, UserStatus};
 use crate::storage::{email_addresses, profiles};
 use crate::web::context::RequestContext;
@@ -44,7 +45,7 @@ pub struct Wish<'a> {
     /// A challenge and its solution.
     pub proof: Option<(&'a str, &'a str)>,
     /// The session that the browser has, which ends when the new one begins.
-    pub former: Option<&'a SessionId>,
+    pub former: Option<&'a Session>,
 }
 
 /// What came of it.
@@ -193,7 +194,7 @@ pub async fn finish(
     context: &RequestContext,
     holder: Holder,
     (id, typed): (&str, &str),
-    former: Option<&SessionId>,
+    former: Option<&Session>,
 ) -> Result<Result<Box<Begun>, Complaint>, Problem> {
     let refuse = |reason| {
         state.refusals.refused(audit::refused(Kind::UserRegistered, context, reason));
@@ -212,7 +213,7 @@ pub async fn finish(
             if !email_codes::spend(tx, claim, &hash).await? {
                 return Ok(false);
             }
-            newcomer.store(tx, former).await?;
+            newcomer.store(tx, former, state.ending(context.now)).await?;
             Ok(true)
         })
         .await;
@@ -232,10 +233,10 @@ async fn create_at_once(
     state: &AppState,
     context: &RequestContext,
     pending: &Pending,
-    former: Option<&SessionId>,
+    former: Option<&Session>,
 ) -> Result<Outcome, Problem> {
     let newcomer = Newcomer::new(state, context, pending)?;
-    match state.db.write(async |tx| newcomer.store(tx, former).await).await {
+    match state.db.write(async |tx| newcomer.store(tx, former, state.ending(context.now)).await).await {
         Ok(()) => Ok(Outcome::Done(Box::new(newcomer.begun))),
         Err(StorageError::Conflict) => Ok(Outcome::Refused { complaints: vec![Complaint::NameTaken], strength: None }),
         Err(error) => Err(error.into()),
@@ -269,7 +270,7 @@ impl<'a> Newcomer<'a> {
         Ok(Self { event: by(&user.id, Kind::UserRegistered, context), user, begun, pending })
     }
 
-    async fn store(&self, tx: &mut Tx, former: Option<&SessionId>) -> Result<(), StorageError> {
+    async fn store(&self, tx: &mut Tx, former: Option<&Session>, ending: Ending) -> Result<(), StorageError> {
         let (mut user, now) = (self.user.clone(), self.event.at);
         let mut event = self.event.clone();
         if let Some(hash) = &self.pending.invitation {
@@ -291,7 +292,7 @@ impl<'a> Newcomer<'a> {
         if let Some(address) = &self.pending.address {
             email_addresses::save(tx, &user.id, address, true, now).await?;
         }
-        session::replace(tx, former, &self.begun.session).await?;
+        session::replace(tx, former, &self.begun.session, ending).await?;
         crate::storage::audit::insert(tx, &event).await
     }
 }

@@ -7,7 +7,7 @@ use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
-use crate::storage::sessions::Session;
+use crate::storage::sessions::{Ending, Session};
 use crate::storage::{email_codes, grants, sessions};
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// The session that takes the place of a browser's after its person proved `method`. An application's tokens say what was
+    /// What becomes of a browser's session after its person proved `method`. An application's tokens say what was
     /// proved when they were issued, and go on saying it.
     pub(super) fn renewed(self, state: &AppState, method: Method, now: Timestamp) -> Option<Box<Begun>> {
         match self {
@@ -52,23 +52,22 @@ impl<'a> Seat<'a> {
         }
     }
 
-    /// Makes sure that it has not ended meanwhile, puts the new session in its place, and ends the person's other sessions.
+    /// Makes sure that it has not ended meanwhile, gives a browser's its new secret, and ends the person's other sessions.
     /// `false`: it has ended, and nothing is written.
-    pub(super) async fn go_on(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, now: Timestamp) -> Result<bool, Error> {
+    pub(super) async fn go_on(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, ending: Ending) -> Result<bool, Error> {
         let stands = match (self, begun) {
-            (Self::Browser(old), Some(begun)) => session::take_over(tx, &old.id, &begun.session).await?,
-            (seat, _) => seat.stands(tx, now).await?,
+            (Self::Browser(old), Some(begun)) => sessions::take_over(tx, &old.hash, &begun.session).await?,
+            (seat, _) => seat.stands(tx, ending.now).await?,
         };
         if stands {
-            let current = begun.map(|begun| &begun.session.id).or(self.session());
-            sessions::end_all(tx, user, current).await?;
+            sessions::end_all(tx, user, self.session(), ending).await?;
         }
         Ok(stands)
     }
 
     /// Like `go_on`, and takes from all other applications what they were given, and codes that were mailed their worth.
     pub async fn go_on_alone(self, tx: &mut Tx, user: &UserId, begun: Option<&Begun>, now: Timestamp) -> Result<bool, Error> {
-        if !self.go_on(tx, user, begun, now).await? {
+        if !self.go_on(tx, user, begun, Ending::of_everything(now)).await? {
             return Ok(false);
         }
         match self {

@@ -9,7 +9,7 @@ use crate::web::error::Problem;
 /// Ends all of a person's sessions but one.
 pub async fn end_others(state: &AppState, user: &UserId, except: Option<&SessionId>, event: &Event) -> Result<(), Problem> {
     let ended = state.db.write(async |tx| {
-        let ended = sessions::end_all(tx, user, except).await?;
+        let ended = sessions::end_all(tx, user, except, state.ending(event.at)).await?;
         let mut event = event.clone();
         event.details.insert("sessions".to_owned(), ended.into());
         audit::insert(tx, &event).await
@@ -21,7 +21,7 @@ pub async fn end_others(state: &AppState, user: &UserId, except: Option<&Session
 pub async fn end(state: &AppState, id: &SessionId, event: &Event) -> Result<bool, Problem> {
     let event = about(event, id);
     let ended = state.db.write(async |tx| {
-        let ended = sessions::end(tx, id).await?;
+        let ended = sessions::end(tx, id, state.ending(event.at)).await?;
         if ended {
             audit::insert(tx, &event).await?;
         }

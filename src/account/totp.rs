@@ -81,7 +81,7 @@ pub async fn confirm(
         if !enrolment.spend(tx, context.now).await? {
             return Ok(Some(Outcome::Stale));
         }
-        if !seat.go_on(tx, &user.id, begun.as_deref(), context.now).await? {
+        if !seat.go_on(tx, &user.id, begun.as_deref(), state.ending(context.now)).await? {
             return Ok(Some(Outcome::Ended));
         }
         totp_factors::save(tx, &factor).await?;
@@ -90,5 +90,9 @@ pub async fn confirm(
         mail::notify(tx, &state.outbox, &user.id, Message::FactorAdded { what: Factor::Totp }, context.now).await?;
         Ok(None)
     });
-    Ok(enrolled.await?.unwrap_or(Outcome::Done { codes: codes.codes, begun }))
+    let enrolled = enrolled.await?.unwrap_or(Outcome::Done { codes: codes.codes, begun });
+    if matches!(enrolled, Outcome::Stale) {
+        refused("enrolment_stale");
+    }
+    Ok(enrolled)
 }

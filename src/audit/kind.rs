@@ -99,6 +99,8 @@ kinds! {
     // Mail
     MailRefused = "mail.refused", "The mail server refused a mail for good: it was not sent.";
     MailExpired = "mail.expired", "A mail was of no use any more before it could be sent.";
+    // Logout
+    LogoutUndelivered = "logout.undelivered", "An application could not be told that a session ended, or refused to be told.";
     // The server
     ApiRefused = "api.refused", "The management API refused a caller.";
     RequestForged = "request.forged", "A form or request came from a foreign page.";

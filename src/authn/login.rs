@@ -6,12 +6,11 @@ use super::password::{HashingError, Password, PasswordHasher, Verdict};
 use super::second_factor::Proof;
 use super::session;
 use crate::protocol::authentication::Acr;
-use crate::protocol::id::SessionId;
 use crate::storage::audit::{self, Event};
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
 use crate::storage::login_failures;
-use crate::storage::sessions::Session;
+use crate::storage::sessions::{Ending, Session};
 use crate::storage::users::{self, User, UserStatus};
 
 /// What an attempt came to. The person learns of no difference between the refusals; the audit log does.
@@ -75,8 +74,9 @@ pub struct Completion<'a> {
     pub user: &'a User,
     /// The session to begin.
     pub session: &'a Session,
-    /// The browser's former one, which ends.
-    pub former: Option<&'a SessionId>,
+    /// The browser's former one. It ends, or goes on as this one.
+    pub former: Option<&'a Session>,
+    pub ending: Ending,
     /// See [`Attempt::Accepted`].
     pub rehashed: Option<&'a SecretString>,
     /// The factor that completes the login, if it is spent by that.
@@ -96,7 +96,7 @@ pub enum Outcome {
 
 /// Begins the session, in the caller's transaction.
 pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcome, Error> {
-    let Completion { user, session, former, rehashed, proof, event } = *completion;
+    let Completion { user, session, former, ending, rehashed, proof, event } = *completion;
     if !users::stands(tx, user).await? {
         return Ok(Outcome::ChangedMeanwhile);
     }
@@ -105,7 +105,7 @@ pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcom
     {
         return Ok(Outcome::Spent);
     }
-    session::replace(tx, former, session).await?;
+    session::replace(tx, former, session, ending).await?;
     if let (Some(old), Some(new)) = (&user.password_hash, rehashed) {
         users::rehash(tx, &user.id, old, new).await?;
     }

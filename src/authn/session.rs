@@ -10,7 +10,7 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::storage::db::{Db, Tx};
 use crate::storage::error::Error;
-use crate::storage::sessions::{self, Session};
+use crate::storage::sessions::{self, Ending, Session};
 use crate::storage::users::User;
 
 /// How often at most the last use of a session is written down.
@@ -36,6 +36,17 @@ impl Begun {
     }
 }
 
+impl Begun {
+    /// The same for whoever was logged in there already: the applications that know the session by its `sid` go on knowing it.
+    #[must_use]
+    pub fn following(mut self, former: Option<&Session>) -> Self {
+        if let Some(former) = former.filter(|former| former.user_id == self.session.user_id) {
+            self.session.id = former.id.clone();
+        }
+        self
+    }
+}
+
 /// What the session list tells of a browser.
 #[derive(Clone, Debug, Default)]
 pub struct Device {
@@ -47,8 +58,8 @@ pub struct Device {
     pub remembered: bool,
 }
 
-/// A session for somebody who has just proved with `factors` who they are. Always a new secret and a new `sid`: one that
-/// was planted in the browser before the login is worth nothing after it. Nothing is stored yet; see [`replace`].
+/// A session for somebody who has just proved with `factors` who they are. Always a new secret: one that was planted in the
+/// browser before the login is worth nothing after it. Nothing is stored yet; see [`replace`].
 pub fn begin(
     tokens: &TokenHasher,
     (user_id, factors): (&UserId, Factors),
@@ -75,12 +86,12 @@ pub fn begin(
     Begun { session, secret: SecretString::from(secret) }
 }
 
-/// The same session after its person proved something more: a new secret and a new `sid`, so that whoever got hold of the
-/// old ones gains nothing by it. Its limits stay. `auth_time` stays: one more factor is no login.
+/// The same session after its person proved something more: a new secret, so that whoever got hold of the old one gains nothing
+/// by it. The `sid` stays, which is no secret and by which applications know it; and its limits do. `auth_time` stays: one more
+/// factor is no login.
 pub fn renew(tokens: &TokenHasher, session: &Session, method: Method, now: Timestamp) -> Begun {
     let secret = random::secret();
     let renewed = Session {
-        id: new_id(),
         hash: tokens.hash(TokenKind::Session, &secret),
         factors: session.factors.clone().and(method, now),
         last_seen_at: now,
@@ -94,21 +105,15 @@ fn new_id() -> SessionId {
     SessionId::parse(random::uuid()).expect("a UUID is a session identifier")
 }
 
-/// Stores a session that begins and ends the one that the same browser had before.
-pub async fn replace(tx: &mut Tx, old: Option<&SessionId>, new: &Session) -> Result<(), Error> {
-    if let Some(old) = old {
-        sessions::end(tx, old).await?;
+/// Stores a session that begins. The one that the same browser had before ends; or goes on as this one ([`Begun::following`]).
+pub async fn replace(tx: &mut Tx, former: Option<&Session>, new: &Session, ending: Ending) -> Result<(), Error> {
+    if let Some(former) = former {
+        if former.id == new.id && sessions::take_over(tx, &former.hash, new).await? {
+            return Ok(());
+        }
+        sessions::end(tx, &former.id, ending).await?;
     }
     sessions::insert(tx, new).await
-}
-
-/// Stores a session that takes the place of `old` ([`renew`]). `false`: that has ended meanwhile, and nothing is written.
-pub async fn take_over(tx: &mut Tx, old: &SessionId, new: &Session) -> Result<bool, Error> {
-    let lived = sessions::end(tx, old).await?;
-    if lived {
-        sessions::insert(tx, new).await?;
-    }
-    Ok(lived)
 }
 
 /// Finds the live session of a cookie, with its person: not idle for too long, not past its end, the person active. Notes
@@ -151,7 +156,13 @@ mod tests {
     use crate::storage::users::{self, UserStatus};
 
     const NOON: Timestamp = Timestamp::from_seconds(1_800_000_000);
-    const CONFIG: SessionConfig = SessionConfig { idle: 600, absolute: 3_600, remembered_absolute: 7_200 };
+    const CONFIG: SessionConfig = SessionConfig {
+        idle: 600,
+        absolute: 3_600,
+        remembered_absolute: 7_200,
+        logout_ends_offline_access: false,
+        check_session_iframe: false,
+    };
 
     struct House {
         db: Db,
@@ -180,10 +191,11 @@ mod tests {
             Self { db, tokens: TokenHasher::new(&MasterKey::random()), user, _folder: folder }
         }
 
-        async fn log_in(&self, old: Option<&SessionId>) -> Begun {
+        async fn log_in(&self, former: Option<&Session>) -> Begun {
             let begun =
                 begin(&self.tokens, (&self.user.id, Factors::of(Method::Password, NOON)), Device::default(), NOON, &CONFIG);
-            self.db.write(async |tx| replace(tx, old, &begun.session).await).await.unwrap();
+            let begun = begun.following(former);
+            self.db.write(async |tx| replace(tx, former, &begun.session, Ending::of_everything(NOON)).await).await.unwrap();
             begun
         }
 
@@ -193,23 +205,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_login_has_a_new_secret_and_a_new_sid_and_ends_the_browsers_old_session() {
+    async fn each_login_has_a_new_secret_and_the_browsers_old_one_is_worth_nothing() {
         let house = House::new().await;
         let first = house.log_in(None).await;
-        let second = house.log_in(Some(&first.session.id)).await;
-        assert_ne!(first.session.id, second.session.id);
+        let second = house.log_in(Some(&first.session)).await;
+        assert_eq!(first.session.id, second.session.id, "applications know it by that");
+        assert_ne!(house.log_in(None).await.session.id, first.session.id);
         assert_ne!(first.secret.expose_secret(), second.secret.expose_secret());
         assert!(!house.resumes(&first.secret, 1).await);
         assert!(house.resumes(&second.secret, 1).await);
     }
 
     #[tokio::test]
-    async fn a_proof_gives_the_session_a_new_secret_and_a_new_sid_and_no_more_time() {
+    async fn a_proof_gives_the_session_a_new_secret_and_no_more_time() {
         let house = House::new().await;
         let first = house.log_in(None).await;
         let later = NOON + Seconds(60);
         let stepped_up = renew(&house.tokens, &first.session, Method::Totp, later);
-        house.db.write(async |tx| replace(tx, Some(&first.session.id), &stepped_up.session).await).await.unwrap();
+        let take_over =
+            async || house.db.write(async |tx| sessions::take_over(tx, &first.session.hash, &stepped_up.session).await);
+        assert!(take_over().await.await.unwrap());
+        assert!(!take_over().await.await.unwrap(), "somebody was faster");
         assert!(!house.resumes(&first.secret, 61).await);
         assert!(house.resumes(&stepped_up.secret, 61).await);
         assert_eq!(stepped_up.session.expires_at, first.session.expires_at);

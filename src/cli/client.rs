@@ -1,6 +1,7 @@
 //! `ostiary client`: the applications and services that use this server.
 
 mod keys;
+mod logout;
 mod requests;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::keys::Keys;
+use self::logout::Logout;
 use self::requests::Requests;
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
@@ -115,6 +117,8 @@ pub struct Create {
     keys: Keys,
     #[command(flatten)]
     requests: Requests,
+    #[command(flatten)]
+    logout: Logout,
 }
 
 fn required_acr(text: &str) -> Result<Acr, String> {
@@ -163,7 +167,7 @@ impl Create {
             default_max_age: None,
             required_acr: self.required_acr,
             allowed_origins: self.allowed_origins,
-            post_logout_redirect_uris: Vec::new(),
+            post_logout_redirect_uris: self.logout.post_logout_redirect_uris,
             client_uri: None,
             logo_uri: None,
             policy_uri: None,
@@ -178,6 +182,10 @@ impl Create {
             request_uris: self.requests.request_uris,
             authorization_signed_response_alg: Algorithm::RS256,
             dpop_bound_access_tokens: self.requests.require_dpop,
+            backchannel_logout_session_required: self.logout.backchannel_logout_uri.is_some(),
+            backchannel_logout_uri: self.logout.backchannel_logout_uri,
+            frontchannel_logout_session_required: self.logout.frontchannel_logout_uri.is_some(),
+            frontchannel_logout_uri: self.logout.frontchannel_logout_uri,
         })
     }
 }

@@ -12,6 +12,7 @@ use super::output::Output;
 use super::start::{Installation, Lock};
 use crate::audit::{self, Kind, Origin, Worker};
 use crate::config::Config;
+use crate::jobs::logout::{self, Messenger};
 use crate::jobs::mail::{self, Postman};
 use crate::jobs::{cleanup, deletion, imitation, key_rotation};
 use crate::keys::hash::TokenKind;
@@ -132,6 +133,11 @@ impl Server {
                 let _ = mail_stops.await;
             }))
         });
+        let (stop_notices, notices_stop) = oneshot::channel::<()>();
+        let notices = tokio::spawn(messenger(&state).run(async {
+            // Either way there is nothing more to come.
+            let _ = notices_stop.await;
+        }));
         let (served, after_serving) = oneshot::channel::<()>();
         let refusals = tokio::spawn(refusals.run(db.clone(), clock.clone(), async {
             // Either way there is nothing more to come.
@@ -167,6 +173,11 @@ impl Server {
         {
             tracing::error!(%error, "mail that was being sent may be sent twice");
         }
+        // So is the word that is being sent of a logout.
+        drop(stop_notices);
+        if let Err(error) = notices.await {
+            tracing::error!(%error, "applications may be told of a logout twice");
+        }
         for task in background {
             task.abort();
         }
@@ -178,6 +189,18 @@ fn limits(config: &Config) -> Limits {
     // SQLite opens up to four files for each connection to the database.
     let other_files = 32 + 4 * config.database.max_connections as usize;
     Limits { other_files, ..Limits::from(&config.server) }
+}
+
+/// Who tells applications of logouts.
+fn messenger(state: &AppState) -> Messenger {
+    Messenger::new(logout::Parts {
+        db: state.db.clone(),
+        clock: state.clock.clone(),
+        outbound: state.outbound.clone(),
+        clients: state.clients.clone(),
+        keys: state.keys.clone(),
+        issuer: state.config.server.issuer.clone(),
+    })
 }
 
 /// Who sends the mail; nobody where mail is off.

@@ -130,6 +130,12 @@ section! {
         /// A session whose person wants to stay logged in ("remember me"), from the login on. It ends neither with the browser
         /// nor by not being used. 0 offers no such thing.
         remembered_absolute: i64 = 2_592_000;
+        /// Whether what applications were given for when their person is away (`offline_access`) ends with the session in which
+        /// it was given, when that is ended before its time. Everything else does in any case.
+        logout_ends_offline_access: bool = false;
+        /// Whether applications may watch the session from the browser (OpenID Connect Session Management 1.0). It needs a
+        /// cookie that scripts can read and other sites' frames are sent, so it is off where nobody needs it.
+        check_session_iframe: bool = false;
     }
 }
 

@@ -46,6 +46,15 @@ impl Limited for Authorize {
     const KIND: Kind = Kind::AuthorizationRefused;
 }
 
+/// The logout endpoint: as cheap as the authorization endpoint, and limited with it.
+#[derive(Debug)]
+pub struct Logout;
+
+impl Limited for Logout {
+    const ACTION: Action = Action::Authorize;
+    const KIND: Kind = Kind::UserLogout;
+}
+
 /// The sender may go on; with a proof of work, if it says so. An extractor: put it before those that read the body or the
 /// database. Who may not is answered 429, with a page.
 #[derive(Debug)]

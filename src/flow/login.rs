@@ -17,13 +17,13 @@ use crate::guard::device::Device;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Message};
 use crate::protocol::authentication::{Acr, Enrolled, Factors, Method, Missing, Offer, missing};
-use crate::protocol::id::{ClientId, SessionId, UserId};
+use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
-use crate::storage::sessions::Session;
+use crate::storage::sessions::{self, Session};
 use crate::storage::users::{self, User};
 use crate::storage::{factors, recovery_codes};
 use crate::telemetry::findings::note;
@@ -35,8 +35,8 @@ use crate::web::error::Problem;
 pub struct Entrance<'a> {
     pub state: &'a AppState,
     pub context: &'a RequestContext,
-    /// The session that the browser has and that the new one takes the place of.
-    pub former: Option<&'a SessionId>,
+    /// The session that the browser has: it ends, or goes on as the new one if it is of the same person.
+    pub former: Option<&'a Session>,
     /// For whose sake: the client of the flow.
     pub client_id: Option<&'a ClientId>,
     /// What is known of the browser or app: who logged in there before.
@@ -162,10 +162,12 @@ impl Entrance<'_> {
         let is_new = !device.is_some_and(|device| device.has_seen(&user.id));
         let remember = remember && state.config.session.remembered_absolute > 0;
         let device = context.device(remember);
-        let mut begun = session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session);
+        let mut begun =
+            session::begin(&state.tokens, (&user.id, factors), device, context.now, &state.config.session).following(former);
         begun.session.auth_time = auth_time;
         let event = Event { client_id: client_id.cloned(), ..proved(user, Kind::UserLogin, &begun.session, context) };
-        let completion = Completion { user, session: &begun.session, former, rehashed, proof, event: &event };
+        let (session, ending) = (&begun.session, state.ending(context.now));
+        let completion = Completion { user, session, former, ending, rehashed, proof, event: &event };
         let outcome = state
             .db
             .write(async |tx| {
@@ -197,7 +199,7 @@ impl Entrance<'_> {
     }
 
     /// Somebody who is logged in proved a factor, to be asked for no more or to reach more. The session goes on under a new
-    /// secret and a new `sid`.
+    /// secret.
     pub async fn prove(self, login: &Login, proof: &Proof) -> Result<Step, Problem> {
         let Self { state, context, client_id, .. } = self;
         let mut begun = session::renew(&state.tokens, &login.session, proof.method, context.now);
@@ -215,7 +217,7 @@ impl Entrance<'_> {
                 if !proof.spend(tx, &user.id, context.now).await? {
                     return Ok(Outcome::Spent);
                 }
-                if !session::take_over(tx, &login.session.id, &begun.session).await? {
+                if !sessions::take_over(tx, &login.session.hash, &begun.session).await? {
                     return Ok(Outcome::ChangedMeanwhile);
                 }
                 tell_of(tx, state, &user.id, proof, context).await?;

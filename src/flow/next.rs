@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Flow;
+use super::browser_state;
 use super::device::{self, Ended, Given};
 use super::login::Standing;
 use super::visitor::Login;
@@ -25,8 +26,8 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
-use crate::storage::pushed_requests;
 use crate::storage::sessions::{self, Session};
+use crate::storage::{pushed_requests, session_clients};
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
@@ -98,10 +99,11 @@ pub async fn next(
                 (None, Some(_)) => Basis::Remembered,
                 (None, None) => Basis::FirstParty,
             };
-            match issue(state, context, flow, session, (scope, claims, acr), basis).await? {
+            match issue(state, context, (flow, client), session, (scope, claims, acr), basis).await? {
                 Issued::Code(code) => {
                     let issuer = &state.config.server.issuer;
-                    Ok(Next::Answer(AuthorizationResponse::code(flow.request.target(), &code, issuer)))
+                    let response = AuthorizationResponse::code(flow.request.target(), &code, issuer);
+                    Ok(Next::Answer(response.with_session_state(session_state(state, flow, session))))
                 }
                 Issued::RequestUsed => {
                     note("pushed_request_end", "used", "by another login");
@@ -203,7 +205,7 @@ enum Issued {
 async fn issue(
     state: &AppState,
     context: &RequestContext,
-    flow: &Flow,
+    (flow, client): (&Flow, &Client),
     session: &Session,
     (scope, claims, acr): (Scope, ClaimsRequest, Acr),
     basis: Basis,
@@ -267,12 +269,21 @@ async fn issue(
                 consents::save(tx, &consent(session, request, given, context.now)).await?;
                 crate::storage::audit::insert(tx, &agreed).await?;
             }
+            if request.is_openid() {
+                session_clients::add(tx, &session.id, client).await?;
+            }
             authorization_codes::insert(tx, &row).await?;
             crate::storage::audit::insert(tx, &granted).await?;
             Ok(Issued::Code(code.clone()))
         })
         .await?;
     Ok(issued)
+}
+
+/// What an application that logs people in may watch the session by.
+fn session_state(state: &AppState, flow: &Flow, session: &Session) -> Option<String> {
+    let request = &flow.request;
+    request.is_openid().then(|| browser_state::session_state(state, &request.client_id, &request.redirect_uri, &session.id))?
 }
 
 pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {

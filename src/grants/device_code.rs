@@ -4,7 +4,7 @@
 //! among theirs and can end: the one in which it was allowed belongs to another browser.
 
 use super::family::{self, Family};
-use super::{Failure, TokenRequest, TokenResponse};
+use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
 use crate::authn::session;
 use crate::keys::hash::TokenKind;
@@ -17,6 +17,7 @@ use crate::random;
 use crate::storage;
 use crate::storage::device_codes::{self, Allowed, DeviceCode};
 use crate::storage::grants::Grant;
+use crate::storage::session_clients;
 use crate::storage::sessions::{self, Session};
 use crate::storage::users::{self, UserStatus};
 use crate::telemetry::findings::note;
@@ -59,6 +60,9 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
                 return Ok(Redeemed::Used);
             }
             sessions::insert(tx, &session).await?;
+            if id_token::is_due(&family.grant) {
+                session_clients::add(tx, &session.id, client).await?;
+            }
             family.store(tx).await?;
             storage::audit::insert(tx, &event).await?;
             Ok(Redeemed::Given)

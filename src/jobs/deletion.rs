@@ -14,6 +14,7 @@ use crate::storage::administrators::{last_holders, scopes_of};
 use crate::storage::audit::{Actor, Event, insert as record};
 use crate::storage::db::{Db, Tx};
 use crate::storage::error::Error;
+use crate::storage::sessions::{self, Ending};
 use crate::storage::users::{self, User};
 use crate::telemetry::TraceId;
 
@@ -62,6 +63,8 @@ async fn delete_one(db: &Db, user: &User, now: Timestamp, outbox: &Outbox, admin
             return Ok(None);
         }
         take_leave(tx, outbox, &user.id, now).await?;
+        // The applications hear of it.
+        sessions::end_all(tx, &user.id, None, Ending::of_everything(now)).await?;
         if !users::delete_due(tx, &user.id, now).await? {
             // The mail is taken back with everything else.
             return Err(Error::Conflict);

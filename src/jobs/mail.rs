@@ -6,38 +6,28 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use super::pace::{POLL, duration, pause, wait};
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::outbound::breaker::Breaker;
 use crate::outbound::mail::{Consequence, Mail, Outbox, Sender, Transport, Unsent};
 use crate::protocol::time::{Seconds, Timestamp};
-use crate::random;
 use crate::storage::audit::{Actor, Event, Outcome, insert as record};
 use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
 use crate::storage::outbox::{self, Waiting};
 use crate::telemetry::TraceId;
 
-/// How long it sleeps at most: what a dead node left behind makes no noise.
-const POLL: Seconds = Seconds(10);
-
 /// Mails that are sent at once.
 const PARALLEL: usize = 4;
 
 /// Mails looked up at once.
 const BATCH: i64 = 32;
-
-/// Before the second attempt at a mail; doubled each time.
-const FIRST_PAUSE: Seconds = Seconds(5);
-
-/// The longest pause between two attempts at a mail.
-const LONGEST_PAUSE: Seconds = Seconds::hours(1);
 
 /// A mail that can't be read or written here is left for another node, which may be newer.
 const UNREADABLE_PAUSE: Seconds = Seconds::minutes(5);
@@ -274,23 +264,4 @@ fn judge(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
 struct Claim<'w> {
     waiting: &'w Waiting,
     until: Timestamp,
-}
-
-fn duration(span: Seconds) -> Duration {
-    Duration::from_secs(span.0.unsigned_abs())
-}
-
-/// From `now` to `then`, and not longer than [`POLL`].
-fn wait(now: Timestamp, then: Timestamp) -> Duration {
-    let micros = then.as_micros().saturating_sub(now.as_micros());
-    Duration::from_micros(u64::try_from(micros).unwrap_or_default()).min(duration(POLL))
-}
-
-/// Before the attempt after the nth: 5 s, 10 s, 20 s … 1 h, and up to a quarter more, so that mails that failed together don't
-/// come together.
-fn pause(attempts: i64) -> Seconds {
-    let doublings = u32::try_from(attempts.clamp(1, 16) - 1).unwrap_or_default();
-    let pause = FIRST_PAUSE.0.saturating_mul(1 << doublings).min(LONGEST_PAUSE.0);
-    let most = u64::try_from(pause / 4).unwrap_or_default() + 1;
-    Seconds(pause + i64::try_from(u64::from_le_bytes(random::bytes()) % most).unwrap_or_default())
 }

@@ -36,10 +36,12 @@ pub enum TokenKind {
     UserCode,
     /// The `jti` of a proof of possession, with its key's thumbprint.
     DpopProof,
+    /// A `sid`, for the cookie that applications watch.
+    BrowserState,
 }
 
 impl TokenKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -55,6 +57,7 @@ impl TokenKind {
         Self::DeviceCode,
         Self::UserCode,
         Self::DpopProof,
+        Self::BrowserState,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -75,6 +78,7 @@ impl TokenKind {
             Self::DeviceCode => "hash/device-code",
             Self::UserCode => "hash/user-code",
             Self::DpopProof => "hash/dpop-proof",
+            Self::BrowserState => "hash/browser-state",
         }
     }
 }

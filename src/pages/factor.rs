@@ -95,7 +95,7 @@ pub async fn post(
         state: &state,
         context: &context,
         device: device.as_ref(),
-        former: visitor.session().map(|session| &session.id),
+        former: visitor.session(),
         client_id: flow.as_ref().map(|(flow, _)| &flow.request.client_id),
     };
     let (user, id) = match &question.who {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::device;
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
+use crate::flow::browser_state;
 use crate::flow::device::Ended;
 use crate::flow::visitor::Visitor;
 use crate::flow::{Flow, Next, Unusable};
@@ -140,8 +141,8 @@ pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Res
 /// The end of a flow: the client gets its answer by redirect, or by a form that the page posts.
 pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
     let sign = |algorithm, claims: &Map<String, Value>| state.keys.sign(algorithm, TokenType::AuthorizationResponse, claims);
-    match response.signed(state.clock.now(), sign).map_err(Problem::internal)?.deliver() {
-        Delivery::Redirect(url) => see_other(&url),
+    let mut answer = match response.signed(state.clock.now(), sign).map_err(Problem::internal)?.deliver() {
+        Delivery::Redirect(url) => see_other(&url)?,
         Delivery::Form { action, fields } => {
             let nonce = Nonce::random();
             let view = view::FormPost {
@@ -149,7 +150,11 @@ pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationRespon
                 action: action.as_str().to_owned(),
                 fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             };
-            site::answer(Csp::FormPost { nonce: &nonce, action: &action.form_action_source() }, &view)
+            site::answer(Csp::FormPost { nonce: &nonce, action: &action.form_action_source() }, &view)?
         }
+    };
+    if let Some(session) = visitor.session() {
+        browser_state::renew(state, answer.headers_mut(), &visitor.headers, &session.id);
     }
+    Ok(answer)
 }

@@ -8,6 +8,7 @@ use super::view::{Form, Frame, field};
 use crate::account::Complaint;
 use crate::audit::{self, Kind};
 use crate::authn::session::Begun;
+use crate::flow::browser_state;
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
 use crate::random;
@@ -140,4 +141,5 @@ pub fn with_flow(mut url: String, params: &Params) -> String {
 pub fn hand_over(state: &AppState, response: &mut Response, begun: &Begun) {
     let cookie = state.cookies.set(Cookie::Session, begun.secret.expose_secret(), begun.cookie_lifetime());
     response.headers_mut().append(header::SET_COOKIE, cookie);
+    browser_state::hand_over(state, response.headers_mut(), begun);
 }

@@ -126,7 +126,7 @@ pub async fn proved(
     flow: Option<&Flow>,
     first: FirstFactor,
 ) -> Result<Response, PageError> {
-    let former = visitor.session().map(|session| &session.id);
+    let former = visitor.session();
     let device = challenge::device_of(state, &visitor.headers);
     let client_id = flow.map(|flow| &flow.request.client_id);
     let entrance = Entrance { state, context, former, client_id, device: device.as_ref() };

@@ -156,7 +156,7 @@ pub async fn post(
     form::check(&state, &context, &visitor, PURPOSE, &params)?;
     let choices = choices(&state, &login.user, &login.session.factors).await?;
     let device = challenge::device_of(&state, &visitor.headers);
-    let former = Some(&login.session.id);
+    let former = Some(&login.session);
     let entrance = Entrance { state: &state, context: &context, former, client_id: None, device: device.as_ref() };
     let passkey = params.contains(field::CREDENTIAL);
     let checked = match (params.get(field::PASSWORD), params.get(field::CODE), choices.second) {

@@ -101,7 +101,7 @@ pub async fn post(
         locale: Some(&language),
         invitation: params.get(field::INVITATION),
         proof: challenge::answered(&params),
-        former: visitor.session().map(|session| &session.id),
+        former: visitor.session(),
     };
     match registration::begin(&state, &context, holder(&state, &visitor), wish).await? {
         Outcome::Code(id) => Ok(to_code(&state, "/register/code", &id, &params)?),
@@ -141,9 +141,9 @@ pub async fn post_code(
             Err(complaint) => Ok(show_code(&state, &context, &visitor, &params, (&flow, vec![complaint])).await?),
         };
     }
-    let former = visitor.session().map(|session| session.id.clone());
+    let former = visitor.session();
     let typed = (id, params.get(field::CODE).unwrap_or_default());
-    match registration::finish(&state, &context, holder, typed, former.as_ref()).await? {
+    match registration::finish(&state, &context, holder, typed, former).await? {
         Ok(begun) => Ok(login::enter(&state, &visitor, flow.as_ref().map(|(flow, _)| flow), &begun)?),
         Err(complaint) => Ok(show_code(&state, &context, &visitor, &params, (&flow, vec![complaint])).await?),
     }

@@ -159,7 +159,7 @@ async fn create(
 ) -> Result<bool, StorageError> {
     let actor = Actor::User(user.id.clone());
     let event = Event { actor, user_id: Some(user.id.clone()), ..audit::event(Kind::SetupCompleted, context) };
-    let former = visitor.session().map(|session| &session.id);
+    let former = visitor.session();
     state
         .db
         .write(async |tx| {
@@ -169,7 +169,7 @@ async fn create(
             }
             setup_links::clear(tx).await?;
             users::insert(tx, user).await?;
-            session::replace(tx, former, &begun.session).await?;
+            session::replace(tx, former, &begun.session, state.ending(context.now)).await?;
             crate::storage::audit::insert(tx, &event).await?;
             Ok(true)
         })

@@ -31,6 +31,8 @@ pub use people::{ChangeEmail, ChangePassword, Code, CodeKind, Recover, RecoverPa
 /// Names of the form fields and the values of the buttons.
 pub mod field {
     pub const CSRF: &str = "csrf";
+    /// Where a logout leads, sealed.
+    pub const DESTINATION: &str = "destination";
     /// The language to read the pages in, and the page to come back to.
     pub const LANGUAGE: &str = "to";
     pub const NEXT: &str = "next";
@@ -306,6 +308,9 @@ pub struct LogoutConfirm {
     pub sign_in_name: String,
     pub action: String,
     pub csrf: String,
+    /// Where the browser goes afterwards, sealed; and what of it the reader is shown.
+    pub destination: Option<String>,
+    pub place: Option<String>,
 }
 
 /// The session has ended.
@@ -313,4 +318,8 @@ pub struct LogoutConfirm {
 #[template(path = "signed_out.html")]
 pub struct SignedOut {
     pub frame: Frame,
+    /// URLs at which applications log out, each in a frame.
+    pub frames: Vec<String>,
+    /// Where it goes on, once they have.
+    pub next: Option<String>,
 }

@@ -10,6 +10,7 @@ mod api;
 mod authorize;
 mod device;
 mod login;
+mod logout;
 mod procedures;
 mod request;
 mod request_object;

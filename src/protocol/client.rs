@@ -140,6 +140,19 @@ pub struct ClientMetadata {
     /// It is given such tokens alone: every request for one needs a DPoP proof (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
+    // Logout.
+    /// Where the client is told, by this server, that a session ended (OpenID Connect Back-Channel Logout §2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_logout_uri: Option<String>,
+    /// The client needs to be told which session. It always is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub backchannel_logout_session_required: bool,
+    /// What the browser loads when its person logs out (OpenID Connect Front-Channel Logout §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frontchannel_logout_uri: Option<String>,
+    /// The URL that the browser loads has to name the session.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub frontchannel_logout_session_required: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -335,6 +348,11 @@ impl Client {
 
     pub fn is_active(&self) -> bool {
         self.status == ClientStatus::Active
+    }
+
+    /// Whether it wants to be told, in whatever way, that a session ended in which it knows the person.
+    pub const fn hears_of_logout(&self) -> bool {
+        self.metadata.backchannel_logout_uri.is_some() || self.metadata.frontchannel_logout_uri.is_some()
     }
 
     pub fn may_use(&self, grant: GrantType) -> bool {

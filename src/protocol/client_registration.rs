@@ -1,6 +1,7 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
 mod keys;
+mod logout;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -63,6 +64,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     allowed_origins(&metadata.allowed_origins, &mut problems);
     pages(metadata, &mut problems);
     keys::check(metadata, policy, &mut problems);
+    logout::check(metadata, policy, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 

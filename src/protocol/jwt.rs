@@ -22,16 +22,19 @@ pub enum TokenType {
     IdToken,
     /// JARM §2 names none either, and clients look for this one or none.
     AuthorizationResponse,
+    /// OpenID Connect Back-Channel Logout §2.4.
+    LogoutToken,
 }
 
 impl TokenType {
-    pub const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::AuthorizationResponse];
+    pub const ALL: [Self; 4] = [Self::AccessToken, Self::IdToken, Self::AuthorizationResponse, Self::LogoutToken];
 
     /// The value of the `typ` header parameter (RFC 7515 §4.1.9).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
             Self::IdToken | Self::AuthorizationResponse => "JWT",
+            Self::LogoutToken => "logout+jwt",
         }
     }
 }

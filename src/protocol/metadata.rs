@@ -20,6 +20,8 @@ pub mod path {
     pub const REVOCATION: &str = "/revoke";
     pub const PUSHED_REQUEST: &str = "/par";
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const END_SESSION: &str = "/end-session";
+    pub const CHECK_SESSION: &str = "/check-session";
     /// OpenID Connect Discovery 1.0 §4: appended to the issuer.
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     /// RFC 8414 §3: put between the host and the path of the issuer.
@@ -41,6 +43,8 @@ pub struct Capabilities<'a> {
     pub registration: bool,
     /// Every authorization request has to be pushed.
     pub pushed_requests_only: bool,
+    /// Applications may watch the session.
+    pub check_session: bool,
     pub service_documentation: Option<&'a str>,
 }
 
@@ -64,6 +68,12 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         // RFC 9126 §5.
         "pushed_authorization_request_endpoint": url(path::PUSHED_REQUEST),
         "require_pushed_authorization_requests": capabilities.pushed_requests_only,
+        // RP-Initiated Logout §2.1, Front-Channel Logout §3, Back-Channel Logout §2.1.
+        "end_session_endpoint": url(path::END_SESSION),
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
@@ -98,6 +108,10 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
     });
+    if capabilities.check_session {
+        // Session Management §3.3.
+        document["check_session_iframe"] = url(path::CHECK_SESSION).into();
+    }
     if let Some(documentation) = capabilities.service_documentation {
         document["service_documentation"] = documentation.into();
     }
@@ -139,6 +153,7 @@ mod tests {
                 ui_locales: &["en"],
                 registration: false,
                 pushed_requests_only: false,
+                check_session: false,
                 service_documentation: None,
             },
         )
@@ -182,7 +197,7 @@ mod tests {
             assert!(url.as_str().unwrap().starts_with("https://id.example/tenant/"), "{name}");
             count += 1;
         }
-        assert_eq!(count, 8);
+        assert_eq!(count, 9);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::time::{Seconds, Timestamp};
 
 /// All but the unreserved characters. Spaces become `%20`, never `+`: form decoders and URI decoders then agree on what
 /// was meant, so that `state` comes back byte for byte whichever the client uses.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// `response_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,6 +113,13 @@ impl AuthorizationResponse {
             params.push(("error_description", error.description.to_owned()));
         }
         Self::new(target, params, issuer)
+    }
+
+    /// With `session_state`, for a client that watches the session (OpenID Connect Session Management 1.0 §2).
+    #[must_use]
+    pub fn with_session_state(mut self, session_state: Option<String>) -> Self {
+        self.params.extend(session_state.map(|state| ("session_state", state)));
+        self
     }
 
     fn new(target: ResponseTarget, mut params: Vec<(&'static str, String)>, issuer: &str) -> Self {

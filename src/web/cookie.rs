@@ -21,6 +21,8 @@ pub enum Cookie {
     Device,
     /// The language that somebody chose for the pages: a BCP 47 tag, for a year.
     Language,
+    /// What changes when the session does: the one that scripts read and frames of other sites are sent.
+    State,
 }
 
 impl Cookie {
@@ -31,6 +33,7 @@ impl Cookie {
             Self::Browser => ("__Host-browser", "ostiary-browser"),
             Self::Device => ("__Host-device", "ostiary-device"),
             Self::Language => ("__Host-language", "ostiary-language"),
+            Self::State => ("__Host-state", "ostiary-state"),
         }
     }
 }
@@ -63,11 +66,21 @@ impl Cookies {
 
     /// `Set-Cookie`. `value` is base64url or the like; `max_age` is absent for a cookie that ends with the browser.
     pub fn set(self, cookie: Cookie, value: &str, max_age: Option<Seconds>) -> HeaderValue {
+        let attributes = if self.secure { "HttpOnly; SameSite=Lax; Secure" } else { "HttpOnly; SameSite=Lax" };
+        self.write(cookie, value, attributes, max_age)
+    }
+
+    /// `Set-Cookie` for a cookie that a script of ours reads in a frame on another site's page (OpenID Connect Session Management
+    /// 1.0 §3.3). It opens nothing. Browsers take `SameSite=None` with TLS alone; a loopback issuer's applications are on the
+    /// same site.
+    pub fn set_watched(self, cookie: Cookie, value: &str, max_age: Option<Seconds>) -> HeaderValue {
+        let attributes = if self.secure { "SameSite=None; Secure" } else { "SameSite=Lax" };
+        self.write(cookie, value, attributes, max_age)
+    }
+
+    fn write(self, cookie: Cookie, value: &str, attributes: &str, max_age: Option<Seconds>) -> HeaderValue {
         let value = if value.bytes().all(is_cookie_octet) { value } else { "" };
-        let mut text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax", self.name(cookie));
-        if self.secure {
-            text.push_str("; Secure");
-        }
+        let mut text = format!("{}={value}; Path=/; {attributes}", self.name(cookie));
         if let Some(Seconds(seconds)) = max_age {
             _ = write!(text, "; Max-Age={seconds}");
         }
@@ -104,6 +117,12 @@ mod tests {
         assert_eq!(header, "__Host-sid=abc_-9; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=60");
         assert!(header.is_sensitive());
         assert_eq!(Cookies::for_issuer("https://id.example").name(Cookie::Session), "__Host-sid");
+    }
+
+    #[test]
+    fn the_watched_cookie_alone_is_read_by_scripts_and_sent_to_frames() {
+        assert_eq!(SECURE.set_watched(Cookie::State, "abc", None), "__Host-state=abc; Path=/; SameSite=None; Secure");
+        assert_eq!(PLAIN.set_watched(Cookie::State, "abc", None), "ostiary-state=abc; Path=/; SameSite=Lax");
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub enum Csp<'a> {
     Flow { nonce: Option<&'a Nonce>, form_action: &'a str },
     /// The page that posts an authorization response to the client (Form Post Response Mode §2).
     FormPost { nonce: &'a Nonce, action: &'a str },
+    /// A page that loads these origins in frames: applications log out there (OpenID Connect Front-Channel Logout 1.0).
+    Framing { nonce: &'a Nonce, frames: &'a [String] },
+    /// A page that any application loads in a frame, with a script and nothing to see or to press.
+    Framed { nonce: &'a Nonce },
     /// The error page: no script, no form.
     Error,
     /// JSON, JWTs and everything that is not meant to be shown.
@@ -54,6 +58,11 @@ impl Csp<'_> {
                 "default-src 'none'; script-src 'nonce-{}'; style-src 'self'; form-action {}; base-uri 'none'; frame-ancestors 'none'",
                 nonce.as_str(),
                 source(action).unwrap_or("'none'"),
+            )),
+            Self::Framing { nonce, frames } => framing(nonce, frames),
+            Self::Framed { nonce } => header_value(format!(
+                "default-src 'none'; script-src 'nonce-{}'; base-uri 'none'; form-action 'none'",
+                nonce.as_str()
             )),
             Self::Error => ERROR,
             Self::Data => DATA,
@@ -79,7 +88,20 @@ impl IntoResponseParts for Csp<'_> {
     }
 }
 
+fn framing(nonce: &Nonce, frames: &[String]) -> HeaderValue {
+    let mut text = page_text(Some(nonce), None);
+    let sources: Vec<&str> = frames.iter().filter_map(|frame| source(frame)).collect();
+    if !sources.is_empty() {
+        _ = write!(text, "; frame-src {}", sources.join(" "));
+    }
+    header_value(text)
+}
+
 fn page(nonce: Option<&Nonce>, form_action: Option<&str>) -> HeaderValue {
+    header_value(page_text(nonce, form_action))
+}
+
+fn page_text(nonce: Option<&Nonce>, form_action: Option<&str>) -> String {
     let mut text = "default-src 'none'; ".to_owned();
     match nonce {
         Some(nonce) => _ = write!(text, "script-src 'nonce-{}'; ", nonce.as_str()),
@@ -94,7 +116,7 @@ fn page(nonce: Option<&Nonce>, form_action: Option<&str>) -> HeaderValue {
         text.push_str(source);
     }
     text.push_str("; require-trusted-types-for 'script'");
-    header_value(text)
+    text
 }
 
 /// A CSP source made of an origin or a scheme. Whatever could begin another source or another directive is no source.
@@ -109,6 +131,7 @@ fn header_value(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(DATA)
 }
 
+const FRAME_ANCESTORS: &[u8] = b"frame-ancestors 'none'";
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -132,9 +155,17 @@ pub(super) fn fill_in(headers: &mut HeaderMap, hsts: bool) {
 }
 
 fn fill_in_page(headers: &mut HeaderMap) {
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(header::CACHE_CONTROL, NO_STORE);
-    headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
+    // A page without a policy gets the strictest; the one that may be framed says so by leaving this out.
+    let may_be_framed = headers
+        .get(header::CONTENT_SECURITY_POLICY)
+        .is_some_and(|policy| !policy.as_bytes().windows(FRAME_ANCESTORS.len()).any(|part| part == FRAME_ANCESTORS));
+    if !may_be_framed {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
+    } else {
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    }
     headers.entry(OPENER_POLICY).or_insert(SAME_ORIGIN);
     headers.insert(
         PERMISSIONS_POLICY,
@@ -184,6 +215,36 @@ mod tests {
             let policy = Csp::FormPost { nonce: &nonce, action }.to_header();
             assert!(policy.to_str().unwrap().contains("form-action 'none'; "), "{action}");
         }
+    }
+
+    #[test]
+    fn a_page_names_the_origins_that_it_loads_in_frames() {
+        let nonce = Nonce("R".into());
+        let policy = |frames: &[&str]| {
+            let frames: Vec<String> = frames.iter().map(|frame| (*frame).to_owned()).collect();
+            Csp::Framing { nonce: &nonce, frames: &frames }.to_header().to_str().unwrap().to_owned()
+        };
+        assert_eq!(policy(&[]), Csp::Page { nonce: Some(&nonce) }.to_header());
+        let two = policy(&["https://a.example", "https://b.example:8443", "https://c.example; script-src *"]);
+        assert!(two.ends_with("; frame-src https://a.example https://b.example:8443"), "{two}");
+    }
+
+    #[test]
+    fn the_one_page_that_may_be_framed_says_so() {
+        let nonce = Nonce("R".into());
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, Csp::Framed { nonce: &nonce }.to_header());
+        fill_in(&mut headers, true);
+        assert_eq!(
+            headers["content-security-policy"],
+            "default-src 'none'; script-src 'nonce-R'; base-uri 'none'; form-action 'none'"
+        );
+        assert!(!headers.contains_key("x-frame-options"));
+        let mut forgotten = HeaderMap::new();
+        forgotten.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        fill_in(&mut forgotten, true);
+        assert_eq!(forgotten["x-frame-options"], "DENY");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod account;
 mod authorize;
+mod backchannel;
 mod client;
 mod client_assertion;
 mod client_keys;
@@ -16,6 +17,8 @@ mod fuzz;
 mod interaction;
 mod language;
 mod login;
+mod logout;
+mod logout_watch;
 mod outage;
 mod passkey_account;
 mod passkeys;

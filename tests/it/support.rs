@@ -7,6 +7,7 @@ pub mod database;
 pub mod dpop;
 pub mod factors;
 pub mod flow;
+pub mod logout;
 pub mod mailbox;
 pub mod passkeys;
 pub mod postgres;

@@ -134,7 +134,7 @@ impl<'a> At<'a> {
         if self.standing(&user).await?.missing(&session.factors) == Missing::Nothing {
             return self.enter(begun, scope, device).await;
         }
-        state.db.write(async |tx| sessions::end(tx, &session.id).await).await?;
+        state.db.write(async |tx| sessions::end(tx, &session.id, state.ending(self.context.now)).await).await?;
         Err(self.needs_browser(&user.id))
     }
 

@@ -123,7 +123,7 @@ mod tests {
         use crate::authn::session::{Device, begin};
         use crate::keys::hash::TokenHasher;
         use crate::keys::master::MasterKey;
-        let config = crate::config::SessionConfig { idle: 600, absolute: 3_600, remembered_absolute: 7_200 };
+        let config = crate::config::SessionConfig::default();
         let ada = crate::protocol::id::UserId::parse("ada").unwrap();
         begin(&TokenHasher::new(&MasterKey::random()), (&ada, factors), Device::default(), NOON, &config).session
     }

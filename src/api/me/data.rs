@@ -19,6 +19,7 @@ use crate::api::openapi::Errors;
 use crate::api::paging::{ApiQuery, List, Paging};
 use crate::api::precondition::IfMatch;
 use crate::api::time::Time;
+use crate::flow::browser_state;
 use crate::pages::account::activity::sentence;
 use crate::protocol::id::UserId;
 use crate::state::AppState;
@@ -142,6 +143,7 @@ pub(super) async fn leave(
     };
     if matches!(oneself.seat, Seat::Browser(_)) {
         response.headers_mut().append(header::SET_COOKIE, state.cookies.clear(Cookie::Session));
+        browser_state::take_back(&state, response.headers_mut());
     }
     Ok(response)
 }

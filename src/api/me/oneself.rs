@@ -11,6 +11,7 @@ use crate::api::body::SecretText;
 use crate::api::error::ApiError;
 use crate::audit::Kind;
 use crate::authn::session::Begun;
+use crate::flow::browser_state;
 use crate::guard::Subject;
 use crate::guard::device::Device;
 use crate::guard::limit::Action;
@@ -77,6 +78,7 @@ pub fn hand_over(state: &AppState, response: &mut Response, begun: Option<&Begun
     let secret = begun.secret.expose_secret();
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, state.cookies.set(Cookie::Session, secret, begun.cookie_lifetime()));
+    browser_state::hand_over(state, headers, begun);
     if let Ok(token) = HeaderValue::try_from(state.csrf.token(secret, CSRF_PURPOSE)) {
         headers.insert(CSRF_TOKEN, token);
     }

@@ -54,7 +54,7 @@ pub(super) async fn end_sessions(
     state
         .db
         .write(async |tx| {
-            let ended = sessions::end_all(tx, &id, None).await?;
+            let ended = sessions::end_all(tx, &id, None, state.ending(context.now)).await?;
             let mut event = event.clone();
             event.details.insert("sessions".to_owned(), ended.into());
             storage::audit::insert(tx, &event).await

@@ -138,6 +138,7 @@ pub(super) async fn delete(
             if !users::update(tx, &user, user.version).await? {
                 return Ok(Outcome::Changed);
             }
+            end_everything(tx, &id, None, context.now).await?;
             users::delete(tx, &id).await?;
             storage::audit::insert(tx, &event).await?;
             Ok(Outcome::Done)

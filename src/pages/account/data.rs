@@ -8,6 +8,7 @@ use super::nav::{Nav, Place};
 use super::{PURPOSE, checked};
 use crate::account::deletion::{Deletion, delete};
 use crate::account::export::export;
+use crate::flow::browser_state;
 use crate::flow::visitor::{Login, Visitor};
 use crate::pages::flow::frame;
 use crate::pages::reauthenticate::{Freshness, Target, fresh};
@@ -98,6 +99,7 @@ pub async fn post_delete(
     let mut response = site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?;
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, state.cookies.clear(Cookie::Session));
+    browser_state::take_back(&state, headers);
     headers.insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
     Ok(response)
 }

@@ -5,6 +5,7 @@ use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
 use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
+use super::logout::{END_SESSION, LOGOUT_FORM};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::request_object::REQUEST_OBJECT;
 use super::resource::{BEARER, PROOF, PUSHED_KEY, USERINFO};
@@ -175,10 +176,18 @@ pub const PROCEDURES: &[Procedure] = &[
     ),
     procedure(
         "account",
-        &["* /account", "* /account/*", "* /language", "* /logout"],
+        &["* /account", "* /account/*", "* /language"],
         "A person looks after their account:",
         &[&HEAD, &BODY, &CSRF, &OWNER, &SECOND_FACTOR, &MAILED_CODE, &CHANGE],
     ),
+    procedure(
+        "end_session",
+        &["GET /end-session"],
+        "An application sends a person to log out:",
+        &[&HEAD, &ADDRESS, &QUERY, &UNREPEATED, &END_SESSION],
+    ),
+    procedure("end_session/post", &["POST /end-session"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
+    procedure("logout", &["* /logout"], "A person logs out:", &[&HEAD, &BODY, &CSRF, &LOGOUT_FORM]),
     procedure("admin", &["* /admin", "* /admin/*"], "An administrator opens the console:", &[&HEAD, &ADMINISTRATOR]),
     procedure(
         "api/auth/register",

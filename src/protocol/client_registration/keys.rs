@@ -36,9 +36,9 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
 }
 
 /// Of a URL that this server would ask.
-const NOT_ASKED: &str = "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023";
+pub(super) const NOT_ASKED: &str = "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023";
 
-fn may_be_asked(text: &str, policy: &RegistrationPolicy) -> bool {
+pub(super) fn may_be_asked(text: &str, policy: &RegistrationPolicy) -> bool {
     let usable = |url: &Url| url.fragment().is_none() && outbound_url::target(url, &policy.private_hosts).is_some();
     text.len() <= MAX_URL && Url::parse(text).is_ok_and(|url| usable(&url))
 }

@@ -168,7 +168,12 @@ async fn cookie_of(server: &TestServer, user: &User, methods: &[authentication::
     let now = server.clock.now();
     let factors = methods.iter().fold(Factors::default(), |factors, method| factors.and(*method, now));
     let begun = session::begin(&server.state.tokens, (&user.id, factors), device, now, &server.state.config.session);
-    server.state.db.write(async |tx| session::replace(tx, None, &begun.session).await).await.unwrap();
+    server
+        .state
+        .db
+        .write(async |tx| session::replace(tx, None, &begun.session, server.state.ending(server.clock.now())).await)
+        .await
+        .unwrap();
     begun.secret.expose_secret().to_owned()
 }
 

@@ -1,12 +1,13 @@
 //! What happens between the request and the answer: prompts, hints, the browser that a login is bound to, form_post.
 
 use http::StatusCode;
+use ostiary::storage::sessions::Ending;
 use ostiary::storage::{consents, grants, sessions};
 
 use super::assert_page;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, authorize, claims, log_in, redeem, text, tokens};
-use crate::support::server::{PASSWORD, Persona, TestServer};
+use crate::support::server::{PASSWORD, Persona, START, TestServer};
 
 #[tokio::test]
 async fn prompt_login_and_max_age_ask_for_the_password_again() {
@@ -190,7 +191,7 @@ on_both! {
             let now = server.clock.now();
             let end = server.state.db.write(async |tx| {
                 if round % 2 == 0 {
-                    sessions::end_all(tx, &anna.id, None).await?;
+                    sessions::end_all(tx, &anna.id, None, Ending::of_everything(START)).await?;
                     grants::revoke_for_user(tx, &anna.id, now).await
                 } else {
                     consents::delete(tx, &anna.id, &client.client.id).await?;

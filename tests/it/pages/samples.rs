@@ -156,10 +156,21 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add_factors(&frame, base, &mut add);
 
     people(&frame, &form, &mut add);
-    let logout =
-        LogoutConfirm { frame: frame.clone(), sign_in_name: "alice".to_owned(), action: action("/logout"), csrf: "c".to_owned() };
+    let logout = LogoutConfirm {
+        frame: frame.clone(),
+        sign_in_name: "alice".to_owned(),
+        action: action("/logout"),
+        csrf: "c".to_owned(),
+        destination: None,
+        place: None,
+    };
     add("logout", &logout);
-    add("signed-out", &SignedOut { frame: frame.clone() });
+    let asked = LogoutConfirm { destination: Some("sealed".to_owned()), place: Some("app.example".to_owned()), ..logout };
+    add("logout-for-an-application", &asked);
+    add("signed-out", &SignedOut { frame: frame.clone(), frames: Vec::new(), next: None });
+    let frames = vec!["https://app.example/logout?sid=s".to_owned()];
+    let next = Some("https://app.example/".to_owned());
+    add("signed-out-of-applications", &SignedOut { frame: frame.clone(), frames, next });
     rooms::add(&frame, &mut add);
     let issuer = format!("https://id.example.org{base}");
     add(

@@ -168,7 +168,7 @@ on_both! {
                 3 => grants::revoke_for_client_and_user(tx, &client_id("app"), &anna, at(1)).await,
                 _ => {
                     sessions::insert(tx, &session("s", 1)).await?;
-                    sessions::end(tx, &session_id("s")).await.map(u64::from)
+                    sessions::end(tx, &session_id("s"), sessions::Ending::of_everything(at(1))).await.map(u64::from)
                 }
             })
             .await

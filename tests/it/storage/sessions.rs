@@ -1,8 +1,8 @@
 //! Browser sessions and set-up links.
 
-use ostiary::protocol::time::Seconds;
+use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::storage::page::Page;
-use ostiary::storage::sessions::{self, SessionFilter};
+use ostiary::storage::sessions::{self, Ending, SessionFilter};
 use ostiary::storage::setup_links;
 use ostiary::storage::users::{self, UserStatus};
 use tokio::task::JoinSet;
@@ -12,6 +12,8 @@ use crate::support::database::{TestDatabase, on_both};
 
 const IDLE: Seconds = Seconds(3_600);
 
+const ENDING: Ending = Ending { now: Timestamp::from_seconds(1_800_000_001), offline: false };
+
 on_both! {
     async fn a_session_stands_until_it_is_ended(database: TestDatabase) {
         let db = &database.db;
@@ -19,7 +21,7 @@ on_both! {
         let session = session("s", 1);
         db.write(async |tx| sessions::insert(tx, &session).await).await.unwrap();
         assert!(db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
-        db.write(async |tx| sessions::end(tx, &session.id).await).await.unwrap();
+        db.write(async |tx| sessions::end(tx, &session.id, ENDING).await).await.unwrap();
         assert!(!db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
     }
 
@@ -79,7 +81,7 @@ on_both! {
                 let hash = format!("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$new{round}").into();
                 db.write(async |tx| {
                     users::set_password(tx, &user_id("u-anna"), &hash, at(1)).await?;
-                    sessions::end_all(tx, &user_id("u-anna"), None).await
+                    sessions::end_all(tx, &user_id("u-anna"), None, ENDING).await
                 })
                 .await
                 .unwrap();
@@ -113,12 +115,12 @@ on_both! {
         assert_eq!(listed(None, 1, Page { after: Some("b".into()), limit: 2 }).await, (vec!["c".into(), "d".into()], None));
         assert_eq!(listed(None, 3_600, Page::first(9)).await, (vec![], None));
 
-        let ended = db.write(async |tx| sessions::end_all(tx, &user_id("u-anna"), Some(&session_id("b"))).await).await;
+        let ended = db.write(async |tx| sessions::end_all(tx, &user_id("u-anna"), Some(&session_id("b")), ENDING).await).await;
         assert_eq!(ended.unwrap(), 2);
         assert_eq!(listed(None, 1, Page::first(9)).await.0, ["b", "d"]);
-        assert!(db.write(async |tx| sessions::end(tx, &session_id("b")).await).await.unwrap());
-        assert!(!db.write(async |tx| sessions::end(tx, &session_id("b")).await).await.unwrap());
-        assert_eq!(db.write(async |tx| sessions::end_all(tx, &user_id("u-bert"), None).await).await.unwrap(), 1);
+        assert!(db.write(async |tx| sessions::end(tx, &session_id("b"), ENDING).await).await.unwrap());
+        assert!(!db.write(async |tx| sessions::end(tx, &session_id("b"), ENDING).await).await.unwrap());
+        assert_eq!(db.write(async |tx| sessions::end_all(tx, &user_id("u-bert"), None, ENDING).await).await.unwrap(), 1);
     }
 
     async fn cleaning_up_takes_a_bounded_number_of_dead_sessions(database: TestDatabase) {

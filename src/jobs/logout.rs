@@ -1,0 +1,243 @@
+//! Tells clients that a session ended (OpenID Connect Back-Channel Logout 1.0 §2.5): off the path of whoever logged out, each
+//! notice by one node, again and again for a day until the client has taken it.
+//!
+//! Should a node die while it sends one, another sends it again, with the same `jti`. Servers that don't work are left alone by
+//! [`Outbound`], which asks each host through a breaker of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use form_urlencoded::Serializer;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use url::Url;
+
+use super::pace::{POLL, duration, pause, wait};
+use crate::audit::{self, Kind, Origin};
+use crate::clock::Clock;
+use crate::keys::ring::KeyRing;
+use crate::outbound::http::{Failure, Outbound};
+use crate::protocol::client::Client;
+use crate::protocol::jwt::TokenType;
+use crate::protocol::logout_token::LogoutTokenClaims;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::audit::{Actor, Event, Outcome, insert as record};
+use crate::storage::client_cache::ClientCache;
+use crate::storage::db::{Change, Db};
+use crate::storage::error::Error;
+use crate::storage::logout_notices::{self, Notice};
+use crate::telemetry::TraceId;
+
+/// Notices that are sent at once.
+const PARALLEL: usize = 8;
+
+/// Notices looked up at once.
+const BATCH: i64 = 64;
+
+/// How long one attempt may take: more than [`Outbound`] gives a server.
+const PATIENCE: Seconds = Seconds(15);
+
+/// Sends notices. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Messenger(Arc<Shared>);
+
+/// What the messenger needs.
+#[derive(Debug)]
+pub struct Parts {
+    pub db: Db,
+    pub clock: Clock,
+    pub outbound: Outbound,
+    pub clients: ClientCache,
+    pub keys: Arc<KeyRing>,
+    pub issuer: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    parts: Parts,
+    stopping: AtomicBool,
+}
+
+/// What came of an attempt.
+enum Attempt {
+    /// The client took it, or wants none any more.
+    Done,
+    /// It says no, and would say so again.
+    Refused(String),
+    Later(String),
+}
+
+impl Messenger {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(Shared { parts, stopping: AtomicBool::new(false) }))
+    }
+
+    /// Sends until `shutdown` resolves; then finishes what is under way.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let wake = Arc::new(Notify::new());
+        self.0.parts.db.subscribe({
+            let wake = Arc::clone(&wake);
+            move |change| {
+                if matches!(change, Change::LogoutNotices | Change::Everything) {
+                    wake.notify_one();
+                }
+            }
+        });
+        loop {
+            let mut round = std::pin::pin!(self.round());
+            let next = tokio::select! {
+                next = &mut round => next,
+                () = &mut shutdown => {
+                    self.0.stopping.store(true, Ordering::SeqCst);
+                    // What doesn't end in time is sent again by whoever starts next.
+                    let _ = timeout(duration(PATIENCE), round).await;
+                    return;
+                }
+            };
+            let pause = match next {
+                Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.parts.clock.now(), next)),
+                Err(error) => {
+                    tracing::warn!(%error, "notices of logouts wait for the database");
+                    duration(POLL)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = wake.notified() => {}
+                () = &mut shutdown => return,
+            }
+        }
+    }
+
+    /// Sends everything that is due, and says when something will be next.
+    pub async fn round(&self) -> Result<Option<Timestamp>, Error> {
+        let Parts { db, clock, .. } = &self.0.parts;
+        self.give_up_expired().await?;
+        while !self.0.stopping.load(Ordering::SeqCst) {
+            let due = logout_notices::due(&mut db.read().await?, clock.now(), BATCH).await?;
+            if due.is_empty() {
+                return logout_notices::next_due(&mut db.read().await?).await;
+            }
+            self.send_all(due).await?;
+        }
+        Ok(None)
+    }
+
+    async fn send_all(&self, ids: Vec<String>) -> Result<(), Error> {
+        let mut under_way = JoinSet::new();
+        let mut outcome = Ok(());
+        for id in ids {
+            while under_way.len() >= PARALLEL {
+                outcome = outcome.and(under_way.join_next().await.map_or(Ok(()), judge));
+            }
+            if outcome.is_err() || self.0.stopping.load(Ordering::SeqCst) {
+                break;
+            }
+            let messenger = self.clone();
+            under_way.spawn(async move { messenger.send(&id).await });
+        }
+        while let Some(ended) = under_way.join_next().await {
+            outcome = outcome.and(judge(ended));
+        }
+        outcome
+    }
+
+    async fn send(&self, id: &str) -> Result<(), Error> {
+        let Parts { db, clock, clients, .. } = &self.0.parts;
+        let now = clock.now();
+        let claimed_until = now + PATIENCE;
+        let Some(notice) = db.write(async |tx| logout_notices::claim(tx, id, now, claimed_until).await).await? else {
+            return Ok(());
+        };
+        let attempt = match clients.load(&notice.client_id).await? {
+            Some(client) => self.attempt(&client, &notice, now).await,
+            None => Attempt::Done,
+        };
+        match attempt {
+            Attempt::Done => db.write(async |tx| logout_notices::delete(tx, id).await).await.map(drop),
+            Attempt::Refused(why) => self.end(&notice, "refused_by_client", &why).await,
+            Attempt::Later(why) => {
+                tracing::info!(client_id = %notice.client_id, why, attempts = notice.attempts, "a client could not be told of a logout");
+                // Not after its end, so that its end is noticed.
+                let next = (clock.now() + pause(notice.attempts)).min(notice.created_at + logout_notices::LIFETIME);
+                db.write(async |tx| logout_notices::postpone(tx, id, claimed_until, next, &why).await).await
+            }
+        }
+    }
+
+    async fn attempt(&self, client: &Client, notice: &Notice, now: Timestamp) -> Attempt {
+        let Parts { outbound, keys, issuer, .. } = &self.0.parts;
+        let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
+        let Some(uri) = uri else { return Attempt::Done };
+        let whom = (notice.user_id.as_str(), &notice.session_id);
+        let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
+        // As its ID tokens are (§2.6).
+        let token = match keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims) {
+            Ok(token) => token,
+            Err(error) => return Attempt::Later(error.to_string()),
+        };
+        let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+        match outbound.post_form(&uri, form).await.map(|answer| answer.status) {
+            Ok(status) if status.is_success() => Attempt::Done,
+            Ok(status) if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
+                Attempt::Later(format!("status {}", status.as_u16()))
+            }
+            Ok(status) => Attempt::Refused(format!("status {}", status.as_u16())),
+            Err(failure @ Failure::Forbidden) => Attempt::Refused(failure.to_string()),
+            Err(failure) => Attempt::Later(failure.to_string()),
+        }
+    }
+
+    async fn give_up_expired(&self) -> Result<(), Error> {
+        let Parts { db, clock, .. } = &self.0.parts;
+        loop {
+            let now = clock.now();
+            let events = db.write(async |tx| {
+                let expired = logout_notices::take_expired(tx, now, BATCH).await?;
+                for notice in &expired {
+                    record(tx, &untold(notice, "expired", "no answer for a day", now)).await?;
+                }
+                Ok(expired.len())
+            });
+            if events.await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a notice out that did not arrive, and records it.
+    async fn end(&self, notice: &Notice, reason: &'static str, why: &str) -> Result<(), Error> {
+        tracing::warn!(client_id = %notice.client_id, why, "a client refuses to be told of a logout");
+        let event = untold(notice, reason, why, self.0.parts.clock.now());
+        let write = self.0.parts.db.write(async |tx| {
+            if logout_notices::delete(tx, &notice.id).await? {
+                record(tx, &event).await?;
+            }
+            Ok(())
+        });
+        write.await
+    }
+}
+
+fn untold(notice: &Notice, reason: &'static str, why: &str, now: Timestamp) -> Event {
+    let origin = Origin { at: now, address: None, trace_id: TraceId::random().to_string() };
+    let mut event = Event {
+        actor: Actor::System,
+        outcome: Outcome::Failed,
+        reason: Some(reason),
+        client_id: Some(notice.client_id.clone()),
+        user_id: Some(notice.user_id.clone()),
+        ..audit::event(Kind::LogoutUndelivered, origin)
+    };
+    event.details.insert("session_id".to_owned(), notice.session_id.as_str().into());
+    event.details.insert("why".to_owned(), why.into());
+    event.details.insert("attempts".to_owned(), notice.attempts.into());
+    event
+}
+
+/// What came of sending one. A panic has been logged, and its notice is claimed for a while: the others go on.
+fn judge(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    ended.unwrap_or(Ok(()))
+}
