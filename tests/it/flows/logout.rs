@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::assert_page;
+use crate::support::assertion::reason;
 use crate::support::browser::{Answer, Browser};
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, authorize, claims, redeem, refresh, text};
@@ -41,6 +42,8 @@ impl Visit {
     }
 
     async fn ask(&mut self, params: &[(&str, &str)]) -> Answer {
+        // So that a refusal is not folded with those before it.
+        self.server.state.refusals.flush().await;
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(params).finish();
         self.browser.get(&format!("/end-session?{query}")).await
     }
@@ -49,8 +52,10 @@ impl Visit {
         self.browser.visit("/account").await.url.starts_with("/account")
     }
 
-    async fn reason(&self) -> Option<String> {
-        self.server.last_reason("user.logout").await
+    /// Asserts that this was refused, for `reason`.
+    async fn assert_refused(&self, answer: &Answer, because: &str) {
+        assert_page(answer, 400);
+        assert_eq!(reason(&self.server, answer).await, because);
     }
 }
 
@@ -87,8 +92,7 @@ on_both! {
         ] {
             for by in [("id_token_hint", hint.as_str()), ("client_id", id.as_str())] {
                 let answer = visit.ask(&[by, ("post_logout_redirect_uri", uri)]).await;
-                assert_page(&answer, 400);
-                assert_eq!(visit.reason().await.as_deref(), Some("post_logout_redirect_uri_mismatch"), "{uri}");
+                visit.assert_refused(&answer, "post_logout_redirect_uri_mismatch").await;
             }
         }
         assert!(visit.is_logged_in().await);
@@ -137,14 +141,14 @@ on_both! {
         let other = format!("{head}.{}", signature.chars().rev().collect::<String>());
         let access = text(&visit.tokens, "access_token");
         for bad in [unsigned.as_str(), &other, &access, "x", "a.b.c"] {
-            assert_page(&visit.ask(&[("id_token_hint", bad), ("post_logout_redirect_uri", OUT)]).await, 400);
-            assert_eq!(visit.reason().await.as_deref(), Some("id_token_hint_invalid"), "{bad}");
+            let answer = visit.ask(&[("id_token_hint", bad), ("post_logout_redirect_uri", OUT)]).await;
+            visit.assert_refused(&answer, "id_token_hint_invalid").await;
         }
         let elsewhere = visit.server.restarted_with(|config| config.server.issuer = "https://other.example".to_owned()).await;
         assert_page(&elsewhere.get(&format!("/end-session?id_token_hint={hint}")).await, 400);
         let other = visit.server.client(Persona::Web, |_| {}).await;
-        assert_page(&visit.ask(&[("id_token_hint", &hint), ("client_id", other.id())]).await, 400);
-        assert_eq!(visit.reason().await.as_deref(), Some("client_id_differs"));
+        let answer = visit.ask(&[("id_token_hint", &hint), ("client_id", other.id())]).await;
+        visit.assert_refused(&answer, "client_id_differs").await;
         assert!(visit.is_logged_in().await);
     }
 
@@ -175,8 +179,8 @@ on_both! {
         assert_page(&visit.ask(&[("client_id", "nobody")]).await, 400);
         let (hint, client) = (visit.hint(), visit.client.clone());
         visit.server.update_client(&client, |client| client.status = ostiary::protocol::client::ClientStatus::Disabled).await;
-        assert_page(&visit.ask(&[("id_token_hint", &hint), ("post_logout_redirect_uri", OUT)]).await, 400);
-        assert_eq!(visit.reason().await.as_deref(), Some("client_unknown"));
+        let answer = visit.ask(&[("id_token_hint", &hint), ("post_logout_redirect_uri", OUT)]).await;
+        visit.assert_refused(&answer, "client_unknown").await;
         assert!(visit.is_logged_in().await);
     }
 
