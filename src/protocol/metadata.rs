@@ -68,12 +68,6 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         // RFC 9126 §5.
         "pushed_authorization_request_endpoint": url(path::PUSHED_REQUEST),
         "require_pushed_authorization_requests": capabilities.pushed_requests_only,
-        // RP-Initiated Logout §2.1, Front-Channel Logout §3, Back-Channel Logout §2.1.
-        "end_session_endpoint": url(path::END_SESSION),
-        "frontchannel_logout_supported": true,
-        "frontchannel_logout_session_supported": true,
-        "backchannel_logout_supported": true,
-        "backchannel_logout_session_supported": true,
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
@@ -108,6 +102,12 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,
     });
+    // RP-Initiated Logout §2.1, Front-Channel Logout §3, Back-Channel Logout §2.1.
+    document["end_session_endpoint"] = url(path::END_SESSION).into();
+    for channel in ["frontchannel", "backchannel"] {
+        document[format!("{channel}_logout_supported")] = true.into();
+        document[format!("{channel}_logout_session_supported")] = true.into();
+    }
     if capabilities.check_session {
         // Session Management §3.3.
         document["check_session_iframe"] = url(path::CHECK_SESSION).into();
