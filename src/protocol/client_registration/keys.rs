@@ -36,7 +36,8 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
 }
 
 /// Of a URL that this server would ask.
-pub(super) const NOT_ASKED: &str = "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023";
+pub(super) const NOT_ASKED: &str =
+    "must be an https URL at a public host, without credentials and fragment, on port 443 or above 1023";
 
 pub(super) fn may_be_asked(text: &str, policy: &RegistrationPolicy) -> bool {
     let usable = |url: &Url| url.fragment().is_none() && outbound_url::target(url, &policy.private_hosts).is_some();
