@@ -9,7 +9,7 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::audit;
-use crate::authn::passkey::RelyingParty;
+use crate::authn::passkey::{RelyingParty, UnusableAuthorities as UnusablePasskeyAuthorities};
 use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
@@ -123,6 +123,8 @@ pub enum StateError {
     #[error("configuration: {0}")]
     Outbound(#[from] UnusableAuthorities),
     #[error("configuration: {0}")]
+    Passkeys(#[from] UnusablePasskeyAuthorities),
+    #[error("configuration: {0}")]
     Guard(#[from] guard::Unusable),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
@@ -154,7 +156,7 @@ impl AppState {
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
             totp_secrets: Sealer::new(&master.derive("seal/totp")),
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
-            passkeys: RelyingParty::new(&config.passkeys, &issuer),
+            passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             client_secrets: ClientSecrets::new(&master),
             outbound,

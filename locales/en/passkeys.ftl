@@ -4,6 +4,7 @@ passkey-use = Use a passkey
 passkey-failed = No passkey was used. You can try again, or choose another way.
 passkey-known = This device has a passkey for this site already.
 passkey-refused = This passkey could not be set up. Please try again.
+passkey-untrusted = Passkeys of this device or app are not accepted here. Use a security key or device that your organisation allows.
 passkey-too-many = You have as many passkeys as you may have. Remove one first.
 passkey-needs-script = Passkeys need JavaScript, which is switched off in your browser.
 passkey-unsupported = This browser can’t use passkeys.

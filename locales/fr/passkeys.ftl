@@ -4,6 +4,7 @@ passkey-use = Utiliser une clé d’accès
 passkey-failed = Aucune clé d’accès n’a été utilisée. Vous pouvez réessayer ou choisir un autre moyen.
 passkey-known = Cet appareil a déjà une clé d’accès pour ce site.
 passkey-refused = Cette clé d’accès n’a pas pu être configurée. Veuillez réessayer.
+passkey-untrusted = Les clés d’accès de cet appareil ou de cette application ne sont pas acceptées ici. Utilisez une clé de sécurité ou un appareil que votre organisation autorise.
 passkey-too-many = Vous avez autant de clés d’accès qu’il est permis. Supprimez-en d’abord une.
 passkey-needs-script = Les clés d’accès nécessitent JavaScript, qui est désactivé dans votre navigateur.
 passkey-unsupported = Ce navigateur ne prend pas en charge les clés d’accès.

@@ -138,6 +138,7 @@ errors! {
     /// One of a mail. Which of it is not told.
     invalid_email_code = BAD_REQUEST, "invalid_code", "The code or its handle is wrong, too old, tried too often, or used already.";
     invalid_passkey = BAD_REQUEST, "invalid_passkey", "The passkey's answer is not right, or too late, or was given before: ask again with new options.";
+    passkey_untrusted = FORBIDDEN, "passkey_untrusted", "Nobody whom this server trusts vouches for the authenticator that made the passkey: use another one.";
     not_welcome = FORBIDDEN, "registration_closed", "Nobody can register here in this way: registration is closed, or the invitation is not good any more.";
     too_many_codes = TOO_MANY_REQUESTS, "too_many_codes", "Too many codes were tried: begin again with the password, later.";
     proof_of_work_required = TOO_MANY_REQUESTS, "proof_of_work_required", "Send the same with a solution of the challenge; see details.";

@@ -5,6 +5,7 @@
 //! a counter means that fell: a risk to tell of, not a reason to lock somebody out. The library refuses such a counter, so it
 //! is shown 0 in the place of the stored one.
 
+mod attestation;
 pub mod challenge;
 mod refusal;
 
@@ -21,9 +22,12 @@ use webauthn_rs_core::proto::{
     RegistrationState, RequestChallengeResponse, RequestRegistrationExtensions, ResidentKeyRequirement, UserVerificationPolicy,
 };
 
+use self::attestation::Authorities;
+pub use self::attestation::UnusableAuthorities;
 pub use self::refusal::Refusal;
 use crate::config::{PasskeysConfig, UserVerification};
 use crate::protocol::authentication::Method;
+use crate::protocol::time::Timestamp;
 use crate::storage::passkeys::Passkey;
 
 /// What is asked of authenticators, the preferred one first. Those that the library can verify, and no more.
@@ -37,6 +41,8 @@ pub const HANDLE: usize = 32;
 pub struct RelyingParty {
     core: WebauthnCore,
     user_verification: UserVerification,
+    /// Who has to vouch for new ones.
+    authorities: Option<Authorities>,
 }
 
 /// Who a passkey is made for: what authenticators show and keep.
@@ -67,14 +73,15 @@ pub struct Asserted {
 
 impl RelyingParty {
     /// `None` where there are no passkeys: they are off, or the issuer's host is an address.
-    pub fn new(config: &PasskeysConfig, issuer: &Url) -> Option<Self> {
-        let rp_id = config.rp_id(issuer)?;
+    pub fn new(config: &PasskeysConfig, issuer: &Url) -> Result<Option<Self>, UnusableAuthorities> {
+        let Some(rp_id) = config.rp_id(issuer) else { return Ok(None) };
+        let authorities = Authorities::load(config)?;
         let own = issuer.origin().ascii_serialization();
         let origins = [own].iter().chain(&config.origins).filter_map(|origin| Url::parse(origin).ok()).collect();
         let timeout = Duration::from_secs(challenge::LIFETIME.0.unsigned_abs());
         // The origin and the port must be the very ones that are configured.
         let core = WebauthnCore::new_unsafe_experts_only(&config.rp_name, &rp_id, origins, timeout, Some(false), Some(false));
-        Some(Self { core, user_verification: config.user_verification })
+        Ok(Some(Self { core, user_verification: config.user_verification, authorities }))
     }
 
     /// The options for `navigator.credentials.create()`, as JSON (§5.1.8), and what to check the answer against.
@@ -98,7 +105,11 @@ impl RelyingParty {
         let builder = self
             .core
             .new_challenge_register_builder(owner.handle, owner.sign_in_name, owner.display_name)?
-            .attestation(AttestationConveyancePreference::None)
+            .attestation(if self.authorities.is_some() {
+                AttestationConveyancePreference::Direct
+            } else {
+                AttestationConveyancePreference::None
+            })
             .credential_algorithms(ALGORITHMS.to_vec())
             .user_verification_policy(policy)
             .exclude_credentials(Some(existing))
@@ -112,7 +123,7 @@ impl RelyingParty {
     }
 
     /// Verifies the answer of `create()` (§7.1). Whether somebody has the credential already is the storage's to say.
-    pub fn created(&self, answer: &str, state: &RegistrationState) -> Result<Created, Refusal> {
+    pub fn created(&self, answer: &str, state: &RegistrationState, now: Timestamp) -> Result<Created, Refusal> {
         let answer: RegisterPublicKeyCredential = serde_json::from_str(answer).map_err(|_| Refusal::MALFORMED)?;
         check_envelope(&answer.type_, &answer.id, &answer.raw_id)?;
         check_client_data(&answer.response.client_data_json)?;
@@ -120,8 +131,11 @@ impl RelyingParty {
         if credential.cred_id != answer.raw_id {
             return Err(Refusal::MALFORMED);
         }
+        if let Some(authorities) = &self.authorities {
+            authorities.vouch(&credential.attestation, now)?;
+        }
         let counter = std::mem::take(&mut credential.counter);
-        // Nobody asked what kind of device it is: what was told all the same is not kept.
+        // What kind of device it is was looked at, or told without having been asked: it is not kept.
         credential.attestation = ParsedAttestation::default();
         credential.transports = answer.response.transports;
         Ok(Created { id: answer.id, credential: stored(&credential)?, counter })

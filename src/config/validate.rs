@@ -176,6 +176,8 @@ fn passkeys(passkeys: &PasskeysConfig, issuer: &str) -> Result<(), InvalidConfig
         let is_secure = url.scheme() == "https" || is_loopback(url.host_str());
         require(is_secure, ORIGINS, "must hold https origins")?;
     }
+    let vouched_for = passkeys.attestation_models.is_empty() || !passkeys.attestation_ca_file.as_os_str().is_empty();
+    require(vouched_for, "passkeys.attestation_models", "must be empty while passkeys.attestation_ca_file is")?;
     let named = !passkeys.rp_name.trim().is_empty() && passkeys.rp_name.len() <= 64;
     require(named && !passkeys.rp_name.contains(char::is_control), "passkeys.rp_name", "must be 1 to 64 bytes of text")?;
     require((1..=100).contains(&passkeys.max_per_person), "passkeys.max_per_person", "must be between 1 and 100")

@@ -219,11 +219,12 @@ impl Counterpart<'_> {
             Ok(_) => return Ok(Err(Refusal::CHALLENGE_FOREIGN)),
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let created =
-            party.created(answer.credential, &challenge.ceremony.state).map(|passkey::Created { id, credential, counter }| {
+        let created = party.created(answer.credential, &challenge.ceremony.state, context.now).map(
+            |passkey::Created { id, credential, counter }| {
                 let (user_id, name) = (user.id.clone(), name.to_owned());
                 Passkey { id, user_id, name, credential, counter, created_at: context.now, last_used_at: None }
-            });
+            },
+        );
         let written = state.db.write(async |tx| {
             if !challenge.spend(tx, context.now).await? {
                 return Ok(Err(Refusal::CHALLENGE_SPENT));

@@ -97,6 +97,7 @@ pub async fn post(
             refused(&state, &context, login, Kind::PasskeyAdded, refusal);
             let problem = match refusal {
                 Refusal::TAKEN => NewPasskeyProblem::Taken,
+                Refusal::UNTRUSTED => NewPasskeyProblem::Untrusted,
                 Refusal::TOO_MANY => NewPasskeyProblem::TooMany,
                 _ => NewPasskeyProblem::Refused,
             };

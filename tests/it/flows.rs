@@ -1,6 +1,7 @@
 //! Whole flows through the real router.
 
 mod account;
+mod attestation;
 mod authorize;
 mod backchannel;
 mod client;

@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub mod assertion;
+pub mod attestation;
 pub mod authenticator;
 pub mod browser;
 pub mod database;

@@ -93,6 +93,7 @@ pub(super) async fn create(
             refused(&state, &context, &user.id, Kind::PasskeyAdded, refusal);
             Err(match refusal {
                 Refusal::TAKEN => ApiError::passkey_taken(),
+                Refusal::UNTRUSTED => ApiError::passkey_untrusted(),
                 Refusal::TOO_MANY => ApiError::too_many_passkeys(),
                 Refusal::USER_DISABLED => ApiError::unauthenticated(),
                 _ => ApiError::invalid_passkey(),

@@ -21,6 +21,8 @@ impl Refusal {
     /// Somebody has a passkey with this id.
     pub const TAKEN: Self = Self("passkey_taken");
     pub const TOO_MANY: Self = Self("passkey_too_many");
+    /// Nobody who has to vouch for its authenticator does.
+    pub const UNTRUSTED: Self = Self("passkey_untrusted");
     /// Without it, its owner could not log in, or not as strongly as their roles ask for.
     pub const LAST_FACTOR: Self = Self("last_factor");
     pub const USER_DISABLED: Self = Self("user_disabled");
@@ -43,6 +45,8 @@ impl From<WebauthnError> for Refusal {
             WebauthnError::CredentialAlteredAlgFromRequest | WebauthnError::COSEKeyInvalidAlgorithm => "passkey_algorithm",
             WebauthnError::CredentialCrossOrigin => "passkey_cross_origin",
             WebauthnError::AuthenticationFailure | WebauthnError::SignatureInvalid => "passkey_signature",
+            // A form of attestation that nobody verifies.
+            WebauthnError::AttestationNotSupported => return Self::UNTRUSTED,
             _ => "passkey_malformed",
         })
     }

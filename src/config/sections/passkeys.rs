@@ -1,6 +1,9 @@
 //! Passkeys.
 
+use std::path::PathBuf;
+
 use url::Url;
+use uuid::Uuid;
 
 use crate::config::section;
 
@@ -20,6 +23,12 @@ section! {
         /// Whether a new passkey must make sure that it is its owner who uses it, by a PIN, a finger or a face: `required`, or
         /// `preferred`. One that does not is good as a second factor only.
         user_verification: UserVerification = UserVerification::Preferred;
+        /// A file with certificate authorities (PEM) of makers of authenticators. When it is set, browsers are asked for an
+        /// attestation, and a new passkey is taken only from an authenticator that one of these vouches for; most synchronised
+        /// passkeys have nobody who does. Passkeys that are there already go on working.
+        attestation_ca_file: PathBuf = PathBuf::new();
+        /// Of the authenticators that those authorities vouch for, the models that are taken, by AAGUID. All of them when empty.
+        attestation_models: Vec<Uuid> = Vec::new();
         /// How many a person may have.
         max_per_person: u32 = 20;
         /// Whether whoever has a passkey may do without a password.

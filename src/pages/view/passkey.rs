@@ -74,6 +74,8 @@ pub enum NewPasskeyProblem {
     Refused,
     /// Somebody has it already.
     Taken,
+    /// Its authenticator is none of those that are taken.
+    Untrusted,
     TooMany,
 }
 
@@ -82,6 +84,7 @@ impl NewPasskeyProblem {
         match self {
             Self::Refused => "passkey-refused",
             Self::Taken => "passkey-known",
+            Self::Untrusted => "passkey-untrusted",
             Self::TooMany => "passkey-too-many",
         }
     }

@@ -35,6 +35,12 @@ pub const CHANGE: Group = Group {
             "Is the secret that is being set up still good?",
             "Finishing the set-up of the authenticator app within its time.",
         ),
+        check(
+            "passkey_attestation",
+            &["passkey_untrusted"],
+            "Does an authority of `passkeys.attestation_ca_file` vouch for the authenticator?",
+            "An authenticator of one of those makers, of a model of `passkeys.attestation_models`.",
+        ),
         check("passkey_free", &["passkey_taken"], "Has somebody this passkey already?", "A passkey that is not set up here."),
         check("passkey_count", &["passkey_too_many"], "How many passkeys are there?", "Removing one first."),
         check(

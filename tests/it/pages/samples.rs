@@ -257,7 +257,8 @@ fn add_factors(frame: &Frame, base: &str, add: &mut impl FnMut(&str, &dyn DynRen
         flow: Some("f".to_owned()),
     };
     add("passkey-new", &new);
-    add("passkey-refused", &NewPasskey { problem: Some(NewPasskeyProblem::Taken), flow: None, ..new });
+    add("passkey-refused", &NewPasskey { problem: Some(NewPasskeyProblem::Taken), flow: None, ..new.clone() });
+    add("passkey-untrusted", &NewPasskey { problem: Some(NewPasskeyProblem::Untrusted), flow: None, ..new });
     let name = NamePasskey {
         frame: frame.clone(),
         is_new: true,

@@ -8,6 +8,8 @@ use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::attestation::Statement;
+
 /// The flags of authenticator data (WebAuthn Level 3 §6.1).
 pub const USER_PRESENT: u8 = 0x01;
 pub const USER_VERIFIED: u8 = 0x04;
@@ -44,6 +46,10 @@ pub struct Answer {
     pub algorithm: i64,
     /// `public-key`.
     pub kind: &'static str,
+    /// AAGUID, of a new key.
+    pub model: [u8; 16],
+    /// What it says of its authenticator, of a new key.
+    pub statement: Statement,
 }
 
 impl Passkey {
@@ -57,17 +63,19 @@ impl Passkey {
         answer.flags |= ATTESTED;
         twist(&mut answer);
         let mut data = answer.authenticator_data();
-        data.extend([0; 16]);
+        data.extend(answer.model);
         data.extend(u16::try_from(answer.id.len()).unwrap().to_be_bytes());
         data.extend(&answer.id);
         data.extend(passkey.public_key(answer.algorithm));
+        let client_data = answer.client_data.to_string();
+        let (format, statement) = passkey.statement(&answer.statement, &signed_bytes(&data, &client_data));
         let object = cbor::map(&[
-            (cbor::text("fmt"), cbor::text("none")),
-            (cbor::text("attStmt"), cbor::map(&[])),
+            (cbor::text("fmt"), cbor::text(format)),
+            (cbor::text("attStmt"), statement),
             (cbor::text("authData"), cbor::bytes(&data)),
         ]);
         let response = json!({
-            "clientDataJSON": encoded(answer.client_data.to_string().as_bytes()),
+            "clientDataJSON": encoded(client_data.as_bytes()),
             "attestationObject": encoded(&object),
             "transports": ["internal", "hybrid", "something-new"],
         });
@@ -82,8 +90,7 @@ impl Passkey {
         twist(&mut answer);
         let data = answer.authenticator_data();
         let client_data = answer.client_data.to_string();
-        let signed = [data.as_slice(), Sha256::digest(client_data.as_bytes()).as_slice()].concat();
-        let signature: Signature = self.key.sign(&signed);
+        let signature: Signature = self.key.sign(&signed_bytes(&data, &client_data));
         let response = json!({
             "clientDataJSON": encoded(client_data.as_bytes()),
             "authenticatorData": encoded(&data),
@@ -104,6 +111,26 @@ impl Passkey {
             id: self.id.clone(),
             algorithm: ES256,
             kind: "public-key",
+            model: [0; 16],
+            statement: Statement::Nothing,
+        }
+    }
+
+    /// The format and the attestation statement (WebAuthn Level 3 §8.2 and §8.7).
+    fn statement(&self, statement: &Statement, signed: &[u8]) -> (&'static str, Vec<u8>) {
+        let signature = |key: &SigningKey| {
+            let signature: Signature = key.sign(signed);
+            (cbor::text("sig"), cbor::bytes(signature.to_der().as_bytes()))
+        };
+        let algorithm = (cbor::text("alg"), cbor::integer(ES256));
+        match statement {
+            Statement::Nothing => ("none", cbor::map(&[])),
+            Statement::OfItself => ("packed", cbor::map(&[algorithm, signature(&self.key)])),
+            Statement::Of(authenticator) => {
+                let chain: Vec<_> = authenticator.chain.iter().map(|certificate| cbor::bytes(certificate)).collect();
+                let chain = (cbor::text("x5c"), cbor::array(&chain));
+                ("packed", cbor::map(&[algorithm, signature(&authenticator.key), chain]))
+            }
         }
     }
 
@@ -136,6 +163,11 @@ impl Answer {
     }
 }
 
+/// What is signed: the authenticator's data, and the hash of the client's.
+fn signed_bytes(data: &[u8], client_data: &str) -> Vec<u8> {
+    [data, Sha256::digest(client_data.as_bytes()).as_slice()].concat()
+}
+
 fn encoded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -156,6 +188,10 @@ mod cbor {
 
     pub fn text(value: &str) -> Vec<u8> {
         [head(3, value.len() as u64), value.as_bytes().to_vec()].concat()
+    }
+
+    pub fn array(items: &[Vec<u8>]) -> Vec<u8> {
+        [head(4, items.len() as u64), items.concat()].concat()
     }
 
     pub fn map(pairs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {

@@ -24,7 +24,7 @@ pub async fn give_passkey_like(server: &TestServer, user: &User, twist: impl FnO
     let owner = Owner { handle: &handle, sign_in_name: name, display_name: name };
     let (options, state) = party.creation(owner, &[]).expect("options");
     let (passkey, answer) = Passkey::create(&options, twist);
-    let Created { id, credential, counter } = party.created(&answer, &state).expect("a passkey");
+    let Created { id, credential, counter } = party.created(&answer, &state, user.created_at).expect("a passkey");
     let row = passkeys::Passkey {
         id,
         user_id: user.id.clone(),
