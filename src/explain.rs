@@ -28,8 +28,14 @@ const MAX_ROWS: usize = 100;
 /// The most of them that come from one address (with IPv6: from one network of 64 bits).
 const MAX_ROWS_PER_SENDER: u32 = 10;
 
+/// The most of them that come from one site of IPv6 (a network of 48 bits), which has as many networks as it likes.
+const MAX_ROWS_PER_SITE: u32 = 40;
+
 /// The table is cut down to its bound after so many rows.
 const TRIM_AFTER: usize = 1_000;
+
+/// Rows deleted in one transaction: few enough that nobody waits for it.
+const TRIMMED_AT_ONCE: i64 = 500;
 
 /// The longest path that is kept, in characters.
 const MAX_PATH: usize = 256;
@@ -110,7 +116,8 @@ impl Queue {
 #[derive(Debug)]
 pub struct Batch {
     rows: Vec<Case>,
-    senders: HashMap<IpAddr, u32>,
+    /// By the network, and how many of its bits count.
+    senders: HashMap<(IpAddr, u32), u32>,
     /// The most rows of the table.
     keep: i64,
     since_trim: usize,
@@ -129,11 +136,13 @@ impl queue::Batch for Batch {
         if self.rows.len() >= MAX_ROWS {
             return false;
         }
-        let count = self.senders.entry(network(case.sender)).or_default();
-        if *count >= MAX_ROWS_PER_SENDER {
+        let around = [(64, MAX_ROWS_PER_SENDER), (48, MAX_ROWS_PER_SITE)].map(|(bits, most)| (network(case.sender, bits), most));
+        if around.iter().any(|(network, most)| self.senders.get(network).is_some_and(|count| count >= most)) {
             return false;
         }
-        *count += 1;
+        for (network, _) in around {
+            *self.senders.entry(network).or_default() += 1;
+        }
         self.rows.push(case);
         true
     }
@@ -148,13 +157,10 @@ impl queue::Batch for Batch {
             for Case { trace_id, at, decision, .. } in rows {
                 explanations::insert(tx, trace_id.as_str(), *at, decision).await?;
             }
-            if trim {
-                // More than comes in until the next time, on many nodes too.
-                explanations::trim(tx, keep, 10 * i64::try_from(TRIM_AFTER).unwrap_or(i64::MAX)).await?;
-            }
             Ok::<_, Error>(())
         })
         .await?;
+        while trim && db.write(async |tx| explanations::trim(tx, keep, TRIMMED_AT_ONCE).await).await? > 0 {}
         self.since_trim = if trim { 0 } else { self.since_trim + self.rows.len() };
         self.rows.clear();
         self.senders.clear();
@@ -165,10 +171,11 @@ impl queue::Batch for Batch {
     }
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// An IPv4 address is a network by itself, whichever number of bits counts.
+fn network(address: IpAddr, bits: u32) -> (IpAddr, u32) {
     match address {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
-        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(address) => (IpAddr::V6(Ipv6Addr::from(u128::from(address) & !(u128::MAX >> bits))), bits),
+        v4 @ IpAddr::V4(_) => (v4, bits),
     }
 }
 

@@ -24,7 +24,10 @@ fn one_sender_fills_neither_a_window_nor_the_place_of_others() {
     assert_eq!(taken(&mut batch, &|number| format!("2001:db8::{number:x}")), 10, "one network");
     assert!(batch.add(case("192.0.2.2")));
     assert_eq!(taken(&mut batch, &|number| format!("198.51.{}.{}", number / 256, number % 256)), MAX_ROWS - 21);
-    assert!(batch.senders.len() <= MAX_ROWS);
+    assert!(batch.senders.len() <= 2 * MAX_ROWS);
+    let mut batch = Batch::new(&ExplainConfig::default());
+    assert_eq!(taken(&mut batch, &|number| format!("2001:db8:1:{number:x}::1")), 40, "one site, of many networks");
+    assert_eq!(taken(&mut batch, &|number| format!("2001:db8:2:{number:x}::1")), 40, "another one");
 }
 
 #[tokio::test]

@@ -58,8 +58,6 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| invitations::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     let explained = now - Seconds::days(config.explain.days.into());
     while db.write(async |tx| explanations::delete_expired(tx, explained, BATCH).await).await? > 0 {}
-    let rows = config.explain.rows.into();
-    while db.write(async |tx| explanations::trim(tx, rows, BATCH).await).await? > 0 {}
     while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }
