@@ -97,14 +97,22 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
     if inserted == 1 { Ok(()) } else { Err(Error::Conflict) }
 }
 
-/// Of the first people in the order of their ids that have one.
-pub async fn password_hashes(conn: &mut Conn, limit: i64) -> Result<Vec<SecretString>, Error> {
+/// One hash of each kind that people have, and how many have that kind; at most `limit` kinds, the most frequent ones.
+///
+/// Hashes are of one kind that are equally long and begin alike, up to the salt: the last two pieces between dollar signs are salt
+/// and hash. Of bcrypt they are one piece, and its cost stands before it.
+pub async fn password_kinds(conn: &mut Conn, limit: i64) -> Result<Vec<(SecretString, i64)>, Error> {
     let rows = conn
-        .query("SELECT password_hash FROM users WHERE password_hash IS NOT NULL ORDER BY id LIMIT $1")
+        .query(
+            "SELECT MIN(password_hash), COUNT(*) FROM users WHERE password_hash IS NOT NULL GROUP BY length(password_hash), \
+             CASE WHEN password_hash LIKE '%$2_$%' THEN rtrim(password_hash, $2) \
+             ELSE rtrim(rtrim(rtrim(password_hash, $2), '$'), $2) END ORDER BY COUNT(*) DESC, 1 LIMIT $1",
+        )
         .bind(limit)
-        .fetch_all::<(String,)>()
+        .bind("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/.=_-")
+        .fetch_all::<(String, i64)>()
         .await?;
-    Ok(rows.into_iter().map(|(hash,)| hash.into()).collect())
+    Ok(rows.into_iter().map(|(hash, people)| (hash.into(), people)).collect())
 }
 
 pub async fn by_id(conn: &mut Conn, id: &UserId) -> Result<Option<User>, Error> {

@@ -17,8 +17,8 @@ use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::users;
 
-/// People whose hashes are looked at: the first in the order of their ids, which are random, so that it is always the same ones.
-const SAMPLE: i64 = 1_000;
+/// Kinds of hashes that are imitated. People have a handful.
+const MAX_KINDS: i64 = 100;
 
 /// The kinds of hashes that people have.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Imitation {
 
 #[derive(Debug)]
 struct Kind {
-    people: u32,
+    people: i64,
     /// Costs as much, and fits nothing.
     stand_in: Stored,
 }
@@ -40,12 +40,12 @@ impl Imitation {
         Self { key: hmac::Key::new(HMAC_SHA256, key.as_ref()), kinds: ArcSwap::default() }
     }
 
-    /// Takes note of the hashes that people have.
-    pub fn learn<'a>(&self, hashes: impl Iterator<Item = &'a SecretString>) {
+    /// Takes note of the hashes that people have, and how many have one like it.
+    pub fn learn<'a>(&self, hashes: impl Iterator<Item = &'a (SecretString, i64)>) {
         let mut kinds = BTreeMap::new();
-        for stored in hashes.filter_map(|hash| Stored::read(hash.expose_secret())) {
+        for (stored, people) in hashes.filter_map(|(hash, people)| Some((Stored::read(hash.expose_secret())?, people))) {
             let kind = kinds.entry(stored.cost()).or_insert_with(|| Kind { people: 0, stand_in: stored.stand_in() });
-            kind.people += 1;
+            kind.people += people;
         }
         self.kinds.store(Arc::new(kinds));
     }
@@ -54,7 +54,9 @@ impl Imitation {
     pub fn of(&self, name: &str) -> Option<Stored> {
         let kinds = self.kinds.load();
         // Weighted rendezvous hashing: a kind that gets rarer loses names, and gains none.
-        let score = |(cost, kind): &(&String, &Kind)| -self.draw(cost, name).ln() / f64::from(kind.people);
+        let score = |(cost, kind): &(&String, &Kind)| {
+            -self.draw(cost, name).ln() / f64::from(u32::try_from(kind.people).unwrap_or(u32::MAX))
+        };
         let nearest = kinds.iter().min_by(|one, other| score(one).total_cmp(&score(other)));
         nearest.map(|(_, kind)| kind.stand_in.clone())
     }
@@ -69,8 +71,8 @@ impl Imitation {
 
 /// Looks at the hashes that people have now.
 pub async fn learn(hasher: &PasswordHasher, db: &Db) -> Result<(), Error> {
-    let stored = users::password_hashes(&mut db.read().await?, SAMPLE).await?;
-    hasher.imitation().learn(stored.iter());
+    let kinds = users::password_kinds(&mut db.read().await?, MAX_KINDS).await?;
+    hasher.imitation().learn(kinds.iter());
     Ok(())
 }
 
@@ -87,9 +89,9 @@ mod tests {
         "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$c2FsdHNhbHRzYWx0c2FsdHNhbHQ".into()
     }
 
-    fn learned(imitation: &Imitation, bcrypts: usize, owns: usize) -> Vec<String> {
-        let hashes: Vec<_> = std::iter::repeat_with(bcrypt).take(bcrypts).chain(std::iter::repeat_with(own).take(owns)).collect();
-        imitation.learn(hashes.iter());
+    fn learned(imitation: &Imitation, bcrypts: i64, owns: i64) -> Vec<String> {
+        let kinds = [(bcrypt(), bcrypts), (own(), owns)];
+        imitation.learn(kinds.iter().filter(|(_, people)| *people > 0));
         (0..1_000).map(|number| imitation.of(&format!("name{number}")).unwrap().cost()).collect()
     }
 

@@ -133,6 +133,35 @@ on_both! {
         }
     }
 
+    /// Whatever the salts are: what is told apart is what takes a time of its own.
+    async fn hashes_are_counted_by_their_kind(database: TestDatabase) {
+        let db = &database.db;
+        let own = |salt: &str, hash: &str| format!("$argon2id$v=19$m=64,t=1,p=1${salt}${hash}");
+        let bcrypt = |cost: u8, rest: &str| format!("$imported$$2b${cost:02}${rest}");
+        let scrypt = |rounds: u8, salt: &str| format!("$imported$$scrypt$ln={rounds},r=8,p=1${salt}$cXJzdA==");
+        let of_people = [
+            own("c2FsdHNhbHRzYWx0", "aGFzaDE"),
+            own("cGVwcGVycGVwcGVy", "aGFzaDI"),
+            own("c2FsdC4vK3BlcHBl", "aGFzaDM"),
+            bcrypt(5, "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+            bcrypt(5, "DDDDDDDDDDDDDDDDDDDDD.E5YPO9kmyuRGyh0XouQYb4YMJKvyO/."),
+            bcrypt(12, "DDDDDDDDDDDDDDDDDDDDD.E5YPO9kmyuRGyh0XouQYb4YMJKvyO/."),
+            scrypt(8, "c2FsdA"),
+            scrypt(9, "c2FsdB"),
+        ];
+        for (number, hash) in of_people.iter().enumerate() {
+            let person = ostiary::storage::users::User { password_hash: Some(hash.as_str().into()), ..user(&format!("name{number}")) };
+            db.write(async |tx| users::insert(tx, &person).await).await.unwrap();
+        }
+        db.write(async |tx| users::insert(tx, &user("without")).await).await.unwrap();
+        let kinds = users::password_kinds(&mut db.read().await.unwrap(), 10).await.unwrap();
+        let mut counted: Vec<_> = kinds.iter().map(|(hash, people)| (*people, secrecy::ExposeSecret::expose_secret(hash).to_owned())).collect();
+        assert_eq!(counted.iter().map(|(people, _)| *people).collect::<Vec<_>>(), [3, 2, 1, 1, 1]);
+        counted.retain(|(_, hash)| !of_people.contains(hash));
+        assert!(counted.is_empty(), "each is one of theirs: {counted:?}");
+        assert_eq!(users::password_kinds(&mut db.read().await.unwrap(), 2).await.unwrap().len(), 2);
+    }
+
     async fn a_role_is_matched_exactly(database: TestDatabase) {
         let db = &database.db;
         for (name, role) in [("anna", "admin"), ("bert", "Admin"), ("cleo", "administrator"), ("dora", "admin")] {
