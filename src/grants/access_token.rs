@@ -93,6 +93,11 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
                 created_at: now,
                 expires_at: exp,
                 confirmation,
+                authentication: grant.map(|grant| Authentication {
+                    auth_time: grant.auth_time,
+                    acr: grant.acr.clone(),
+                    amr: grant.amr.clone(),
+                }),
             };
             Form::Opaque { token, row: Box::new(row) }
         }
@@ -184,8 +189,8 @@ async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
 async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
     let hash = state.tokens.hash(TokenKind::AccessToken, token);
     let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
-    let Some((row, standing, authentication)) = found.filter(|(row, ..)| now < row.expires_at) else { return Ok(None) };
-    let (auth_time, acr, amr) = match authentication {
+    let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
+    let (auth_time, acr, amr) = match row.authentication {
         Some(Authentication { auth_time, acr, amr }) => (Some(auth_time), Some(acr), amr),
         None => (None, None, Vec::new()),
     };

@@ -18,7 +18,6 @@ use crate::protocol::scope::Scope;
 use crate::random;
 use crate::state::AppState;
 use crate::storage;
-use crate::storage::access_tokens;
 use crate::storage::audit::Event;
 use crate::storage::grants::Grant;
 use crate::storage::sessions::{self, Session};
@@ -94,13 +93,29 @@ pub enum Again {
     Ended,
 }
 
-/// Gives an access token out that says what was proved now. Those that were given out before gain nothing by it: a signed one
-/// goes on saying what it says, and one that is looked up ends.
+/// Gives an access token out that says what was proved now. Those that were given out before gain nothing by it: they go on saying
+/// what they say.
 pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_>, proof: &Proof) -> Result<Again, Problem> {
-    let Ongoing { client, user, grant, session, scope, confirmation } = login;
+    let mut session = login.session.clone();
+    loop {
+        match prove_in(state, context, Ongoing { session: &session, ..login }, proof).await? {
+            Attempt::Came(to) => return Ok(to),
+            Attempt::Meanwhile(newer) => session = *newer,
+        }
+    }
+}
+
+enum Attempt {
+    Came(Again),
+    /// Something else was proved in the login at the same moment, and nothing happened: both are to stand in it.
+    Meanwhile(Box<Session>),
+}
+
+async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>, proof: &Proof) -> Result<Attempt, Problem> {
+    let Ongoing { client, user, grant, session: known, scope, confirmation } = login;
     let now = context.now;
-    let factors = session.factors.clone().and(proof.method, now);
-    let mut session = Session { factors, last_seen_at: now, ..session.clone() };
+    let factors = known.factors.clone().and(proof.method, now);
+    let mut session = Session { factors, last_seen_at: now, ..known.clone() };
     session.auth_time = Standing::of(state, user).await?.auth_time(&session, now);
     let grant = Grant {
         auth_time: session.auth_time,
@@ -113,16 +128,21 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
     let done = state.db.write(async |tx| {
+        // Holds up whoever proves something else of the same person.
         if !users::stands(tx, user).await? {
-            return Ok(Some(Again::Ended));
+            return Ok(Some(Attempt::Came(Again::Ended)));
+        }
+        match sessions::by_id(tx, &session.id).await? {
+            Some(current) if current.factors == known.factors => {}
+            Some(newer) => return Ok(Some(Attempt::Meanwhile(Box::new(newer)))),
+            None => return Ok(Some(Attempt::Came(Again::Ended))),
         }
         if !proof.spend(tx, &user.id, now).await? {
-            return Ok(Some(Again::Spent));
+            return Ok(Some(Attempt::Came(Again::Spent)));
         }
         if !sessions::prove(tx, &session).await? || !storage::grants::prove(tx, &grant).await? {
-            return Ok(Some(Again::Ended));
+            return Ok(Some(Attempt::Came(Again::Ended)));
         }
-        access_tokens::delete_of_grant(tx, &grant.id).await?;
         token.store(tx).await?;
         tell_of(tx, state, &user.id, proof, context).await?;
         storage::audit::insert(tx, &event).await?;
@@ -143,5 +163,5 @@ pub async fn prove(state: &AppState, context: &RequestContext, login: Ongoing<'_
     };
     let scope = scope.clone();
     let tokens = TokenResponse { access_token, token_type, expires_in, refresh_token: None, id_token, scope };
-    Ok(Again::Given(Box::new(tokens)))
+    Ok(Attempt::Came(Again::Given(Box::new(tokens))))
 }

@@ -25,9 +25,11 @@ pub struct AccessToken {
     pub expires_at: Timestamp,
     /// What it is bound to.
     pub confirmation: Option<Confirmation>,
+    /// `None`: the client's own.
+    pub authentication: Option<Authentication>,
 }
 
-/// How the person of a grant proved who they are: what a JWT says of it itself.
+/// How the person of a token had proved who they are when it was given out: what a JWT says of it itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authentication {
     pub auth_time: Timestamp,
@@ -48,14 +50,22 @@ impl Record for AccessToken {
             created_at: columns.read()?,
             expires_at: columns.read()?,
             confirmation: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            authentication: authentication(columns)?,
         })
     }
 }
 
+fn authentication(columns: &mut Columns<'_>) -> Result<Option<Authentication>, Error> {
+    let (auth_time, acr) = (columns.read::<Option<Timestamp>>()?, columns.read::<Option<String>>()?);
+    let amr = columns.read::<Option<Json<Vec<String>>>>()?.map(|json| json.0).unwrap_or_default();
+    Ok(auth_time.zip(acr).map(|(auth_time, acr)| Authentication { auth_time, acr, amr }))
+}
+
 pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
+    let authentication = token.authentication.as_ref();
     tx.query(
-        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at, cnf) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at, cnf, \
+         auth_time, acr, amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(Hash(token.hash))
     .bind(token.id.as_str())
@@ -67,34 +77,31 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(token.created_at)
     .bind(token.expires_at)
     .bind(token.confirmation.map(Json))
+    .bind(authentication.map(|authentication| authentication.auth_time))
+    .bind(authentication.map(|authentication| authentication.acr.as_str()))
+    .bind(authentication.map(|authentication| Json(authentication.amr.clone())))
     .execute()
     .await?;
     Ok(())
 }
 
-/// A token, whether it counts, and how the person of its grant proved who they are.
-pub type Found = (AccessToken, Standing, Option<Authentication>);
-
-struct Loaded(Found);
+struct Loaded(AccessToken, Standing);
 
 impl Record for Loaded {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        let (token, standing) = (AccessToken::read(columns)?, Standing::read(columns)?);
-        let (auth_time, acr) = (columns.read::<Option<Timestamp>>()?, columns.read::<Option<String>>()?);
-        let amr = columns.read::<Option<Json<Vec<String>>>>()?.map(|json| json.0).unwrap_or_default();
-        let authentication = auth_time.zip(acr).map(|(auth_time, acr)| Authentication { auth_time, acr, amr });
-        Ok(Self((token, standing, authentication)))
+        Ok(Self(AccessToken::read(columns)?, Standing::read(columns)?))
     }
 }
 
 /// The token, an expired one too, and whether it counts, as [`standing`] tells: one statement, for introspection.
-pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<Found>, Error> {
+pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
     let found = conn
         .query(
             "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, t.cnf, \
+             t.auth_time, t.acr, t.amr, \
              EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
              COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
-             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE), g.auth_time, g.acr, g.amr \
+             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \
              FROM access_tokens t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN users u ON u.id = g.user_id \
              WHERE t.hash = $1",
         )
@@ -103,7 +110,7 @@ pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Op
         .bind(UserStatus::Active)
         .fetch_optional::<Loaded>()
         .await?;
-    Ok(found.map(|Loaded(found)| found))
+    Ok(found.map(|Loaded(token, standing)| (token, standing)))
 }
 
 /// Revokes one access token of either format, by its `jti`. `expires_at` is when it would have expired, or later.
@@ -114,12 +121,6 @@ pub async fn revoke(tx: &mut Tx, jti: &str, expires_at: Timestamp, now: Timestam
         .bind(expires_at)
         .execute()
         .await?;
-    Ok(())
-}
-
-/// Ends all opaque tokens of a grant. Signed ones have no row.
-pub async fn delete_of_grant(tx: &mut Tx, grant: &GrantId) -> Result<(), Error> {
-    tx.query("DELETE FROM access_tokens WHERE grant_id = $1").bind(grant).execute().await?;
     Ok(())
 }
 

@@ -184,7 +184,8 @@ pub async fn revoke_others_for_user(tx: &mut Tx, user: &UserId, except: &GrantId
 }
 
 async fn revoke_for_user_but(tx: &mut Tx, user: &UserId, except: Option<&GrantId>, now: Timestamp) -> Result<u64, Error> {
-    // The codes first: one that is being redeemed is waited for here, and its grant is seen by the next statement.
+    lock_sessions(tx, user).await?;
+    // The codes before the grants: one that is being redeemed is waited for here, and its grant is seen by the next statement.
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND consumed_at IS NULL").bind(user).execute().await?;
     device_codes::take_back(tx, user, None, now).await?;
     let revoked = tx
@@ -204,8 +205,16 @@ async fn revoke_for_user_but(tx: &mut Tx, user: &UserId, except: Option<&GrantId
     Ok(revoked)
 }
 
+/// The sessions before what they stand for, everywhere and in one order: two that go at it from both ends would wait for each other.
+/// Whoever begins a login without a browser just now is waited for, and the grant is seen by the next statement.
+async fn lock_sessions(tx: &mut Tx, user: &UserId) -> Result<(), Error> {
+    tx.lock(locking!("SELECT id FROM sessions WHERE user_id = $1 ORDER BY id")).bind(user).fetch_all::<(SessionId,)>().await?;
+    Ok(())
+}
+
 /// Like [`revoke_for_user`], of what one client was given.
 pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &UserId, now: Timestamp) -> Result<u64, Error> {
+    lock_sessions(tx, user).await?;
     tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND client_id = $2 AND consumed_at IS NULL")
         .bind(user)
         .bind(client)

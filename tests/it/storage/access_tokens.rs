@@ -6,7 +6,7 @@ use ostiary::storage::access_tokens::{self, AccessToken, Authentication, Standin
 use ostiary::storage::users::{self, UserStatus};
 use ostiary::storage::{clients, grants};
 
-use super::persona::{anna_and_app_with_a_grant, at, client_id, grant, grant_id, hash, user, user_id};
+use super::persona::{anna_and_app_with_a_grant, at, client_id, grant_id, hash, user, user_id};
 use crate::support::database::{TestDatabase, on_both};
 
 fn token() -> AccessToken {
@@ -21,13 +21,9 @@ fn token() -> AccessToken {
         created_at: at(0),
         expires_at: at(900),
         confirmation: Some(Confirmation::Dpop(Thumbprint::new([8; 32]))),
+        // Other than the grant's by now.
+        authentication: Some(Authentication { auth_time: at(-9), acr: "1".to_owned(), amr: vec!["pwd".to_owned()] }),
     }
-}
-
-/// What a JWT of the same grant would say itself.
-fn of_the_grant() -> Authentication {
-    let grant = grant("g");
-    Authentication { auth_time: grant.auth_time, acr: grant.acr, amr: grant.amr }
 }
 
 const GOOD: Standing = Standing { revoked: false, user_active: true, grant_live: true };
@@ -37,13 +33,13 @@ on_both! {
         let db = &database.db;
         anna_and_app_with_a_grant(db).await;
         let machine =
-            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], confirmation: None, ..token() };
+            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], confirmation: None, authentication: None, ..token() };
         for token in [&token(), &machine] {
             db.write(async |tx| access_tokens::insert(tx, token).await).await.unwrap();
         }
         let mut conn = db.read().await.unwrap();
-        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), Some((token(), GOOD, Some(of_the_grant()))));
-        assert_eq!(access_tokens::load(&mut conn, &hash(2), at(1)).await.unwrap(), Some((machine, GOOD, None)));
+        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), Some((token(), GOOD)));
+        assert_eq!(access_tokens::load(&mut conn, &hash(2), at(1)).await.unwrap(), Some((machine, GOOD)));
         assert_eq!(access_tokens::load(&mut conn, &hash(3), at(1)).await.unwrap(), None);
     }
 
@@ -55,7 +51,7 @@ on_both! {
             let mut conn = db.read().await.unwrap();
             let of_a_jwt = access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap();
             // An opaque token goes with its grant, and with that its person.
-            if let Some((_, of_an_opaque_token, _)) = access_tokens::load(&mut conn, &hash(1), at(now)).await.unwrap() {
+            if let Some((_, of_an_opaque_token)) = access_tokens::load(&mut conn, &hash(1), at(now)).await.unwrap() {
                 assert_eq!(of_an_opaque_token, of_a_jwt);
             }
             of_a_jwt
@@ -85,7 +81,7 @@ on_both! {
         let standing = async || {
             let mut conn = db.read().await.unwrap();
             let of_a_jwt = access_tokens::standing(&mut conn, "jti", None, at(1)).await.unwrap();
-            let (_, of_an_opaque_token, _) = access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap().unwrap();
+            let (_, of_an_opaque_token) = access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap().unwrap();
             assert_eq!(of_an_opaque_token, of_a_jwt);
             of_a_jwt
         };

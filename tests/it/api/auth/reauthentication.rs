@@ -93,7 +93,7 @@ on_both! {
         refused(&prove(&server, &raised, json!({"code": codes[0]})).await, 401, "invalid_code");
     }
 
-    async fn an_opaque_token_tells_when_its_person_logged_in_and_ends_when_more_is_proved(database: TestDatabase) {
+    async fn an_opaque_token_goes_on_telling_what_its_person_had_proved_when_it_was_given(database: TestDatabase) {
         let server = TestServer::start(database).await;
         server.person("anna").await;
         let client = app_with(&server, Persona::Web, |metadata| metadata.access_token_format = AccessTokenFormat::Opaque).await;
@@ -104,7 +104,28 @@ on_both! {
         server.clock.advance(600);
         let fresh = proved(&prove(&server, &tokens, json!({"password": PASSWORD})).await);
         assert_eq!(server.introspect(&client, &text(&fresh, "access_token")).await["auth_time"], began + 600);
-        assert_eq!(server.introspect(&client, &text(&tokens, "access_token")).await, json!({"active": false}));
+        let told = server.introspect(&client, &text(&tokens, "access_token")).await;
+        assert_eq!((&told["auth_time"], &told["acr"]), (&json!(began), &json!("1")));
+    }
+
+    async fn what_is_proved_at_one_moment_stands_in_the_login_together(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let anna = server.person("anna").await;
+        let client = app(&server, Persona::Native).await;
+        let tokens = log_in(&server, &client, "anna").await;
+        let mut passkey = give_passkey(&server, &anna).await;
+        let secret = give_app(&server, &anna).await;
+        let question = holder(&server, &tokens).get("/auth/reauthenticate").await.json()["passkey"].clone();
+        let credential: Value = serde_json::from_str(&passkey.assert(&question["publicKey"], |_| {})).unwrap();
+        let by_passkey = json!({"passkey": {"challenge": question["challenge"], "credential": credential}});
+        let by_app = json!({"code": code_of(&server, &secret, 0)});
+        let (one, other) = tokio::join!(prove(&server, &tokens, by_passkey), prove(&server, &tokens, by_app));
+        for answer in [one, other] {
+            proved(&answer);
+        }
+        let refreshed = refresh(&server, &client, &tokens).await.json();
+        let amr = claims(&text(&refreshed, "access_token"))["amr"].to_string();
+        assert!(["pwd", "otp", "hwk"].iter().all(|method| amr.contains(method)), "{amr}");
     }
 
     async fn a_passkey_will_do(database: TestDatabase) {
@@ -156,7 +177,7 @@ async fn guessing_is_limited() {
     let limited = prove(&server, &tokens, json!({"password": PASSWORD})).await;
     refused(&limited, 429, "rate_limited");
     assert!(limited.header("retry-after").unwrap().parse::<u32>().unwrap() > 1);
-    assert_eq!(server.last_reason("user.reauthenticated").await.as_deref(), Some("too_many_passwords"));
+    assert_eq!(server.last_reason("user.reauthentication").await.as_deref(), Some("too_many_passwords"));
 }
 
 #[tokio::test]
