@@ -34,6 +34,8 @@ pub struct Check {
     pub about: &'static str,
     /// What makes a request pass.
     pub needs: &'static str,
+    /// Every request that gets so far is checked for it. Others go by what the request holds, or how its client authenticates.
+    pub always: bool,
 }
 
 /// Checks that follow one another wherever one of them is made.
@@ -81,7 +83,12 @@ impl Outcome {
 }
 
 const fn check(name: &'static str, reasons: &'static [&'static str], about: &'static str, needs: &'static str) -> Check {
-    Check { name, reasons, about, needs }
+    Check { name, reasons, about, needs, always: true }
+}
+
+/// A check that some requests alone are checked for.
+const fn sometimes(name: &'static str, reasons: &'static [&'static str], about: &'static str, needs: &'static str) -> Check {
+    Check { name, reasons, about, needs, always: false }
 }
 
 impl Procedure {
@@ -97,9 +104,8 @@ impl Procedure {
 
     /// Whether a request that got beyond the check has surely passed it.
     fn surely_makes(&self, check: &Check) -> bool {
-        let holds = |group: &Group| group.checks.iter().any(|held| held.name == check.name);
         let always: &[&Group] = if self.is_one_way() { self.groups } else { &[&request::HEAD] };
-        always.iter().any(|group| holds(group)) && !holds(&authorize::PUSHED) && !holds(&resource::PROOF)
+        check.always && always.iter().flat_map(|group| group.checks).any(|held| held.name == check.name)
     }
 
     /// What became of each check of a request that was refused for `reason`. Where several checks refuse for it, it is the first
@@ -175,7 +181,7 @@ pub fn reference() -> String {
             "\n### {}\n\nRun by {users}.\n\n| Check | Looks for | Passes | Reasons |\n|---|---|---|---|\n",
             group.name
         );
-        for Check { name, reasons, about, needs } in group.checks {
+        for Check { name, reasons, about, needs, .. } in group.checks {
             let reasons: Vec<_> = reasons.iter().map(|reason| format!("`{reason}`")).collect();
             _ = writeln!(text, "| `{name}` | {about} | {needs} | {} |", reasons.join(", "));
         }

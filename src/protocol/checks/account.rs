@@ -22,6 +22,12 @@ pub const OWNER: Group = Group {
 pub const CHANGE: Group = Group {
     name: "Change of the account",
     checks: &[
+        check(
+            "changes",
+            &["rate_limited"],
+            "How many factors or addresses were to be added to the account lately?",
+            "Waiting; or a higher limit in `[rates]`.",
+        ),
         check("client_id", &["client_id_malformed"], "Can it be a client?", "The form as the page showed it."),
         check(
             "language",

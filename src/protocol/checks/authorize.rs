@@ -1,6 +1,6 @@
 //! Checks of the authorization endpoint.
 
-use super::{Group, check, target};
+use super::{Group, check, sometimes, target};
 
 /// What is answered with a page, for the redirection URI isn't known yet.
 pub const ASKING: Group = Group {
@@ -21,32 +21,32 @@ pub const ASKING: Group = Group {
 pub const PUSHED: Group = Group {
     name: "Pushed request",
     checks: &[
-        check("request_uri_once", &["request_uri_duplicated"], "Is there one request_uri?", "One request_uri."),
-        check(
+        sometimes("request_uri_once", &["request_uri_duplicated"], "Is there one request_uri?", "One request_uri."),
+        sometimes(
             "pushed_request_required",
             &["pushed_request_required"],
             "Was the request pushed, if it has to be?",
             "A request that was sent to /par first (RFC 9126): the client is registered with require_pushed_authorization_requests, or `tokens.require_pushed_authorization_requests` is set.",
         ),
-        check(
+        sometimes(
             "pushed_request",
             &["pushed_request_unknown"],
             "Was it pushed here?",
             "The request_uri as /par answered it, complete. One that nobody can open any more is forgotten after a while.",
         ),
-        check(
+        sometimes(
             "pushed_request_client",
             &["pushed_request_of_another_client"],
             "Did this client push it?",
             "The client_id of the client that pushed it.",
         ),
-        check(
+        sometimes(
             "pushed_request_use",
             &["pushed_request_used"],
             "Has a login with it come to its end?",
             "Pushing another request: the end of a login uses it up.",
         ),
-        check(
+        sometimes(
             "pushed_request_age",
             &["pushed_request_expired"],
             "May it still be opened?",
@@ -158,7 +158,7 @@ pub const REQUEST: Group = Group {
             "A state of at most 4096 bytes, without line breaks for form_post.",
         ),
         check("prompt", &["prompt_invalid"], "prompt", "none alone, or any of login, consent, select_account and create."),
-        check(
+        sometimes(
             "prompt_create",
             &["prompt_create_unsupported"],
             "With prompt=create: may anybody register?",
@@ -178,7 +178,7 @@ pub const REQUEST: Group = Group {
             "An id_token_hint of at most 8192 bytes.",
         ),
         check("acr_values", &["acr_values_too_long"], "The length of acr_values.", "acr_values of at most 1024 bytes."),
-        check(
+        sometimes(
             "id_token_hint",
             &["id_token_hint_invalid"],
             "Is id_token_hint an ID token of this server?",
@@ -191,13 +191,13 @@ pub const REQUEST: Group = Group {
 pub const DECISION: Group = Group {
     name: "Person and consent",
     checks: &[
-        check(
+        sometimes(
             "acr_reachable",
             &["acr_unreachable"],
             "The essential acr values of the claims parameter.",
             "At least one that this server knows: 1, 2 or phr.",
         ),
-        check(
+        sometimes(
             "subjects",
             &["subjects_differ"],
             "Do id_token_hint and the sub claim name one person?",
@@ -227,14 +227,14 @@ pub const DECISION: Group = Group {
             "Is the login strong enough?",
             "A further factor, which can't be asked for with prompt=none.",
         ),
-        check("consent", &["consent_denied"], "Did the person agree?", "The person says yes."),
-        check(
+        sometimes("consent", &["consent_denied"], "Did the person agree?", "The person says yes."),
+        sometimes(
             "client_identity",
             &["client_identity_not_assured"],
             "Is it certain who the client is?",
             "A page on which the person agrees: anybody on the device could use this redirection URI, so prompt=none is refused.",
         ),
-        check(
+        sometimes(
             "remembered_consent",
             &["consent_required"],
             "Did the person agree before?",

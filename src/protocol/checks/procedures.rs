@@ -113,10 +113,11 @@ pub const PROCEDURES: &[Procedure] = &[
         "A client takes a token back:",
         &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &TOKEN, &OWN_TOKEN],
     ),
+    procedure("userinfo", &["GET /userinfo"], "A client asks who has logged in:", &[&HEAD, &BEARER, &PROOF, &USERINFO]),
     procedure(
-        "userinfo",
-        &["GET /userinfo", "POST /userinfo"],
-        "A client asks who has logged in. The checks of the body are made where there is one:",
+        "userinfo/post",
+        &["POST /userinfo"],
+        "The same; the checks of the body are made where there is one:",
         &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &PROOF, &USERINFO],
     ),
     procedure(
@@ -193,13 +194,13 @@ pub const PROCEDURES: &[Procedure] = &[
         "api/auth/register",
         &["* /api/v1/auth/register", "* /api/v1/auth/email/*"],
         "Somebody wants an account, in an application of the operator's own:",
-        &[&HEAD, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
     ),
     procedure(
         "api/auth/password",
         &["* /api/v1/auth/password/*"],
         "Somebody forgot a password, in an application of the operator's own:",
-        &[&HEAD, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
     ),
     procedure(
         "api/auth/passkey",

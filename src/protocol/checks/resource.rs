@@ -1,6 +1,6 @@
 //! Checks of access tokens where they open something, and of proofs of possession.
 
-use super::{Check, Group, check};
+use super::{Check, Group, check, sometimes};
 
 pub const BEARER: Group = Group {
     name: "Access token as presented",
@@ -41,41 +41,41 @@ pub const TOKEN_HELD: Check = check(
 pub const PROOF: Group = Group {
     name: "DPoP proof",
     checks: &[
-        check("dpop_one", &["dpop_proof_given_twice"], "Is there one proof?", "One DPoP field at most."),
-        check("dpop_form", &["dpop_proof_malformed"], "Its form.", "A signed JWT of 16 KiB at most, without `crit`."),
-        check("dpop_algorithm", &["dpop_algorithm_not_allowed"], "`alg`", "RS256, PS256, ES256 or EdDSA."),
-        check("dpop_type", &["dpop_proof_of_another_type"], "`typ`", "dpop+jwt."),
-        check(
+        sometimes("dpop_one", &["dpop_proof_given_twice"], "Is there one proof?", "One DPoP field at most."),
+        sometimes("dpop_form", &["dpop_proof_malformed"], "Its form.", "A signed JWT of 16 KiB at most, without `crit`."),
+        sometimes("dpop_algorithm", &["dpop_algorithm_not_allowed"], "`alg`", "RS256, PS256, ES256 or EdDSA."),
+        sometimes("dpop_type", &["dpop_proof_of_another_type"], "`typ`", "dpop+jwt."),
+        sometimes(
             "dpop_key",
             &["dpop_key_unusable"],
             "`jwk`",
             "A public key for the algorithm, without private members; RSA of 2048 to 8192 bits.",
         ),
-        check("dpop_signature", &["dpop_signature_wrong"], "Its signature.", "Signing with the private key of `jwk`."),
-        check("dpop_method", &["dpop_method_mismatch"], "`htm`", "The request's method, in capitals."),
-        check(
+        sometimes("dpop_signature", &["dpop_signature_wrong"], "Its signature.", "Signing with the private key of `jwk`."),
+        sometimes("dpop_method", &["dpop_method_mismatch"], "`htm`", "The request's method, in capitals."),
+        sometimes(
             "dpop_url",
             &["dpop_url_mismatch"],
             "`htu`",
             "The request's URL, as clients know it: the issuer's origin and the path.",
         ),
-        check("dpop_time", &["dpop_time_malformed"], "The form of `iat`.", "A number: seconds since 1970."),
-        check(
+        sometimes("dpop_time", &["dpop_time_malformed"], "The form of `iat`.", "A number: seconds since 1970."),
+        sometimes(
             "dpop_age",
             &["dpop_proof_too_old", "dpop_proof_from_the_future"],
             "When was it made?",
             "An `iat` that is not a minute away, by a clock that is right.",
         ),
-        check("dpop_token", &["dpop_token_mismatch"], "With an access token: `ath`", "The token's SHA-256 in base64url."),
-        check("dpop_id", &["dpop_jti_missing"], "`jti`", "A `jti` of 1 to 255 bytes, another one in each proof."),
-        check(
+        sometimes("dpop_token", &["dpop_token_mismatch"], "With an access token: `ath`", "The token's SHA-256 in base64url."),
+        sometimes("dpop_id", &["dpop_jti_missing"], "`jti`", "A `jti` of 1 to 255 bytes, another one in each proof."),
+        sometimes(
             "dpop_nonce",
             &["dpop_nonce_required"],
             "`nonce`, where `dpop.require_nonce` asks for one.",
             "The `nonce` of the answer's DPoP-Nonce field: libraries send the request again with it.",
         ),
-        check("dpop_use", &["dpop_proof_replayed"], "Was the proof used before?", "A new proof for each request."),
-        check(
+        sometimes("dpop_use", &["dpop_proof_replayed"], "Was the proof used before?", "A new proof for each request."),
+        sometimes(
             "dpop_given",
             &["dpop_proof_missing"],
             "Is there a proof where there has to be one?",

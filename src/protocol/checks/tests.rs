@@ -12,10 +12,11 @@ fn what_stands_before_the_failed_check_passed_and_nothing_after_it_was_reached()
     let outcomes = of("authorize", "redirect_uri_mismatch");
     let failed = outcomes.iter().position(|(_, outcome)| *outcome == Outcome::Failed).unwrap();
     assert_eq!(outcomes[failed].0, "redirect_uri");
-    // But for what only a pushed request goes through.
-    let pushed = |name: &str| super::authorize::PUSHED.checks.iter().any(|check| check.name == name);
+    // But for what only some go through: a pushed one, or one with a request object.
+    let groups = [&super::authorize::PUSHED, &super::request_object::REQUEST_OBJECT];
+    let rare = |name: &str| groups.iter().any(|group| group.checks.iter().any(|check| check.name == name));
     for (name, outcome) in &outcomes[..failed] {
-        assert_eq!(*outcome, if pushed(name) { Outcome::Unknown } else { Outcome::Passed }, "{name}");
+        assert_eq!(*outcome, if rare(name) { Outcome::Unknown } else { Outcome::Passed }, "{name}");
     }
     assert!(outcomes[failed + 1..].iter().all(|(_, outcome)| *outcome == Outcome::NotReached));
 }
@@ -33,6 +34,22 @@ fn what_not_every_request_goes_through_is_not_said_to_have_passed() {
     }
     let account = named("account").unwrap().outcomes(Some("passkey_taken"), |check| check.name == "code_known");
     assert!(account.iter().any(|(check, outcome)| check.name == "code_known" && *outcome == Outcome::Passed), "it saw something");
+}
+
+#[test]
+fn nothing_is_said_of_how_a_client_may_have_authenticated_and_did_not() {
+    let outcomes = of("token/authorization_code", "code_unknown");
+    let of_check = |name: &str| outcomes.iter().find(|(check, _)| *check == name).unwrap().1;
+    for passed in ["one_method", "client", "authentication_method", "client_status", "client_limit", "grant_type", "code_given"] {
+        assert_eq!(of_check(passed), Outcome::Passed, "{passed}");
+    }
+    for unknown in ["basic", "secret", "client_keys", "assertion_signature", "assertion_use"] {
+        assert_eq!(of_check(unknown), Outcome::Unknown, "{unknown}");
+    }
+    // A form that there may have been none of.
+    let outcomes = of("userinfo/post", "token_inactive");
+    assert!(outcomes.iter().any(|found| *found == ("media_type", Outcome::Unknown)));
+    assert!(of("userinfo", "token_inactive").iter().all(|(check, _)| *check != "media_type"));
 }
 
 #[test]
@@ -61,6 +78,8 @@ fn a_request_is_found_by_method_and_path() {
         ("POST", "/authorize", "authorize/post"),
         ("GET", "/authorize/resume", "authorize/resume"),
         ("POST", "/token", "token"),
+        ("GET", "/userinfo", "userinfo"),
+        ("POST", "/userinfo", "userinfo/post"),
         ("GET", "/token", "other"),
         ("POST", "/recover/code", "recover"),
         ("POST", "/account/security/totp", "account"),
@@ -85,7 +104,7 @@ fn names_are_unique_and_everything_is_said() {
     assert_eq!(names.len(), PROCEDURES.len());
     for group in groups() {
         let mut seen = BTreeSet::new();
-        for Check { name, reasons, about, needs } in group.checks {
+        for Check { name, reasons, about, needs, .. } in group.checks {
             assert!(seen.insert(name), "{name} twice in {}", group.name);
             assert!(!reasons.is_empty() && !about.is_empty() && needs.ends_with('.'), "{name}");
         }

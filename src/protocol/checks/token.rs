@@ -1,6 +1,6 @@
 //! Checks of the endpoints that clients call directly.
 
-use super::{Group, check};
+use super::{Group, check, sometimes};
 
 /// Who the client is.
 pub const CLIENT: Group = Group {
@@ -18,26 +18,31 @@ pub const CLIENT: Group = Group {
             "Is it one method?",
             "A secret in the Authorization field, a secret in the body, or an assertion: one of them (RFC 6749 section 2.3).",
         ),
-        check(
+        sometimes(
             "assertion",
             &["client_assertion_incomplete"],
             "Is there an assertion with its type?",
             "client_assertion and client_assertion_type together (RFC 7521 section 4.2).",
         ),
-        check(
+        sometimes(
             "assertion_kind",
             &["client_assertion_type_unsupported"],
             "client_assertion_type",
             "urn:ietf:params:oauth:client-assertion-type:jwt-bearer (RFC 7523 section 2.2).",
         ),
-        check(
+        sometimes(
             "assertion_form",
             &["client_assertion_malformed"],
             "The form of client_assertion.",
             "A signed JWT of 16 KiB at most, without `crit`, whose `sub` is the client_id.",
         ),
-        check("authorization_scheme", &["authorization_scheme_unsupported"], "The scheme of the Authorization field.", "Basic."),
-        check(
+        sometimes(
+            "authorization_scheme",
+            &["authorization_scheme_unsupported"],
+            "The scheme of the Authorization field.",
+            "Basic.",
+        ),
+        sometimes(
             "basic",
             &["authorization_header_malformed"],
             "The form of the Authorization field.",
@@ -49,7 +54,7 @@ pub const CLIENT: Group = Group {
             "Do header or assertion and body name one client?",
             "The same client_id in both, or in the header or the assertion alone.",
         ),
-        check(
+        sometimes(
             "secret_without_id",
             &["client_id_missing"],
             "client_secret without client_id",
@@ -79,86 +84,86 @@ pub const CLIENT: Group = Group {
             "Is it the method that the client is registered with?",
             "The client's token_endpoint_auth_method, or registering it with this one.",
         ),
-        check(
+        sometimes(
             "secret",
             &["client_secret_wrong"],
             "Is it one of the client's valid secrets?",
             "A secret that counts: `ostiary client reset-secret` makes a new one.",
         ),
-        check(
+        sometimes(
             "client_keys",
             &["client_keys_unavailable"],
             "The client's public keys: can they be had from its jwks_uri?",
             "A jwks_uri that answers 200 with a JWK Set; see `[outbound]` for what is asked at all.",
         ),
-        check(
+        sometimes(
             "assertion_algorithm",
             &["client_assertion_algorithm_not_allowed"],
             "The assertion's `alg`.",
             "The client's token_endpoint_auth_signing_alg; without one RS256, PS256, ES256 or EdDSA, or HS256 for client_secret_jwt.",
         ),
-        check(
+        sometimes(
             "assertion_type",
             &["client_assertion_of_another_type"],
             "The assertion's `typ`.",
             "JWT, client-authentication+jwt, or none.",
         ),
-        check(
+        sometimes(
             "assertion_key",
             &["client_assertion_key_unknown"],
             "Is there the key that the assertion names?",
             "A `kid` that is in the client's jwks or at its jwks_uri, of the algorithm; for client_secret_jwt a secret that was made since the client has this method.",
         ),
-        check(
+        sometimes(
             "assertion_signature",
             &["client_assertion_signature_wrong"],
             "The assertion's signature.",
             "Signing with the private key of the one that is registered; for client_secret_jwt with the secret's text.",
         ),
-        check(
+        sometimes(
             "assertion_client",
             &["client_assertion_issuer_is_not_the_client"],
             "Does the client speak for itself?",
             "`iss` and `sub` that are both the client_id (RFC 7523 section 3).",
         ),
-        check(
+        sometimes(
             "assertion_audience",
             &["client_assertion_audience_mismatch"],
             "Is the assertion meant for this server?",
             "`aud` that is the issuer, as text and not in a list; with legacy_assertion_audience also the token endpoint's URL.",
         ),
-        check(
+        sometimes(
             "assertion_times",
             &["client_assertion_time_malformed"],
             "The form of `exp`, `iat` and `nbf`.",
             "Numbers: seconds since 1970.",
         ),
-        check(
+        sometimes(
             "assertion_expiry",
             &["client_assertion_expired"],
             "Is the assertion still good?",
             "An `exp` that has not passed, by a clock that is right.",
         ),
-        check(
+        sometimes(
             "assertion_lifetime",
             &["client_assertion_lifetime_too_long"],
             "For how long is it good?",
             "An `exp` that is an hour ahead at most.",
         ),
-        check(
+        sometimes(
             "assertion_begin",
             &["client_assertion_from_the_future"],
             "Is it good already?",
             "`iat` and `nbf` that are not ahead, by a clock that is right.",
         ),
-        check(
+        sometimes(
             "assertion_id",
             &["client_assertion_jti_missing"],
             "`jti`",
             "A `jti` of 1 to 255 bytes, another one in each assertion.",
         ),
         check("client_status", &["client_disabled"], "Is the client enabled?", "Enabling the client: `ostiary client enable`."),
-        check(
+        sometimes(
             "assertion_use",
             &["client_assertion_replayed"],
             "Was the assertion used before?",
