@@ -3,15 +3,17 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Complaint, Seat, by, hash, mailbox_of};
-use crate::audit::{self, Kind};
-use crate::authn::password::{Checked, HashingError, Password, Strength, Verdict};
+use crate::audit::Kind;
+use crate::authn::password::{Checked, Strength};
 use crate::authn::session::Begun;
+use crate::flow::admission::admit_owner;
+use crate::flow::login::Entrance;
+use crate::flow::password::Confirmed;
 use crate::guard::device::Device;
-use crate::guard::login::{Attempt, Entry};
+use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Mail, Message};
 use crate::protocol::authentication::Method;
 use crate::state::AppState;
-use crate::storage::audit::{Actor, Event};
 use crate::storage::profiles;
 use crate::storage::users::{self, User};
 use crate::web::context::RequestContext;
@@ -45,35 +47,13 @@ pub async fn confirm(
     if !owner.has_password() {
         return Ok(if owner.is_fresh { Ok(()) } else { Err(Complaint::CurrentPassword) });
     }
-    let attempt = Attempt {
-        address: context.address,
-        name: owner.user.sign_in_name.canonical(),
-        user: Some(owner.user),
-        device: owner.device,
-        challenged: false,
-        proved: false,
-        now: context.now,
-    };
-    let Entry::Open(ticket) = state.guard.reauthenticate(&attempt).await? else { return Ok(Err(Complaint::TooMany)) };
-    let verdict = match Password::parse(current) {
-        Ok(password) => state.passwords.verify(&password, owner.user.password_hash.as_ref()).await,
-        Err(_) => Ok(Verdict::Mismatch),
-    };
-    match verdict {
-        Ok(Verdict::Match { .. }) if ticket.closed().is_none() => {
-            state.guard.confirmed(&ticket).await?;
-            Ok(Ok(()))
-        }
-        Ok(_) => {
-            let user = &owner.user.id;
-            let reason = ticket.closed().unwrap_or("wrong_password");
-            let event = audit::refused(Kind::UserReauthentication, context, reason);
-            state.refusals.refused(Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..event });
-            Ok(Err(Complaint::CurrentPassword))
-        }
-        Err(HashingError::Overloaded) => Ok(Err(Complaint::Overloaded)),
-        Err(error) => Err(Problem::internal(error)),
-    }
+    let at = Entrance { state, context, former: None, client_id: None, device: owner.device };
+    Ok(match at.confirm(owner.user, current).await? {
+        Confirmed::Right => Ok(()),
+        Confirmed::Wrong => Err(Complaint::CurrentPassword),
+        Confirmed::TooMany => Err(Complaint::TooMany),
+        Confirmed::Overloaded => Err(Complaint::Overloaded),
+    })
 }
 
 /// What became of a new password.
@@ -102,6 +82,10 @@ pub async fn change(
         return refused(complaint, None);
     }
     let user = owner.user;
+    // Whoever has one is counted by what they type.
+    if !owner.has_password() {
+        admit_owner(state, context, &user.id, (Action::AddFactor, Kind::UserPasswordChanged)).await?;
+    }
     let (address, locale) = {
         let mut conn = state.db.read().await?;
         let profile = profiles::load(&mut conn, &user.id).await?;

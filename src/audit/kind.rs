@@ -29,7 +29,7 @@ kinds! {
     // People
     UserLogin = "user.login", "Somebody proved who they are, or failed to.";
     SecondFactor = "user.second_factor", "A wrong code of an authenticator app, or a wrong recovery code, or too many of them.";
-    UserReauthenticated = "user.reauthenticated", "Somebody who is logged in proved once more, or more strongly, who they are; or failed to.";
+    UserReauthenticated = "user.reauthenticated", "Somebody who is logged in proved once more, or more strongly, who they are.";
     UserLogout = "user.logout", "Somebody logged out of their browser, or of an application.";
     UserCreated = "user.created", "A person was registered.";
     UserUpdated = "user.updated", "A person's sign-in name or profile was changed.";

@@ -28,6 +28,11 @@ pub struct Begun {
 /// login together.
 pub const FRESH: Seconds = Seconds::minutes(5);
 
+/// Whether somebody whose last proof is of this time may do what is sensitive.
+pub fn is_fresh(proved: Option<Timestamp>, now: Timestamp) -> bool {
+    proved.is_some_and(|at| now <= at + FRESH)
+}
+
 impl Begun {
     /// How long the browser keeps the cookie; `None`: until it is closed.
     pub fn cookie_lifetime(&self) -> Option<Seconds> {

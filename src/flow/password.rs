@@ -16,7 +16,7 @@ use crate::protocol::authentication::Method;
 use crate::protocol::sign_in_name::SignInName;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
-use crate::storage::audit::Event;
+use crate::storage::audit::{Actor, Event};
 use crate::storage::users::{self, User};
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
@@ -105,17 +105,39 @@ pub async fn check(state: &AppState, context: &RequestContext, typed: &Typed<'_>
     }
 }
 
+/// What the password of somebody who is logged in was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmed {
+    Right,
+    Wrong,
+    /// So many were tried that this one was not looked at.
+    TooMany,
+    /// Nothing was looked at: too much to do.
+    Overloaded,
+}
+
 impl Entrance<'_> {
-    /// Checks the password that somebody who is logged in typed once more. Counted before it is hashed, like a login.
+    /// The password as a factor that is proved once more.
     pub async fn check_password(self, user: &User, typed: &str) -> Result<Factor, Problem> {
+        match self.confirm(user, typed).await? {
+            Confirmed::Right => Ok(Factor::Right(Proof::spent(Method::Password))),
+            Confirmed::Wrong => Ok(Factor::Wrong),
+            Confirmed::TooMany => Ok(Factor::TooMany),
+            Confirmed::Overloaded => Err(Problem::overloaded()),
+        }
+    }
+
+    /// Checks the password that somebody who is logged in typed once more. Counted before it is hashed, like a login.
+    pub async fn confirm(self, user: &User, typed: &str) -> Result<Confirmed, Problem> {
         let Self { state, context, device, client_id, .. } = self;
         let refused = |reason| {
-            let (user_id, client_id) = (Some(user.id.clone()), client_id.cloned());
-            state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserReauthenticated, context, reason) });
+            let (actor, user_id, client_id) = (Actor::User(user.id.clone()), Some(user.id.clone()), client_id.cloned());
+            let event = audit::refused(Kind::UserReauthentication, context, reason);
+            state.refusals.refused(Event { actor, client_id, user_id, ..event });
         };
         let Ok(password) = Password::parse(typed) else {
             refused("password_malformed");
-            return Ok(Factor::Wrong);
+            return Ok(Confirmed::Wrong);
         };
         let counted = Counted {
             address: context.address,
@@ -130,20 +152,20 @@ impl Entrance<'_> {
             Entry::Open(ticket) => ticket,
             Entry::Challenge | Entry::Refused { .. } | Entry::Overloaded => {
                 refused("too_many_passwords");
-                return Ok(Factor::TooMany);
+                return Ok(Confirmed::TooMany);
             }
         };
         let tried = Tried { name: counted.name, user: Some(user), closed: ticket.closed() };
         match attempt(&state.passwords, tried, &password).await {
             Ok(Attempt::Accepted { .. }) => {
                 state.guard.confirmed(&ticket).await?;
-                Ok(Factor::Right(Proof::spent(Method::Password)))
+                Ok(Confirmed::Right)
             }
             Ok(Attempt::Refused { reason }) => {
                 refused(reason);
-                Ok(Factor::Wrong)
+                Ok(Confirmed::Wrong)
             }
-            Err(HashingError::Overloaded) => Err(Problem::overloaded()),
+            Err(HashingError::Overloaded) => Ok(Confirmed::Overloaded),
             Err(error) => Err(Problem::internal(error)),
         }
     }

@@ -13,7 +13,7 @@ use super::flow::{Place, frame};
 use super::form::{self, Purpose};
 use super::site;
 use super::view::{self, FactorProblem, PasskeyForm, field};
-use crate::authn::session::FRESH;
+use crate::authn::session::is_fresh;
 use crate::flow::login::{Checked, Entrance, Standing, Step};
 use crate::flow::passkey::Counterpart;
 use crate::flow::reauthentication::{Choices, choices};
@@ -60,6 +60,7 @@ targets! {
     Totp = "totp", "/account/security/totp";
     Passkeys = "passkeys", "/account/security/passkeys";
     Sessions = "sessions", "/account/sessions";
+    Apps = "apps", "/account/apps";
     Data = "data", "/account/data";
     Delete = "delete", "/account/delete";
     Admin = "admin", "/admin";
@@ -80,7 +81,7 @@ impl Target {
 /// Whether somebody may do something sensitive.
 #[derive(Debug)]
 pub enum Freshness<'a> {
-    /// Logged in with all that their login has to reach, and proved a factor within [`FRESH`].
+    /// Logged in with all that their login has to reach, and proved a factor within the last minutes ([`is_fresh`]).
     Fresh(&'a Login),
     /// The answer that leads there, and from there to the target.
     Elsewhere(Box<Response>),
@@ -95,8 +96,7 @@ pub async fn fresh<'a>(
     params: &Params,
 ) -> Result<Freshness<'a>, Problem> {
     let Some(login) = &visitor.login else { return Ok(Freshness::Elsewhere(Box::new(see_other(&state.path("/login"))?))) };
-    let proved = login.session.factors.latest();
-    let is_fresh = proved.is_some_and(|at| context.now <= at + FRESH);
+    let is_fresh = is_fresh(login.session.factors.latest(), context.now);
     if is_fresh && !matches!(lacks(state, login).await?, Missing::Proof(_)) {
         return Ok(Freshness::Fresh(login));
     }

@@ -3,7 +3,7 @@
 
 use super::{Caller, Identity};
 use crate::api::error::ApiError;
-use crate::authn::session::FRESH;
+use crate::authn::session::is_fresh;
 use crate::flow::login::Standing;
 use crate::protocol::access_token::AccessTokenClaims;
 use crate::protocol::authentication::{Acr, Missing, missing_to};
@@ -44,7 +44,7 @@ impl Proved {
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
-        self.at.is_some_and(|at| now <= at + FRESH)
+        is_fresh(self.at, now)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::account::apps::{connected, disconnect};
 use crate::audit::Kind;
 use crate::flow::visitor::{Login, Visitor};
 use crate::pages::flow::frame;
+use crate::pages::reauthenticate::{Freshness, Target, fresh};
 use crate::pages::view::{self, ConnectedApp, Frame, Moment, field, in_order, scope_sentence};
 use crate::pages::{form, site};
 use crate::protocol::id::ClientId;
@@ -55,14 +56,19 @@ pub(super) async fn rows(
     Ok(shown.collect())
 }
 
-/// `POST /account/apps`: takes the consent back, and every token that the client holds of it.
+/// `POST /account/apps`: takes the consent back, and every token that the client holds of it. For who shows first that it is still
+/// them, as through REST: an application of the house is a place where the person is logged in (ASVS 7.5.2).
 pub async fn post(
     State(state): State<AppState>,
     context: RequestContext,
     visitor: Visitor,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
-    let Some(login) = checked(&state, &context, &visitor, &params)? else { return Ok(see_other(&state.path("/login"))?) };
+    checked(&state, &context, &visitor, &params)?;
+    let login = match fresh(&state, &context, &visitor, Target::Apps, &params).await? {
+        Freshness::Fresh(login) => login,
+        Freshness::Elsewhere(response) => return Ok(*response),
+    };
     let client_id = ClientId::parse(params.get(field::CLIENT).unwrap_or_default())
         .map_err(|_| Problem::request(StatusCode::BAD_REQUEST, "client_id_malformed", "The form is malformed"))?;
     let event = Event { client_id: Some(client_id.clone()), ..by(login, Kind::ConsentRevoked, &context) };

@@ -107,6 +107,12 @@ on_both! {
         assert!(page.body.contains("Last used"), "{}", page.body);
         assert!(page.body.contains("Web Shop") && page.body.contains("Keep this access while you are away"), "{}", page.body);
 
+        // It ends logins too: not by who found the browser open.
+        server.clock.advance(301);
+        let late = browser.submit(&form(&page, "/account/apps", &[("client_id", client.id())])).await;
+        assert!(late.url.starts_with("/account/reauthenticate"), "{late:#?}");
+        let page = browser.submit(&late.form_of("password-form").set("password", PASSWORD)).await;
+        assert_eq!(page.url, "/account/apps");
         let page = browser.submit(&form(&page, "/account/apps", &[("client_id", client.id())])).await;
         assert!(page.body.contains("No application has access"));
         let refresh_token = text(&tokens, "refresh_token");

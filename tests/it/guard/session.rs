@@ -40,7 +40,7 @@ on_both! {
         let row = row(&server, Some(&anna), "").await.unwrap();
         assert_eq!((row.consecutive, row.locked_at.is_some()), (100, true));
         assert_eq!(reauthenticate(&mut thief, PASSWORD).await.status, 422, "not even the right one");
-        assert!(recorded(&server, "user.reauthenticated", "password_locked").await);
+        assert!(recorded(&server, "user.reauthentication", "password_locked").await);
         // In a browser that is known it is another matter, and its tries are its own.
         assert_eq!(reauthenticate(&mut home.browser, PASSWORD).await.url, "/account/security");
     }
