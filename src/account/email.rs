@@ -56,8 +56,13 @@ async fn request(
     purpose: Purpose,
     address: &EmailAddress,
 ) -> Result<Result<String, Vec<Complaint>>, Problem> {
-    if !admitted(state, Action::RequestMail, &Subject::new(context.address), context.now).await {
-        return Ok(Err(vec![Complaint::TooMany]));
+    let subject = Subject::new(context.address).account(user.id.as_str());
+    for action in [Action::RequestMail, Action::ChangeAddress] {
+        if !admitted(state, action, &subject, context.now).await {
+            let event = audit::refused(Kind::EmailCodeRequested, context, Complaint::TooMany.reason());
+            state.refusals.refused(Event { actor: Actor::User(user.id.clone()), user_id: Some(user.id.clone()), ..event });
+            return Ok(Err(vec![Complaint::TooMany]));
+        }
     }
     let (taken, locale) = {
         let mut conn = state.db.read().await?;

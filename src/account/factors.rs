@@ -7,9 +7,9 @@ use super::{Seat, by};
 use crate::audit::{self, Kind};
 use crate::authn::password::HashingError;
 use crate::authn::recovery_code::{self, NewCodes, RecoveryCode};
+use crate::flow::admission::admit_owner;
 use crate::flow::login::enrolled;
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
 use crate::outbound::mail::{self, Factor, Message};
 use crate::protocol::authentication::{Acr, Enrolled};
 use crate::state::AppState;
@@ -71,10 +71,7 @@ pub async fn renew_recovery_codes(
         return Ok(None);
     }
     // Ten hashes and a mail each time.
-    let subject = Subject::new(context.address).account(user.id.as_str());
-    if let Verdict::Refused { retry_after } = state.guard.admit(Action::RecoveryCode, &subject, context.now).await {
-        return Err(Problem::too_many(retry_after));
-    }
+    admit_owner(state, context, &user.id, (Action::AddFactor, Kind::RecoveryCodesCreated)).await?;
     let new = new_codes(state).await?;
     let event = about(by(&user.id, Kind::RecoveryCodesCreated, context), "recovery_codes");
     let stored = state.db.write(async |tx| {

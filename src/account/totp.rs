@@ -6,6 +6,7 @@ use crate::authn::enrolment;
 use crate::authn::recovery_code::RecoveryCode;
 use crate::authn::session::Begun;
 use crate::authn::totp::{Secret, typed_code};
+use crate::flow::admission::admit_owner;
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::outbound::mail::{self, Factor, Message};
@@ -63,6 +64,7 @@ pub async fn confirm(
         refused("wrong_code");
         return Ok(Outcome::Wrong(enrolment.secret));
     };
+    admit_owner(state, context, &user.id, (Action::AddFactor, Kind::FactorAdded)).await?;
     let codes = factors::new_codes(state).await?;
     let factor = TotpFactor {
         user_id: user.id.clone(),

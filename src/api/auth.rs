@@ -4,6 +4,7 @@
 //! A confidential client authenticates as at the token endpoint, in the Authorization field or in the body; a public one gives
 //! its name. What is limited is limited as on the pages.
 
+mod admission;
 mod entry;
 mod handle;
 mod login;
@@ -19,7 +20,7 @@ use http::HeaderMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::authorization::limit::with_fields;
+use super::authorization::limit::{failed, with_fields};
 use super::body::SecretText;
 use super::cross_origin::Asker;
 use super::error::ApiError;
@@ -80,6 +81,7 @@ impl FirstParty {
             Ok(client) => client,
             Err(problem) => {
                 refusal::record_unauthenticated(state, context, &params, &problem);
+                failed(state, context).await;
                 return Err(ApiError::from(problem).into_response());
             }
         };

@@ -74,6 +74,14 @@ section! {
         new_password: Rate = Rate::per(5, HOUR);
         /// The password typed once more, for a change of the account.
         reauthentication: Rate = Rate::per(5, 10 * MINUTE);
+        /// Steps of logins, registrations and recoveries without a browser (`/api/v1/auth`) from one address, counted before they
+        /// are read; logins themselves are counted by `login` and `passkey`.
+        first_party: Rate = Rate::new(60, 1, 1);
+        /// Factors that a person adds to their account: an authenticator app, passkeys, recovery codes, a first password. Each is
+        /// told by mail.
+        new_factor: Rate = Rate::per(10, HOUR);
+        /// Codes that a person asks for to another address of their account, whatever addresses and wherever from.
+        new_address: Rate = Rate::per(5, HOUR);
         /// Registrations from one address, after which a proof of work is asked for.
         register: Rate = Rate::per(3, HOUR);
         /// Registrations from one address, proof of work or not, after which it is refused.

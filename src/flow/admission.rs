@@ -8,42 +8,51 @@ use http::request::Parts;
 use crate::audit::{self, Kind};
 use crate::guard::limit::Action;
 use crate::guard::{Subject, Verdict};
+use crate::protocol::id::UserId;
 use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 
-/// What a page is limited as.
+/// What a page or a route is limited as.
 pub trait Limited {
     const ACTION: Action;
     /// What a refusal is recorded as.
     const KIND: Kind;
 }
 
-/// The form of the login page.
-#[derive(Debug)]
-pub struct Login;
+macro_rules! limited {
+    ($($(#[doc = $doc:literal])* $name:ident: $action:ident as $kind:ident;)*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug)]
+        pub struct $name;
 
-impl Limited for Login {
-    const ACTION: Action = Action::Login;
-    const KIND: Kind = Kind::UserLogin;
+        impl Limited for $name {
+            const ACTION: Action = Action::$action;
+            const KIND: Kind = Kind::$kind;
+        }
+    )*};
 }
 
-/// A passkey on the login page.
-#[derive(Debug)]
-pub struct Passkey;
-
-impl Limited for Passkey {
-    const ACTION: Action = Action::Passkey;
-    const KIND: Kind = Kind::UserLogin;
-}
-
-/// The authorization endpoint.
-#[derive(Debug)]
-pub struct Authorize;
-
-impl Limited for Authorize {
-    const ACTION: Action = Action::Authorize;
-    const KIND: Kind = Kind::AuthorizationRefused;
+limited! {
+    /// The form of the login page.
+    Login: Login as UserLogin;
+    /// A passkey on the login page.
+    Passkey: Passkey as UserLogin;
+    /// The authorization endpoint.
+    Authorize: Authorize as AuthorizationRefused;
+    /// Without a browser: the question for a passkey.
+    PasskeyQuestion: FirstParty as UserLogin;
+    /// Without a browser: a second factor.
+    SecondFactor: FirstParty as SecondFactor;
+    /// Without a browser: somebody registers, or asks for the code once more.
+    Registration: FirstParty as RegistrationRequested;
+    /// Without a browser: the code of a registration.
+    RegistrationCode: FirstParty as UserRegistered;
+    /// Without a browser: somebody forgot a password.
+    Recovery: FirstParty as RecoveryRequested;
+    /// Without a browser: the new one.
+    NewPassword: FirstParty as UserPasswordChanged;
 }
 
 /// The logout endpoint: as cheap as the authorization endpoint, and limited with it.
@@ -82,4 +91,21 @@ pub async fn admit<L: Limited>(state: &AppState, context: &RequestContext) -> Re
         }
         verdict => Ok(verdict == Verdict::Challenge),
     }
+}
+
+/// Counts what somebody adds to their own account and is told of by mail: whoever got hold of a session must not fill its owner's
+/// mailbox. What takes something away is not counted: there is no more of it than was added, and a thief must not keep the owner
+/// from it.
+pub async fn admit_owner(
+    state: &AppState,
+    context: &RequestContext,
+    user: &UserId,
+    (action, kind): (Action, Kind),
+) -> Result<(), Problem> {
+    let subject = Subject::new(context.address).account(user.as_str());
+    let Verdict::Refused { retry_after } = state.guard.admit(action, &subject, context.now).await else { return Ok(()) };
+    let problem = Problem::too_many(retry_after);
+    let event = audit::refused(kind, context, problem.reason);
+    state.refusals.refused(Event { actor: Actor::User(user.clone()), user_id: Some(user.clone()), ..event });
+    Err(problem)
 }

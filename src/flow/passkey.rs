@@ -11,6 +11,7 @@ use crate::audit::{self, Kind};
 use crate::authn::passkey::challenge::{Ceremony, Challenge, Create, LogIn, Prove};
 use crate::authn::passkey::{self, Asserted, Assertion, HANDLE, Owner, Refusal, RelyingParty};
 use crate::authn::second_factor::Proof;
+use crate::flow::admission::admit_owner;
 use crate::flow::login::{Checked, Entrance};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
@@ -225,6 +226,9 @@ impl Counterpart<'_> {
                 Passkey { id, user_id, name, credential, counter, created_at: context.now, last_used_at: None }
             },
         );
+        if created.is_ok() {
+            admit_owner(state, context, &user.id, (Action::AddFactor, Kind::PasskeyAdded)).await?;
+        }
         let written = state.db.write(async |tx| {
             if !challenge.spend(tx, context.now).await? {
                 return Ok(Err(Refusal::CHALLENGE_SPENT));

@@ -19,7 +19,14 @@ pub enum Action {
     NewPassword,
     /// Somebody who is logged in is about to type the password once more.
     Reauthenticate,
+    /// A step of a login, a registration or a recovery without a browser, before it is read: those that nothing else counts by the
+    /// address alone.
+    FirstParty,
     Register,
+    /// Somebody adds a factor to their own account: each is told by mail.
+    AddFactor,
+    /// Somebody asks for a code to another address of their own account, or to the one that stands there.
+    ChangeAddress,
     /// Somebody who is known, or is about to be, asks for a mail: a code once more. What a mailbox gets is counted besides.
     RequestMail,
     /// Somebody who forgot the password asks for a mail.
@@ -85,10 +92,11 @@ impl Limit {
     pub fn note(&self, rate: Rate) {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
-            Action::Login | Action::Passkey | Action::Authorize => "address_limit",
+            Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize => "address_limit",
             Action::UserCode => "user_code_attempts",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
+            Action::AddFactor | Action::ChangeAddress => "changes",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
             Action::TokenPublic | Action::Token | Action::Introspect => "client_limit",
             Action::FailClientAuthentication => "failed_authentications",
@@ -123,6 +131,9 @@ limits! {
     recovery_code: RecoveryCode by Account => Refuse;
     new_password: NewPassword by Session => Refuse;
     reauthentication: Reauthenticate by Account => Refuse;
+    first_party: FirstParty by Address => Refuse;
+    new_factor: AddFactor by Account => Refuse;
+    new_address: ChangeAddress by Account => Refuse;
     register: Register by Address => Challenge;
     register_hard: Register by Address => Refuse;
     register_domain: Register by MailDomain => Challenge;

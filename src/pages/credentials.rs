@@ -13,7 +13,7 @@ use super::view::{self, CodeKind, field};
 use crate::account::password::{self, Outcome, Owner};
 use crate::account::{Complaint, Holder, Seat, email};
 use crate::authn::password::Strength;
-use crate::authn::session::FRESH;
+use crate::authn::session::is_fresh;
 use crate::flow::visitor::{Login, Visitor};
 use crate::guard::Subject;
 use crate::guard::device::Device;
@@ -115,8 +115,9 @@ pub async fn post_verify(
         Some(Ok(id)) => Ok(to_code(&state, "/account/email/verify", &id, &params)?),
         // There is no form to say it on.
         Some(Err(_)) => {
-            let sender = Subject::new(context.address);
-            Err(Problem::too_many(state.guard.wait(Action::RequestMail, &sender, context.now)).into())
+            let who = Subject::new(context.address).account(login.user.id.as_str());
+            let wait = |action| state.guard.wait(action, &who, context.now);
+            Err(Problem::too_many(wait(Action::RequestMail).max(wait(Action::ChangeAddress))).into())
         }
         None => Ok(see_other(&state.path("/account"))?),
     }
@@ -144,7 +145,8 @@ pub async fn get_verify_code(
     Ok(show_code(&state, &context, (&visitor, login), &params, (CodeKind::VerifyEmail, Vec::new())).await?)
 }
 
-/// `POST /account/email/code`.
+/// `POST /account/email/code`. The code was asked for by who had just shown that it is them, counts in that session alone, and comes
+/// out of the mailbox: whoever shows it need not do more. (Proving it again would end the session's secret, and the code with it.)
 pub async fn post_code(
     State(state): State<AppState>,
     context: RequestContext,
@@ -172,7 +174,7 @@ const fn purpose(kind: CodeKind) -> CodePurpose {
 }
 
 fn owner<'a>(login: &'a Login, device: Option<&'a Device>, context: &RequestContext) -> Owner<'a> {
-    let is_fresh = login.session.factors.latest().is_some_and(|latest| context.now < latest + FRESH);
+    let is_fresh = is_fresh(login.session.factors.latest(), context.now);
     Owner { user: &login.user, seat: Seat::Browser(&login.session), is_fresh, device }
 }
 

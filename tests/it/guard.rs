@@ -1,5 +1,6 @@
 //! Abuse protection: behaviours section 3, and 1.11 S2, S3, S5.
 
+mod account;
 pub mod attack;
 mod endpoints;
 mod lockouts;

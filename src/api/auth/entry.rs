@@ -1,13 +1,9 @@
 //! What every login without a browser comes to: tokens, or the question for the next factor.
 
-use std::marker::PhantomData;
-
 use axum::Json;
-use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -18,7 +14,6 @@ use crate::api::error::ApiError;
 use crate::audit::{self, Kind};
 use crate::authn::pending::{LIFETIME, Pending};
 use crate::authn::session::Begun;
-use crate::flow::admission::{Limited, admit};
 use crate::flow::login::{Entrance, FirstFactor, Standing, Step};
 use crate::flow::passkey::{Counterpart, Question};
 use crate::grants::{TokenResponse, first_party};
@@ -52,22 +47,6 @@ pub(super) struct PasskeyAnswer {
     /// What `navigator.credentials.get` gave, as its `toJSON` makes it.
     #[schema(value_type = Object)]
     pub(super) credential: Value,
-}
-
-/// The sender may try; the cheap limit before the body is read.
-#[derive(Debug)]
-pub(super) struct Admitted<L> {
-    pub(super) needs_proof: bool,
-    limited: PhantomData<L>,
-}
-
-impl<L: Limited> FromRequestParts<AppState> for Admitted<L> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let context = RequestContext::from_request_parts(parts, state).await?;
-        Ok(Self { needs_proof: admit::<L>(state, &context).await?, limited: PhantomData })
-    }
 }
 
 /// Where a login is being made.

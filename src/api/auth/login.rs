@@ -6,7 +6,8 @@ use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::entry::{Admitted, At, LoggedIn, first_factor};
+use super::admission::Admitted;
+use super::entry::{At, LoggedIn, first_factor};
 use super::{FirstParty, Named};
 use crate::api::body::{ApiJson, SecretText};
 use crate::api::error::ApiError;

@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::admission::Admitted;
 use super::entry::{At, LoggedIn, PasskeyAnswer};
 use super::{FirstParty, Named};
 use crate::api::body::{ApiJson, SecretText};
 use crate::api::error::{ApiError, Detail};
 use crate::api::openapi::Errors;
+use crate::flow::admission::SecondFactor as Second;
 use crate::flow::login::{Checked, Step};
 use crate::flow::passkey::Answer;
 use crate::protocol::authentication::Missing;
@@ -43,6 +45,7 @@ pub(super) struct SecondFactor {
 pub(super) async fn mfa(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Second>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<SecondFactor>,
 ) -> Result<Response, Response> {

@@ -7,12 +7,13 @@ use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::entry::{Admitted, At, LoggedIn, PasskeyAnswer, first_factor};
+use super::admission::Admitted;
+use super::entry::{At, LoggedIn, PasskeyAnswer, first_factor};
 use super::{FirstParty, Named};
 use crate::api::body::{ApiJson, SecretText};
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
-use crate::flow::admission::Passkey;
+use crate::flow::admission::{Passkey, PasskeyQuestion};
 use crate::flow::passkey::{Answer, Counterpart, Question};
 use crate::state::AppState;
 use crate::web::context::RequestContext;
@@ -44,6 +45,7 @@ pub(super) struct PasskeyLogin {
 pub(super) async fn options(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<PasskeyQuestion>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<OptionsRequest>,
 ) -> Result<Response, Response> {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::admission::Unsuspected;
 use super::entry::PasskeyAnswer;
 use super::tokens::presented;
 use crate::api::body::{ApiJson, SecretText};
@@ -85,6 +86,7 @@ pub(super) async fn reauthenticate(
     State(state): State<AppState>,
     context: RequestContext,
     OriginalUri(uri): OriginalUri,
+    _: Unsuspected,
     headers: HeaderMap,
     ApiJson(body): ApiJson<Reauthentication>,
 ) -> Response {

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::admission::Admitted;
 use super::entry::At;
 use super::handle::{CodeSent, Handle};
 use super::{FirstParty, Named};
@@ -17,6 +18,7 @@ use crate::api::complaint::refused;
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
 use crate::audit::Kind;
+use crate::flow::admission::{NewPassword, Recovery};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::state::AppState;
@@ -55,6 +57,7 @@ pub(super) struct ResetRequest {
 pub(super) async fn forgot(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Recovery>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ForgotRequest>,
 ) -> Result<Response, Response> {
@@ -73,6 +76,7 @@ pub(super) async fn forgot(
 pub(super) async fn reset(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<NewPassword>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ResetRequest>,
 ) -> Result<Response, Response> {

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::admission::Admitted;
 use super::entry::{At, LoggedIn};
 use super::handle::{CodeSent, Handle};
 use super::{FirstParty, Named};
@@ -16,6 +17,7 @@ use crate::api::complaint::refused;
 use crate::api::error::ApiError;
 use crate::api::openapi::Errors;
 use crate::audit::Kind;
+use crate::flow::admission::{Registration, RegistrationCode};
 use crate::guard::Subject;
 use crate::guard::limit::Action;
 use crate::state::AppState;
@@ -74,6 +76,7 @@ pub(super) struct ResendRequest {
 pub(super) async fn register(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Registration>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<RegisterRequest>,
 ) -> Result<Response, Response> {
@@ -89,6 +92,7 @@ pub(super) async fn register(
 pub(super) async fn verify(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<RegistrationCode>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<VerifyRequest>,
 ) -> Result<Response, Response> {
@@ -104,6 +108,7 @@ pub(super) async fn verify(
 pub(super) async fn resend(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Admitted<Registration>,
     headers: HeaderMap,
     ApiJson(body): ApiJson<ResendRequest>,
 ) -> Result<Response, Response> {

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::admission::Unsuspected;
 use super::{FirstParty, Named};
 use crate::api::authorization::limit;
 use crate::api::body::{ApiJson, SecretText};
@@ -40,6 +41,7 @@ pub(super) struct RefreshRequest {
 pub(super) async fn refresh(
     State(state): State<AppState>,
     context: RequestContext,
+    _: Unsuspected,
     headers: HeaderMap,
     ApiJson(body): ApiJson<RefreshRequest>,
 ) -> Response {

@@ -22,10 +22,8 @@ pub async fn admit(
     context: &RequestContext,
     headers: &HeaderMap,
 ) -> Result<Option<Standing>, (ApiError, Option<Standing>)> {
+    look(state, context).map_err(|error| (error, None))?;
     let subject = Subject::new(context.address);
-    if let Verdict::Refused { retry_after } = state.guard.look(Action::FailApi, &subject, context.now) {
-        return Err((ApiError::too_many(retry_after), None));
-    }
     // The token itself, however the field around it is spelled; what is no token is refused, and counted as that.
     let token = match bearer::presented(headers, None, None) {
         Ok(None) if !headers.contains_key(header::AUTHORIZATION) => state.cookies.read(headers, Cookie::Session),
@@ -37,6 +35,14 @@ pub async fn admit(
     match verdict {
         Verdict::Refused { retry_after } => Err((ApiError::too_many(retry_after), standing)),
         Verdict::Allowed | Verdict::Challenge => Ok(standing),
+    }
+}
+
+/// Whether credentials that count for nothing came from the sender too often. Nothing is counted.
+pub fn look(state: &AppState, context: &RequestContext) -> Result<(), ApiError> {
+    match state.guard.look(Action::FailApi, &Subject::new(context.address), context.now) {
+        Verdict::Refused { retry_after } => Err(ApiError::too_many(retry_after)),
+        Verdict::Allowed | Verdict::Challenge => Ok(()),
     }
 }
 

@@ -25,6 +25,7 @@ use crate::authn::passkey::Refusal;
 use crate::guard::Subject;
 use crate::guard::device::Device;
 use crate::guard::limit::Action;
+use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage::email_addresses;
 use crate::storage::email_codes::Purpose;
@@ -159,9 +160,10 @@ pub(super) async fn change_email(
     let current = change.current_password.as_ref().map(SecretText::expose).unwrap_or_default();
     let begun = email::begin_change(&state, &context, who, (current, &change.email)).await?;
     let wait = |action| oneself.wait(&state, &context, action);
-    begun
-        .map(CodeSent::answer)
-        .map_err(|complaints| refused(&complaints, || wait(Action::Reauthenticate).max(wait(Action::RequestMail))))
+    begun.map(CodeSent::answer).map_err(|complaints| {
+        let waits = [Action::Reauthenticate, Action::RequestMail, Action::ChangeAddress].map(wait);
+        refused(&complaints, || waits.into_iter().fold(Seconds(1), Seconds::max))
+    })
 }
 
 /// Ask for a code to the e-mail address that one has and that was not proved.
@@ -178,7 +180,10 @@ pub(super) async fn verify_email(
     let sent = email::begin_verification(&state, &context, (oneself.user, oneself.holder(&state))).await?;
     match sent.ok_or_else(ApiError::nothing_to_verify)? {
         Ok(id) => Ok(CodeSent::answer(id)),
-        Err(complaints) => Err(refused(&complaints, || oneself.wait(&state, &context, Action::RequestMail))),
+        Err(complaints) => {
+            let wait = |action| oneself.wait(&state, &context, action);
+            Err(refused(&complaints, || wait(Action::RequestMail).max(wait(Action::ChangeAddress))))
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Callers of the API.
 
+use std::net::{IpAddr, SocketAddr};
+
 use axum::body::Body;
 use http::{Method, Request, header};
 use ostiary::api::authorization::CSRF_PURPOSE;
@@ -8,6 +10,7 @@ use ostiary::protocol::authentication::{self, Factors};
 use ostiary::protocol::client::AccessTokenFormat;
 use ostiary::protocol::scope::{self, Scope};
 use ostiary::storage::users::User;
+use ostiary::web::context::Peer;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -21,6 +24,8 @@ use crate::support::server::{Persona, TestClient, TestServer};
 pub struct Caller {
     pub server: TestServer,
     pub headers: Vec<(String, String)>,
+    /// Where the requests come from.
+    pub address: Option<IpAddr>,
 }
 
 /// All scopes of the management API, as text.
@@ -30,7 +35,7 @@ pub fn everything() -> String {
 
 impl Caller {
     pub fn anonymous(server: &TestServer) -> Self {
-        Self { server: server.clone(), headers: Vec::new() }
+        Self { server: server.clone(), headers: Vec::new(), address: None }
     }
 
     pub fn bearer(server: &TestServer, token: &str) -> Self {
@@ -92,6 +97,12 @@ impl Caller {
         self
     }
 
+    /// From this address on.
+    #[must_use]
+    pub fn at(&self, address: &str) -> Self {
+        Self { address: Some(address.parse().expect("an address")), ..self.clone() }
+    }
+
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(format!("/api/v1{path}"));
         for (name, value) in &self.headers {
@@ -104,7 +115,11 @@ impl Caller {
             }
             None => Body::empty(),
         };
-        self.server.send(request.body(body).unwrap()).await
+        let mut request = request.body(body).unwrap();
+        if let Some(address) = self.address {
+            request.extensions_mut().insert(Peer(SocketAddr::new(address, 4711)));
+        }
+        self.server.send(request).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {

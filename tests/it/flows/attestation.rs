@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use http::StatusCode;
-use ostiary::config::Config;
+use ostiary::authn::passkey::RelyingParty;
+use ostiary::config::{Config, PasskeysConfig};
 use ostiary::protocol::time::Seconds;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -149,4 +150,27 @@ on_both! {
         assert_refused(&create(&|_| {}).await, 403, "passkey_untrusted");
         assert_eq!(create(&|answer| of(&maker)(answer)).await.status, 201);
     }
+}
+
+#[test]
+fn a_file_without_authorities_and_models_without_a_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = url::Url::parse("https://id.example").unwrap();
+    let maker = Maker::new("Maker").pem();
+    let cut = maker.lines().take(3).chain(["-----END CERTIFICATE-----"]).collect::<Vec<_>>().join("\n");
+    for (text, usable) in [(maker.clone(), true), (String::new(), false), (cut.clone(), false), (format!("{maker}{cut}"), false)]
+    {
+        let file = folder.path().join("makers.pem");
+        std::fs::write(&file, &text).unwrap();
+        let config = PasskeysConfig { attestation_ca_file: file, ..PasskeysConfig::default() };
+        assert_eq!(RelyingParty::new(&config, &issuer).is_ok(), usable, "{text}");
+    }
+    let missing = PasskeysConfig { attestation_ca_file: folder.path().join("nothing"), ..PasskeysConfig::default() };
+    let refused = RelyingParty::new(&missing, &issuer).unwrap_err().to_string();
+    assert!(refused.contains("'passkeys.attestation_ca_file'"), "{refused}");
+
+    let mut config = Config::default();
+    config.server.issuer = "https://id.example".to_owned();
+    config.passkeys.attestation_models = vec![uuid::Uuid::from_bytes(MODEL)];
+    assert_eq!(config.validate().unwrap_err().key, "passkeys.attestation_models");
 }

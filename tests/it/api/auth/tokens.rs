@@ -152,6 +152,28 @@ async fn who_tries_too_many_tokens_to_log_out_with_is_recorded() {
     assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("rate_limited"));
 }
 
+/// A back end's one address is not counted where it brings tokens that count; what counts for nothing is, and then nothing is read.
+#[tokio::test]
+async fn refreshes_are_not_counted_by_the_address_until_they_come_to_nothing() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.limits.enabled = true).await;
+    server.person("anna").await;
+    let client = app(&server, Persona::Web).await;
+    let tokens = log_in(&server, &client, "anna").await;
+    for _ in 0..100 {
+        let refreshed = refresh(&server, &client, &tokens).await;
+        assert_eq!(refreshed.status, 200, "{refreshed:#?}");
+    }
+    let stranger = Caller::anonymous(&server).at("198.51.100.1");
+    for number in 0..60 {
+        let unknown = json!({"client_id": format!("client{number}"), "refresh_token": text(&tokens, "refresh_token")});
+        assert_eq!(stranger.post("/auth/refresh", &unknown).await.status, 401, "{number}");
+    }
+    for route in ["refresh", "reauthenticate"] {
+        assert_refused(&stranger.post(&format!("/auth/{route}"), &json!("no object")).await, 429, "rate_limited");
+    }
+    assert_eq!(server.last_reason("api.refused").await.as_deref(), Some("rate_limited"));
+}
+
 /// O1, O2.
 #[tokio::test]
 async fn scripts_of_the_clients_own_origins_may_log_people_in_and_no_others() {
