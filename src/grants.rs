@@ -10,6 +10,7 @@ pub mod id_token;
 pub mod possession;
 pub mod refresh_token;
 pub mod resource;
+pub mod token_exchange;
 
 use serde::Serialize;
 
@@ -39,6 +40,9 @@ pub struct TokenRequest<'a> {
 #[derive(Clone, Serialize, utoipa::ToSchema)]
 pub struct TokenResponse {
     pub access_token: String,
+    /// Of an exchanged token (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
     /// `Bearer`; `DPoP` for a token that is bound to a key (RFC 9449 §5).
     #[schema(value_type = String, example = "Bearer")]
     pub token_type: &'static str,
@@ -98,6 +102,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::RefreshToken => "token/refresh_token",
         GrantType::ClientCredentials => "token/client_credentials",
         GrantType::DeviceCode => "token/device_code",
+        GrantType::TokenExchange => "token/token_exchange",
     };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     let redeemed = match grant {
@@ -105,6 +110,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::RefreshToken => Box::pin(refresh_token::redeem(request)).await,
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
         GrantType::DeviceCode => Box::pin(device_code::redeem(request)).await,
+        GrantType::TokenExchange => Box::pin(token_exchange::redeem(request)).await,
     };
     redeemed.inspect_err(|_| findings::procedure(procedure))
 }
@@ -117,6 +123,7 @@ impl<'a> TokenRequest<'a> {
                 "code" => "code_given",
                 "refresh_token" => "refresh_token_given",
                 "device_code" => "device_code_given",
+                "subject_token" | "subject_token_type" => "subject_token_given",
                 _ => "grant_type_given",
             };
             findings::note(check, "missing", name);

@@ -46,3 +46,4 @@ pub mod scope;
 pub mod session_state;
 pub mod sign_in_name;
 pub mod time;
+pub mod token_exchange;

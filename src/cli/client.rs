@@ -1,5 +1,6 @@
 //! `ostiary client`: the applications and services that use this server.
 
+mod exchange;
 mod keys;
 mod logout;
 mod requests;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::exchange::Exchange;
 use self::keys::Keys;
 use self::logout::Logout;
 use self::requests::Requests;
@@ -119,6 +121,8 @@ pub struct Create {
     requests: Requests,
     #[command(flatten)]
     logout: Logout,
+    #[command(flatten)]
+    exchange: Exchange,
 }
 
 fn required_acr(text: &str) -> Result<Acr, String> {
@@ -139,6 +143,7 @@ impl Create {
             (of_people, GrantType::RefreshToken),
             (self.service, GrantType::ClientCredentials),
             (self.device, GrantType::DeviceCode),
+            (self.exchange.is_wanted(), GrantType::TokenExchange),
         ];
         let scope = if self.scopes.is_empty() && of_people {
             "openid profile email offline_access".to_owned()
@@ -186,6 +191,8 @@ impl Create {
             backchannel_logout_uri: self.logout.backchannel_logout_uri,
             frontchannel_logout_session_required: self.logout.frontchannel_logout_uri.is_some(),
             frontchannel_logout_uri: self.logout.frontchannel_logout_uri,
+            token_exchange: self.exchange.policy(),
+            may_act: None,
         })
     }
 }

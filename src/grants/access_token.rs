@@ -9,17 +9,18 @@ use crate::protocol::access_token::{AccessTokenClaims, TokenId};
 use crate::protocol::audience::Audience;
 use crate::protocol::client::{AccessTokenFormat, Algorithm, Client};
 use crate::protocol::confirmation::Confirmation;
-use crate::protocol::id::{GrantId, UserId};
+use crate::protocol::id::{ClientId, GrantId, UserId};
 use crate::protocol::jwt::TokenType;
 use crate::protocol::resource::Target;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::protocol::token_exchange::MayAct;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::access_tokens::{self, AccessToken, Authentication, Standing};
 use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
-use crate::storage::grants::Grant;
+use crate::storage::grants::{self, Grant};
 use crate::web::error::Problem;
 
 /// A token that is decided on and not yet given out.
@@ -77,27 +78,49 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
         amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
         sid: None,
         cnf: confirmation,
+        act: None,
+        may_act: grant.and_then(|_| may_act(client)),
     };
-    let form = match target.format {
-        AccessTokenFormat::Jwt => Form::Jwt(target.algorithm),
+    let form = (target.format, target.algorithm);
+    prepare_claims(state, form, claims, (grant.map(|grant| grant.id.clone()), grant.map(|grant| grant.user_id.clone())))
+}
+
+/// Who may act for the people who log in to this client.
+pub fn may_act(client: &Client) -> Option<MayAct> {
+    client.metadata.may_act.as_ref().map(|actor| MayAct { sub: actor.to_string() })
+}
+
+/// A token that says exactly this, of a grant and a person, if there are any.
+pub fn prepare_claims(
+    state: &AppState,
+    (format, algorithm): (AccessTokenFormat, Algorithm),
+    claims: AccessTokenClaims,
+    (grant_id, user_id): (Option<GrantId>, Option<UserId>),
+) -> Prepared {
+    let form = match format {
+        AccessTokenFormat::Jwt => Form::Jwt(algorithm),
         AccessTokenFormat::Opaque => {
             let token = random::secret();
             let row = AccessToken {
                 hash: state.tokens.hash(TokenKind::AccessToken, &token),
                 id: claims.jti.as_str().to_owned(),
-                grant_id: grant.map(|grant| grant.id.clone()),
-                client_id: client.id.clone(),
-                user_id: grant.map(|grant| grant.user_id.clone()),
+                // What is neither its person nor its client.
+                subject: Some(claims.sub.clone()).filter(|_| user_id.is_none() && claims.sub != claims.client_id.as_str()),
+                grant_id,
+                client_id: claims.client_id.clone(),
+                user_id,
                 scope: claims.scope.clone(),
                 audience: claims.aud.0.clone(),
-                created_at: now,
-                expires_at: exp,
-                confirmation,
-                authentication: grant.map(|grant| Authentication {
-                    auth_time: grant.auth_time,
-                    acr: grant.acr.clone(),
-                    amr: grant.amr.clone(),
+                created_at: claims.iat,
+                expires_at: claims.exp,
+                confirmation: claims.cnf,
+                authentication: claims.auth_time.zip(claims.acr.clone()).map(|(auth_time, acr)| Authentication {
+                    auth_time,
+                    acr,
+                    amr: claims.amr.clone(),
                 }),
+                act: claims.act.clone(),
+                may_act: claims.may_act.clone(),
             };
             Form::Opaque { token, row: Box::new(row) }
         }
@@ -174,9 +197,32 @@ pub async fn active(state: &AppState, token: &str, now: Timestamp) -> Result<Opt
     let found = if token.contains('.') { signed(state, token, now).await? } else { stored(state, token, now).await? };
     let Some((claims, _)) = found.filter(|(_, standing)| standing.is_good()) else { return Ok(None) };
     let Some(client) = state.clients.load(&claims.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
+    if claims.jti.subject().is_some() && !descent_stands(state, &claims).await? {
+        return Ok(None);
+    }
     let grant_id = claims.jti.grant();
     let user_id = grant_id.is_some().then(|| UserId::parse(claims.sub.as_str())).transpose().map_err(Problem::internal)?;
     Ok(Some(ActiveToken { claims, client, user_id, grant_id }))
+}
+
+/// Whether the tokens that this one was exchanged for were not revoked, and the client that the first of them was given to is
+/// enabled.
+async fn descent_stands(state: &AppState, claims: &AccessTokenClaims) -> Result<bool, Problem> {
+    let mut conn = state.db.read().await?;
+    let mut before = claims.jti.subject();
+    while let Some(jti) = before {
+        if access_tokens::is_revoked(&mut conn, jti.as_str()).await? {
+            return Ok(false);
+        }
+        before = jti.subject();
+    }
+    let first = match claims.jti.grant() {
+        Some(grant) => grants::load(&mut conn, &grant).await?.map(|grant| grant.client_id),
+        None => ClientId::parse(claims.sub.as_str()).ok(),
+    };
+    drop(conn);
+    let Some(first) = first else { return Ok(false) };
+    Ok(state.clients.load(&first).await?.is_some_and(|client| client.is_active()))
 }
 
 async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
@@ -196,7 +242,7 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
     };
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
-        sub: row.user_id.map_or_else(|| row.client_id.to_string(), String::from),
+        sub: row.user_id.map(String::from).or(row.subject).unwrap_or_else(|| row.client_id.to_string()),
         aud: Audience(row.audience),
         exp: row.expires_at,
         iat: row.created_at,
@@ -209,6 +255,8 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
         amr,
         sid: None,
         cnf: row.confirmation,
+        act: row.act,
+        may_act: row.may_act,
     };
     Ok(Some((claims, standing)))
 }

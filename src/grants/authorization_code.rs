@@ -8,7 +8,6 @@ use super::family::{self, Family};
 use super::{Failure, TokenRequest, TokenResponse};
 use crate::audit;
 use crate::keys::hash::TokenKind;
-use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::pkce;

@@ -33,6 +33,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let (lifetime, token_type, scope) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
     Ok(TokenResponse {
         access_token: token.finish(state).map_err(Problem::internal)?,
+        issued_token_type: None,
         token_type,
         expires_in: lifetime,
         refresh_token: None,

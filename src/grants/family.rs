@@ -93,6 +93,7 @@ impl Family {
         };
         Ok(TokenResponse {
             access_token,
+            issued_token_type: None,
             token_type,
             expires_in: lifetime,
             refresh_token: refresh.map(|(secret, _)| secret),

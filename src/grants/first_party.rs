@@ -162,6 +162,7 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
         None
     };
     let scope = scope.clone();
-    let tokens = TokenResponse { access_token, token_type, expires_in, refresh_token: None, id_token, scope };
+    let tokens =
+        TokenResponse { access_token, issued_token_type: None, token_type, expires_in, refresh_token: None, id_token, scope };
     Ok(Attempt::Came(Again::Given(Box::new(tokens))))
 }

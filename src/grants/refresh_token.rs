@@ -73,7 +73,15 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     } else {
         None
     };
-    Ok(TokenResponse { access_token, token_type, expires_in: lifetime, refresh_token: refresh, id_token, scope: told })
+    Ok(TokenResponse {
+        access_token,
+        issued_token_type: None,
+        token_type,
+        expires_in: lifetime,
+        refresh_token: refresh,
+        id_token,
+        scope: told,
+    })
 }
 
 fn rotates(client: &Client) -> bool {

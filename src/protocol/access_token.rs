@@ -8,6 +8,7 @@ use super::id::{ClientId, GrantId, SessionId};
 use super::jwt::numeric_date;
 use super::scope::Scope;
 use super::time::Timestamp;
+use super::token_exchange::{Actor, MayAct};
 
 /// The claims of an access token (RFC 9068 §2.2), of either format: an opaque token stands for the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +39,12 @@ pub struct AccessTokenClaims {
     /// What it is bound to (RFC 7800 §3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    /// Who alone may (RFC 8693 §4.4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<MayAct>,
 }
 
 /// Why a token with a good signature is refused.
@@ -100,7 +107,17 @@ impl TokenId {
 
     /// Whether the token was given for a proof.
     pub fn is_of_proof(&self) -> bool {
-        self.0.rsplit_once('.').is_some_and(|(_, random)| random.starts_with('~'))
+        self.0.rsplit_once('.').is_some_and(|(_, random)| random.starts_with('~') && !random.contains('!'))
+    }
+
+    /// For a token that another one was exchanged for: its own identifier, a mark that is no letter of base64url, and what is new.
+    pub fn exchanged(subject: &Self, random: &str) -> Result<Self, InvalidTokenId> {
+        Self::parse(format!("{subject}!{random}", subject = subject.0))
+    }
+
+    /// The token that this one was exchanged for.
+    pub fn subject(&self) -> Option<Self> {
+        self.0.rsplit_once('!').map(|(subject, _)| Self(subject.to_owned()))
     }
 
     /// For a token that no person gave a grant for.
@@ -170,6 +187,8 @@ mod tests {
             amr: Vec::new(),
             sid: None,
             cnf: None,
+            act: None,
+            may_act: None,
         }
     }
 
@@ -234,6 +253,19 @@ mod tests {
             wrong[name] = json!({"x": 1});
             assert!(serde_json::from_value::<AccessTokenClaims>(wrong).is_err(), "wrong {name}");
         }
+    }
+
+    #[test]
+    fn the_token_id_leads_back_to_what_was_exchanged() {
+        let grant = GrantId::parse("g").unwrap();
+        let first = TokenId::of_proof(&grant, "a");
+        let second = TokenId::exchanged(&first, "b").unwrap();
+        let third = TokenId::exchanged(&second, "c").unwrap();
+        assert_eq!((third.as_str(), third.grant()), ("g.~a!b!c", Some(grant)));
+        assert_eq!((third.subject(), second.subject(), first.subject()), (Some(second.clone()), Some(first.clone()), None));
+        assert!(first.is_of_proof() && !second.is_of_proof(), "a proof is not handed on");
+        assert_eq!(TokenId::exchanged(&TokenId::without_grant("a"), "b").unwrap().grant(), None);
+        assert!(TokenId::exchanged(&TokenId::without_grant(&"a".repeat(500)), "0123456789ab").is_err());
     }
 
     #[test]

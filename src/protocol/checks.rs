@@ -17,6 +17,7 @@ mod request_object;
 mod resource;
 mod target;
 mod token;
+mod token_exchange;
 
 use std::fmt::Write as _;
 

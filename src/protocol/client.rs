@@ -6,6 +6,7 @@ use super::authentication::Acr;
 use super::id::ClientId;
 use super::scope::Scope;
 use super::time::Timestamp;
+use super::token_exchange::ExchangePolicy;
 
 /// A client as the registry knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +154,14 @@ pub struct ClientMetadata {
     /// The URL that the browser loads has to name the session.
     #[serde(default, skip_serializing_if = "is_false")]
     pub frontchannel_logout_session_required: bool,
+    // Token exchange.
+    /// What it may exchange for what (RFC 8693).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_exchange: Option<ExchangePolicy>,
+    /// The client that alone may act for people with their tokens of this one: their `may_act`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub may_act: Option<ClientId>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -227,6 +236,9 @@ pub enum GrantType {
     /// RFC 8628 §3.4.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
     DeviceCode,
+    /// RFC 8693 §2.1.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 impl GrantType {
@@ -237,6 +249,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 }
@@ -314,7 +327,8 @@ impl RequestObjectAlgorithm {
 }
 
 impl GrantType {
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
 }
 
 impl ClientAuthMethod {

@@ -1,5 +1,6 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
+mod exchange;
 mod keys;
 mod logout;
 
@@ -58,13 +59,14 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     redirect_uris("redirect_uris", &metadata.redirect_uris, metadata.application_type, &mut problems);
     redirect_uris("post_logout_redirect_uris", &metadata.post_logout_redirect_uris, metadata.application_type, &mut problems);
     scope(&metadata.scope, policy, &mut problems);
-    audiences(&metadata.audiences, &mut problems);
+    audiences("audiences", &metadata.audiences, &mut problems);
     algorithms(metadata, policy, &mut problems);
     times(metadata, &mut problems);
     allowed_origins(&metadata.allowed_origins, &mut problems);
     pages(metadata, &mut problems);
     keys::check(metadata, policy, &mut problems);
     logout::check(metadata, policy, &mut problems);
+    exchange::check(metadata, policy, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 
@@ -163,14 +165,14 @@ fn scope(scope: &Scope, policy: &RegistrationPolicy, problems: &mut Problems) {
 }
 
 /// `aud` is compared character by character by those who get the token (RFC 7519 §4.1.3).
-fn audiences(audiences: &[String], problems: &mut Problems) {
-    if !problems.list("audiences", audiences) {
+fn audiences(field: &str, audiences: &[String], problems: &mut Problems) {
+    if !problems.list(field, audiences) {
         return;
     }
     for (index, audience) in audiences.iter().enumerate() {
         let printable = audience.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if audience.is_empty() || audience.len() > 255 || !printable {
-            problems.add(format!("audiences[{index}]"), "character", "must be 1 to 255 printable ASCII characters without space");
+            problems.add(format!("{field}[{index}]"), "character", "must be 1 to 255 printable ASCII characters without space");
         }
     }
 }

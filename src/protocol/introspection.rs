@@ -9,6 +9,7 @@ use super::id::{ClientId, SessionId};
 use super::jwt::numeric_date;
 use super::scope::Scope;
 use super::time::Timestamp;
+use super::token_exchange::{Actor, MayAct};
 
 /// What a resource server is told about a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,6 +60,10 @@ pub struct Active {
     /// What it is bound to: the resource has to check it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub may_act: Option<MayAct>,
 }
 
 /// A live refresh token, as far as introspection tells.
@@ -95,6 +100,8 @@ impl Response {
             amr: claims.amr,
             sid: claims.sid,
             cnf: claims.cnf,
+            act: claims.act,
+            may_act: claims.may_act,
         }))
     }
 
@@ -117,6 +124,8 @@ impl Response {
             amr: Vec::new(),
             sid: None,
             cnf: facts.cnf,
+            act: None,
+            may_act: None,
         }))
     }
 }
@@ -150,6 +159,8 @@ mod tests {
             amr: Vec::new(),
             sid: None,
             cnf: None,
+            act: None,
+            may_act: None,
         };
         let expected = json!({
             "active": true, "scope": "read", "client_id": "app", "token_type": "Bearer", "exp": 1000, "iat": 100,

@@ -180,7 +180,8 @@ mod tests {
         assert_eq!(document["issuer"], ISSUER);
         assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
         let device = "urn:ietf:params:oauth:grant-type:device_code";
-        let grant_types = json!(["authorization_code", "refresh_token", "client_credentials", device]);
+        let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let grant_types = json!(["authorization_code", "refresh_token", "client_credentials", device, exchange]);
         assert_eq!(document["grant_types_supported"], grant_types);
         assert_eq!(
             document["response_modes_supported"],

@@ -84,7 +84,10 @@ impl Params {
     ///
     /// `resource` may be repeated (RFC 8707 §2).
     pub fn first_duplicate(&self) -> Option<&str> {
-        self.0.iter().map(|(name, _)| name.as_str()).find(|name| *name != "resource" && self.duplicated(name))
+        self.0
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .find(|name| !matches!(*name, "resource" | "audience") && self.duplicated(name))
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -8,6 +8,7 @@ use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{ClientId, GrantId, UserId};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
+use crate::protocol::token_exchange::{Actor, MayAct};
 
 /// An opaque access token. JWT access tokens have no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub struct AccessToken {
     pub confirmation: Option<Confirmation>,
     /// `None`: the client's own.
     pub authentication: Option<Authentication>,
+    /// Whom it is about, if that is neither its person nor its client: another client, whose token was exchanged.
+    pub subject: Option<String>,
+    pub act: Option<Actor>,
+    pub may_act: Option<MayAct>,
 }
 
 /// How the person of a token had proved who they are when it was given out: what a JWT says of it itself.
@@ -51,6 +56,9 @@ impl Record for AccessToken {
             expires_at: columns.read()?,
             confirmation: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
             authentication: authentication(columns)?,
+            subject: columns.read()?,
+            act: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
+            may_act: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
         })
     }
 }
@@ -65,7 +73,8 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     let authentication = token.authentication.as_ref();
     tx.query(
         "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at, cnf, \
-         auth_time, acr, amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         auth_time, acr, amr, subject, act, may_act) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(Hash(token.hash))
     .bind(token.id.as_str())
@@ -80,6 +89,9 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(authentication.map(|authentication| authentication.auth_time))
     .bind(authentication.map(|authentication| authentication.acr.as_str()))
     .bind(authentication.map(|authentication| Json(authentication.amr.clone())))
+    .bind(token.subject.as_deref())
+    .bind(token.act.clone().map(Json))
+    .bind(token.may_act.clone().map(Json))
     .execute()
     .await?;
     Ok(())
@@ -98,7 +110,7 @@ pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Op
     let found = conn
         .query(
             "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, t.cnf, \
-             t.auth_time, t.acr, t.amr, \
+             t.auth_time, t.acr, t.amr, t.subject, t.act, t.may_act, \
              EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
              COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
              COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \

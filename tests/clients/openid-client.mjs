@@ -6,7 +6,7 @@ import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId } = situation
+const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId, exchanging, ledger } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -171,4 +171,17 @@ await requirement('a device is connected with a code', async () => {
   await allowed
   assert.equal(tokens.claims().sub, sub)
   assert.ok((await client.refreshTokenGrant(config, tokens.refresh_token)).access_token)
+})
+
+await requirement('a service exchanges the token that it was called with', async () => {
+  const from = await discover(service.id, service.secret, client.ClientSecretBasic(service.secret))
+  const { access_token } = await client.clientCredentialsGrant(from, {})
+  const config = await discover(exchanging.id, exchanging.secret, client.ClientSecretBasic(exchanging.secret))
+  const type = 'urn:ietf:params:oauth:token-type:access_token'
+  const exchanged = await client.genericGrantRequest(config, 'urn:ietf:params:oauth:grant-type:token-exchange', {
+    subject_token: access_token, subject_token_type: type, audience: ledger,
+  })
+  assert.equal(exchanged.issued_token_type, type)
+  const told = await client.tokenIntrospection(config, exchanged.access_token)
+  assert.deepEqual([told.sub, told.aud, told.act], [service.id, ledger, { sub: exchanging.id }])
 })

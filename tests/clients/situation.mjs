@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, seven clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, eight clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),
@@ -10,6 +10,8 @@ export const situation = {
   signing: { id: variable('SIGNING_ID'), secret: variable('SIGNING_SECRET'), key: variable('SIGNING_KEY') },
   service: { id: variable('SERVICE_ID'), secret: variable('SERVICE_SECRET') },
   asserting: { id: variable('ASSERTING_ID') },
+  exchanging: { id: variable('EXCHANGING_ID'), secret: variable('EXCHANGING_SECRET') },
+  ledger: variable('LEDGER'),
   deviceId: variable('DEVICE_ID'),
   keyed: { id: variable('KEYED_ID'), secret: variable('KEYED_SECRET') },
 }

@@ -35,6 +35,7 @@ mod setup;
 mod signed_responses;
 mod step_up;
 mod token;
+mod token_exchange;
 
 use crate::support::browser::Answer;
 

@@ -11,6 +11,7 @@ use super::request_object::REQUEST_OBJECT;
 use super::resource::{BEARER, PROOF, PUSHED_KEY, USERINFO};
 use super::target::RESOURCE;
 use super::token::{CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN};
+use super::token_exchange::TOKEN_EXCHANGE;
 use super::{Group, Procedure};
 
 const fn procedure(
@@ -88,6 +89,12 @@ pub const PROCEDURES: &[Procedure] = &[
         &[],
         "A device asks whether its person has decided. Part of `POST /token`.",
         &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &DEVICE_CODE, &RESOURCE],
+    ),
+    procedure(
+        "token/token_exchange",
+        &[],
+        "A client exchanges a token. Part of `POST /token`.",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &TOKEN_EXCHANGE],
     ),
     procedure(
         "device_authorization",

@@ -80,7 +80,7 @@ pub const UNREPEATED: Group = Group {
         "repetition",
         &["parameter_duplicated"],
         "Was a parameter given more than once?",
-        "Each parameter once (RFC 6749 section 3.1, section 3.2); `resource` may be repeated.",
+        "Each parameter once (RFC 6749 section 3.1, section 3.2); `resource` and `audience` may be repeated.",
     )],
 };
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::AssertionAlgorithm;
 use crate::protocol::client::testing::client;
+use crate::protocol::token_exchange::ExchangePolicy;
 
 fn policy() -> RegistrationPolicy {
     let known_scope = ServerPolicy::new(&Scope::parse("orders:read").unwrap(), false, "https://id.example").known_scope;
@@ -315,4 +316,40 @@ fn n5_so_are_request_objects() {
         assert_eq!(with_uris(&[uri]), [problem], "{uri}");
     }
     assert_eq!(with_uris(&["https://app.ex/", "https://app.ex/"]), ["request_uris duplicate"]);
+}
+
+#[test]
+fn a_device_needs_no_redirect_uri_and_may_stay_connected() {
+    let device = problems(|metadata| {
+        metadata.grant_types = vec![GrantType::DeviceCode, GrantType::RefreshToken];
+        metadata.redirect_uris.clear();
+    });
+    assert_eq!(device, NONE);
+}
+
+#[test]
+fn what_a_client_exchanges_is_said_and_is_never_a_token_for_this_server() {
+    let exchanging = |audiences: &[&str]| {
+        let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        problems(|metadata| {
+            metadata.grant_types.push(GrantType::TokenExchange);
+            metadata.token_exchange = Some(ExchangePolicy { audiences, accepts: Vec::new(), impersonation: false });
+        })
+    };
+    assert_eq!(exchanging(&["https://api.ex"]), NONE);
+    assert_eq!(exchanging(&[]), ["token_exchange.audiences required"]);
+    assert_eq!(exchanging(&["with space"]), ["token_exchange.audiences[0] character"]);
+    for own in ["https://id.example", "https://id.example/api/v1"] {
+        assert_eq!(exchanging(&["https://api.ex", own]), ["token_exchange.audiences own_api"]);
+    }
+    let without_policy = problems(|metadata| metadata.grant_types.push(GrantType::TokenExchange));
+    assert_eq!(without_policy, ["token_exchange grant_type"]);
+    let policy = ExchangePolicy { audiences: vec!["https://api.ex".to_owned()], accepts: Vec::new(), impersonation: false };
+    assert_eq!(problems(|metadata| metadata.token_exchange = Some(policy.clone())), ["token_exchange grant_type"]);
+    let public = problems(|metadata| {
+        metadata.token_endpoint_auth_method = ClientAuthMethod::None;
+        metadata.grant_types.push(GrantType::TokenExchange);
+        metadata.token_exchange = Some(policy);
+    });
+    assert_eq!(public, ["grant_types public_client"]);
 }

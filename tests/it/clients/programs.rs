@@ -15,8 +15,9 @@ use crate::cli::guides::blocks;
 use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
+const LEDGER: &str = "https://ledger.example";
 
-/// Runs a command in `tests/clients` with a server, seven clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, eight clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -30,6 +31,8 @@ fn run(command: &[&str]) -> String {
     let signing = server.client(&[&["--name", "Signing"], &keys[..], &strict, &redirect].concat());
     let service = server.client(&["--name", "Service", "--service", "--audience", AUDIENCE]);
     let asserting = server.client(&[&["--name", "Asserting", "--service", "--legacy-assertion-audience"], &keys[..2]].concat());
+    let policy = ["--exchange-accepts", AUDIENCE, "--exchange-audience", LEDGER];
+    let exchanging = server.client(&[&["--name", "Exchanging", "--service"], &policy[..]].concat());
     let keyed = server.client(&["--name", "Keyed", "--service", "--auth-method", "client_secret_jwt"]);
     let device = server.client(&["--name", "Television", "--public", "--device"]);
     let output = Command::new(command[0])
@@ -51,6 +54,9 @@ fn run(command: &[&str]) -> String {
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
         .env("ASSERTING_ID", asserting.0)
+        .env("LEDGER", LEDGER)
+        .env("EXCHANGING_ID", exchanging.0)
+        .env("EXCHANGING_SECRET", exchanging.1)
         .env("DEVICE_ID", device.0)
         .env("KEYED_ID", keyed.0)
         .env("KEYED_SECRET", keyed.1)

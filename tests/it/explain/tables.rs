@@ -44,6 +44,7 @@ const CONSTRUCTORS: &[&str] = &[
     "invalid_token(",
     " invalid(",
     "(invalid(",
+    "(refused(",
     "unusable(",
     "refuse(",
     " refused(",

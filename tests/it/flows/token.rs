@@ -136,7 +136,7 @@ async fn grant_types_are_known_allowed_and_named() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     let client = server.client(Persona::Web, |_| {}).await;
     assert_error(&server.token(&client, &[]).await, 400, "invalid_request");
-    for unknown in ["password", "implicit", "urn:ietf:params:oauth:grant-type:device_code"] {
+    for unknown in ["password", "implicit", "urn:ietf:params:oauth:grant-type:saml2-bearer"] {
         assert_error(&server.token(&client, &[("grant_type", unknown)]).await, 400, "unsupported_grant_type");
     }
     assert_error(&server.token(&client, &[("grant_type", "client_credentials")]).await, 400, "unauthorized_client");

@@ -2,6 +2,7 @@
 
 use ostiary::protocol::confirmation::{Confirmation, Thumbprint};
 use ostiary::protocol::scope::Scope;
+use ostiary::protocol::token_exchange::{Actor, MayAct};
 use ostiary::storage::access_tokens::{self, AccessToken, Authentication, Standing};
 use ostiary::storage::users::{self, UserStatus};
 use ostiary::storage::{clients, grants};
@@ -23,6 +24,9 @@ fn token() -> AccessToken {
         confirmation: Some(Confirmation::Dpop(Thumbprint::new([8; 32]))),
         // Other than the grant's by now.
         authentication: Some(Authentication { auth_time: at(-9), acr: "1".to_owned(), amr: vec!["pwd".to_owned()] }),
+        subject: None,
+        act: Some(Actor { sub: "b".to_owned(), act: Some(Box::new(Actor { sub: "a".to_owned(), act: None })) }),
+        may_act: Some(MayAct { sub: "c".to_owned() }),
     }
 }
 
@@ -33,7 +37,7 @@ on_both! {
         let db = &database.db;
         anna_and_app_with_a_grant(db).await;
         let machine =
-            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], confirmation: None, authentication: None, ..token() };
+            AccessToken { hash: hash(2), id: "jti".to_owned(), grant_id: None, user_id: None, audience: vec![], confirmation: None, authentication: None, subject: Some("other".to_owned()), act: None, may_act: None, ..token() };
         for token in [&token(), &machine] {
             db.write(async |tx| access_tokens::insert(tx, token).await).await.unwrap();
         }

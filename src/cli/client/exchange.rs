@@ -1,0 +1,24 @@
+//! What a client may exchange.
+
+use crate::protocol::token_exchange::ExchangePolicy;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Exchange {
+    /// It may exchange people's tokens for ones with this audience (RFC 8693); may be given several times.
+    #[arg(long = "exchange-audience", value_name = "URI", conflicts_with_all = ["public", "native"])]
+    exchange_audiences: Vec<String>,
+    /// The audience of the tokens that it is called with and may exchange; may be given several times.
+    #[arg(long = "exchange-accepts", value_name = "URI", requires = "exchange_audiences")]
+    exchange_accepts: Vec<String>,
+}
+
+impl Exchange {
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.exchange_audiences.is_empty()
+    }
+
+    pub(super) fn policy(self) -> Option<ExchangePolicy> {
+        let Self { exchange_audiences: audiences, exchange_accepts: accepts } = self;
+        (!audiences.is_empty()).then_some(ExchangePolicy { audiences, accepts, impersonation: false })
+    }
+}
