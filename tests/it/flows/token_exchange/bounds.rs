@@ -1,6 +1,7 @@
 //! What is not exchanged: behaviours 1.6 X2 to X5, X8.
 
 use super::*;
+use crate::support::dpop::{Prover, ask, post};
 use crate::support::flow::tokens;
 
 on_both! {
@@ -131,6 +132,19 @@ on_both! {
         let own = resigned(&server, &own, |claims| claims["cnf"] = cnf);
         let fields = [("actor_token", own.as_str()), ("actor_token_type", ACCESS_TOKEN)];
         assert_error(&exchange(&server, &api, &token, &fields).await, 400, "invalid_request");
+    }
+
+    async fn x7_x8_the_key_of_whoever_asks_binds_what_it_gets(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let (api, key, other) = (service(&server, API, &[LEDGER]).await, Prover::new(), Prover::new());
+        let proof = |key: &Prover| key.proof(&server, "POST", "/token");
+        let own = text(&ask(&server, &api, &[&proof(&key)]).await.json(), "access_token");
+        let fields = [("grant_type", GRANT), ("subject_token", own.as_str()), ("subject_token_type", ACCESS_TOKEN)];
+        assert_error(&server.token(&api, &fields).await, 400, "invalid_request");
+        assert_error(&post(&server, &api, "/token", &fields, &[&proof(&other)]).await, 400, "invalid_request");
+        let given = post(&server, &api, "/token", &fields, &[&proof(&key)]).await.json();
+        assert_eq!(given["token_type"], "DPoP");
+        assert_eq!(claims(&text(&given, "access_token"))["cnf"], json!({ "jkt": key.jkt() }));
     }
 
     async fn a_client_that_can_not_authenticate_exchanges_nothing(database: TestDatabase) {
