@@ -26,7 +26,7 @@ pub mod sessions;
 pub mod time;
 pub mod users;
 
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -49,7 +49,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(from_fn_with_state(state.clone(), cross_origin::allow))
-        .layer(from_fn(error::render))
+        .layer(from_fn_with_state(state.clone(), error::render))
 }
 
 /// The routes that need a caller who may use them.

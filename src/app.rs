@@ -1,6 +1,7 @@
 //! The router: every route of the server, on one screen.
 
 use axum::Router;
+use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
 
@@ -15,6 +16,7 @@ use crate::pages::{
     reauthenticate, recover, register, security, setup, statics, totp,
 };
 use crate::protocol::metadata::{self, path};
+use crate::protocol::resource_metadata::Own;
 use crate::state::AppState;
 use crate::web::audience::Audiences;
 use crate::web::cors;
@@ -91,6 +93,10 @@ pub fn router(state: AppState) -> Router {
     let mut router = if base.is_empty() { below } else { Router::new().nest(&base, below).route(&home, get(account::home)) };
     for location in metadata::locations(&state.config.server.issuer) {
         router = router.route(&location, public(get(discovery::metadata)));
+    }
+    for own in Own::ALL {
+        let document = async move |State(state): State<AppState>| discovery::of_resource(own, &state);
+        router = router.route(&own.location(&state.config.server.issuer), public(get(document)));
     }
     // Browsers look for it there and nowhere else, whatever the issuer's path is.
     router = router.route("/favicon.ico", get(statics::favicon));

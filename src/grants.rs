@@ -13,7 +13,9 @@ pub mod resource;
 pub mod token_exchange;
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::protocol::authorization_details;
 use crate::protocol::client::{Client, GrantType};
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -55,6 +57,10 @@ pub struct TokenResponse {
     #[serde(skip_serializing_if = "Scope::is_empty")]
     #[schema(value_type = String)]
     pub scope: Scope,
+    /// RFC 9396 §7.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    pub authorization_details: Vec<Value>,
 }
 
 impl std::fmt::Debug for TokenResponse {
@@ -139,7 +145,9 @@ impl<'a> TokenRequest<'a> {
             params.values("resource").for_each(|value| findings::note("resource", "presented", value));
             granted.resources.iter().for_each(|value| findings::note("resource_granted", "granted", value));
         })?;
-        Ok(resources.target(client, &asked, scope, issuer))
+        let target = resources.target(client, &asked, scope, issuer);
+        let details = authorization_details::within(granted, params)?;
+        Ok(Target { authorization_details: resources.details_for(&target.audience, details), ..target })
     }
 
     /// The `scope` parameter, or none.

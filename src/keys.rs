@@ -22,3 +22,4 @@ pub mod rotation;
 pub mod seal;
 pub mod signer;
 pub mod store;
+pub mod subject;

@@ -22,6 +22,7 @@ use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
 use crate::keys::ring::KeyRing;
 use crate::keys::seal::Sealer;
+use crate::keys::subject::Subjects;
 use crate::outbound::http::{Outbound, UnusableAuthorities};
 use crate::outbound::mail::Outbox;
 use crate::protocol::authentication::Acr;
@@ -80,6 +81,8 @@ pub struct Shared {
     pub client_keys: ClientKeys,
     /// Their secrets.
     pub client_secrets: ClientSecrets,
+    /// Says by which `sub` they know people.
+    pub subjects: Subjects,
     /// Takes the audit events of refused requests.
     pub refusals: audit::Queue,
     /// Takes what there is to explain about them.
@@ -159,6 +162,7 @@ impl AppState {
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             client_secrets: ClientSecrets::new(&master),
+            subjects: Subjects::new(&master),
             outbound,
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config, &master, &db, &clock)?,

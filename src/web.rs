@@ -19,5 +19,6 @@ pub mod error;
 pub mod headers;
 pub mod params;
 pub mod redirect;
+pub mod sector;
 pub mod server;
 pub mod shell;

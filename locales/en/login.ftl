@@ -35,6 +35,7 @@ consent-not-you = Not you?
 consent-scopes = It will be able to:
 consent-claims = It will be told your:
 consent-resources = It will use this at:
+consent-details = In detail:
 consent-fixed = Needed to log in
 consent-return = You will return to { $place }.
 consent-allow = Allow

@@ -35,6 +35,7 @@ consent-not-you = Ce n’est pas vous ?
 consent-scopes = L’application pourra :
 consent-claims = Il lui sera communiqué :
 consent-resources = Elle l’utilisera auprès de :
+consent-details = En détail :
 consent-fixed = Nécessaire à la connexion
 consent-return = Vous retournerez ensuite à { $place }.
 consent-allow = Autoriser

@@ -30,6 +30,7 @@ use crate::state::AppState;
 use crate::storage::clients::ClientFilter;
 use crate::storage::{self, clients};
 use crate::web::context::RequestContext;
+use crate::web::sector;
 
 /// The routes about clients.
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -185,7 +186,8 @@ async fn load(state: &AppState, id: &ClientId) -> Result<Client, ApiError> {
 
 /// Everything that is wrong with the metadata, at once.
 async fn sound(metadata: &ClientMetadata, state: &AppState) -> Result<(), ApiError> {
-    refuse(validate(metadata, &policy(state).await?).err().unwrap_or_default())
+    refuse(validate(metadata, &policy(state).await?).err().unwrap_or_default())?;
+    refuse(sector::check(&state.outbound, metadata).await.err().into_iter().collect())
 }
 
 /// What this server lets any client, or resource, be registered for.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -19,10 +19,12 @@ use crate::grants::resource::Refused;
 use crate::guard::limit::Action;
 use crate::guard::proof_of_work::WAIT;
 use crate::protocol::authentication::Acr;
+use crate::protocol::resource_metadata::Own;
 use crate::protocol::time::Seconds;
 use crate::state::AppState;
 use crate::storage;
 use crate::telemetry::findings;
+use crate::web::bearer;
 use crate::web::bearer::{Way, challenges};
 use crate::web::context::RequestContext;
 use crate::web::error::{Error, ErrorRenderer, Problem};
@@ -330,11 +332,12 @@ impl IntoResponse for ApiError {
 }
 
 /// The outermost layer of the API: writes the envelope with the trace id, and forbids storing any answer.
-pub async fn render(request: Request, next: Next) -> Response {
+pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = request.extensions().get::<RequestContext>().cloned();
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = envelope(error, context.as_ref(), response);
+        bearer::point_to_metadata(response.headers_mut(), &Own::Api.url(&state.config.server.issuer));
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

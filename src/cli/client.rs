@@ -19,11 +19,12 @@ use super::start::Installation;
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::client_secret::ClientSecrets;
+use crate::outbound::http::Outbound;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::{
     AccessTokenFormat, Algorithm, ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus,
-    GrantType,
+    GrantType, SubjectType,
 };
 use crate::protocol::client_registration::{RegistrationPolicy, validate};
 use crate::protocol::id::ClientId;
@@ -36,6 +37,7 @@ use crate::storage::clients::{self, ClientFilter};
 use crate::storage::error::Error as StorageError;
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::resources;
+use crate::web::sector;
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -184,7 +186,12 @@ impl Create {
             require_pushed_authorization_requests: self.requests.require_pushed_requests,
             request_object_signing_alg: None,
             require_signed_request_object: self.requests.require_signed_requests,
+            subject_type: if self.requests.pairwise { SubjectType::Pairwise } else { SubjectType::Public },
+            sector_identifier_uri: self.requests.sector_identifier_uri,
+            userinfo_signed_response_alg: None,
+            introspection_signed_response_alg: Algorithm::RS256,
             request_uris: self.requests.request_uris,
+            authorization_details_types: self.requests.authorization_details_types,
             authorization_signed_response_alg: Algorithm::RS256,
             dpop_bound_access_tokens: self.requests.require_dpop,
             backchannel_logout_session_required: self.logout.backchannel_logout_uri.is_some(),
@@ -268,6 +275,8 @@ async fn register(installation: &Installation, create: Create) -> Result<(Client
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         Failure::usage(problems.join("\n  "))
     })?;
+    let outbound = Outbound::new(&installation.config.outbound, &installation.clock).map_err(Failure::unusable)?;
+    sector::check(&outbound, &metadata).await.map_err(|problem| Failure::usage(problem.to_string()))?;
     let now = installation.clock.now();
     let mut client =
         Client { id, status: ClientStatus::Active, metadata, secrets: Vec::new(), created_at: now, updated_at: now, version: 1 };

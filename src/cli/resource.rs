@@ -1,5 +1,8 @@
 //! `ostiary resource`: the APIs that clients may ask for tokens for.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 
 use super::client::policy;
@@ -9,7 +12,7 @@ use super::start::Installation;
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::protocol::client::AccessTokenFormat;
-use crate::protocol::resource::{Resource, ResourceMetadata};
+use crate::protocol::resource::{DetailType, Resource, ResourceMetadata};
 use crate::protocol::resource_registration::validate;
 use crate::random;
 use crate::storage::audit::{Actor, Event, insert as record};
@@ -54,11 +57,20 @@ pub struct Create {
     /// How long its access tokens last.
     #[arg(long, value_name = "SECONDS")]
     lifetime: Option<i64>,
+    /// A file with its types of authorization_details (RFC 9396): a JSON object, each type with 'description' and 'schema'.
+    #[arg(long = "details-types-file", value_name = "FILE")]
+    details: Option<PathBuf>,
 }
 
 fn scope(text: &str) -> Result<(String, String), String> {
     let (value, sentence) = text.split_once('=').ok_or("write SCOPE=SENTENCE")?;
     Ok((value.to_owned(), sentence.to_owned()))
+}
+
+fn types(file: &Path) -> Result<BTreeMap<String, DetailType>, Failure> {
+    let unusable = |error: &dyn std::fmt::Display| Failure::usage(format!("--details-types-file: {}: {error}", file.display()));
+    let text = std::fs::read(file).map_err(|error| unusable(&error))?;
+    serde_json::from_slice(&text).map_err(|error| unusable(&error))
 }
 
 /// A resource as this command prints it.
@@ -115,6 +127,7 @@ async fn register(installation: &Installation, create: Create) -> Result<Resourc
         access_token_format: create.opaque.then_some(AccessTokenFormat::Opaque),
         access_token_signed_response_alg: None,
         access_token_lifetime: create.lifetime,
+        authorization_details_types: create.details.as_deref().map_or_else(|| Ok(BTreeMap::new()), types)?,
     };
     let (id, identifier) = (random::identifier(), create.identifier);
     let problems = validate(&identifier, &metadata, &policy(installation).await?, &installation.config.server.issuer);

@@ -199,6 +199,7 @@ fn messenger(state: &AppState) -> Messenger {
         outbound: state.outbound.clone(),
         clients: state.clients.clone(),
         keys: state.keys.clone(),
+        subjects: state.subjects.clone(),
         issuer: state.config.server.issuer.clone(),
     })
 }

@@ -11,6 +11,7 @@ use crate::grants::{access_token, refresh_token};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::introspection;
+use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::web::client::authenticate;
@@ -44,9 +45,32 @@ pub async fn introspect(
         return refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
     }
     match answer(&state, &context, &client, &params).await {
+        Ok(answer) if wants_signed(&headers) => match signed(&state, &context, &client, answer) {
+            Ok(signed) => signed,
+            Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
+        },
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
     }
+}
+
+fn wants_signed(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(introspection::wants_signed)
+}
+
+/// RFC 9701 §5: whoever keeps the answer can show later what it was told.
+fn signed(
+    state: &AppState,
+    context: &RequestContext,
+    client: &Client,
+    answer: introspection::Response,
+) -> Result<Response, Problem> {
+    let (iss, aud) = (state.config.server.issuer.as_str(), &client.id);
+    let claims = introspection::Signed { iss, aud, iat: context.now, token_introspection: answer };
+    let algorithm = client.metadata.introspection_signed_response_alg;
+    let signed = state.keys.sign(algorithm, TokenType::Introspection, &claims).map_err(Problem::internal)?;
+    let fields = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, introspection::SIGNED)];
+    Ok((fields, signed).into_response())
 }
 
 /// `token_type_hint` is not needed: the two kinds are told apart by where they are found (§2.1).

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
+use serde::Serialize;
 
 use crate::audit::{self, Kind};
 use crate::grants::access_token::ActiveToken;
@@ -13,7 +14,10 @@ use crate::grants::resource::{self, Refused};
 use crate::protocol::claims;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::id::ClientId;
+use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
+use crate::protocol::resource_metadata::Own;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
 use crate::storage::audit::Event;
@@ -21,13 +25,22 @@ use crate::storage::{grants, profiles};
 use crate::web::bearer::{self, Way};
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
-use crate::web::error::Error;
+use crate::web::error::{Error, Problem};
 use crate::web::params::OptionalForm;
 
 const WRONG_AUDIENCE: OAuthError =
     OAuthError::new(ErrorCode::InvalidToken, "token_of_another_resource", "The access token is meant for another resource");
 const NO_OPENID: OAuthError =
     OAuthError::new(ErrorCode::InsufficientScope, "openid_scope_missing", "The access token lacks the openid scope");
+
+/// The claims as a JWT.
+#[derive(Serialize)]
+struct Signed<'a, C: Serialize> {
+    iss: &'a str,
+    aud: &'a ClientId,
+    #[serde(flatten)]
+    claims: C,
+}
 
 /// `GET /userinfo` and `POST /userinfo`, the token in the Authorization field, or in a form body if it is bound to no key.
 pub async fn userinfo(
@@ -57,10 +70,16 @@ pub async fn userinfo(
                 ..audit::refused(Kind::TokenRefused, &context, error.0.reason)
             };
             state.refusals.refused(event);
-            error.into_response()
+            refusal(error, &state)
         }
     };
     cross_origin.allow(response, Some(&token.client))
+}
+
+fn refusal(error: Error, state: &AppState) -> Response {
+    let mut response = error.into_response();
+    bearer::point_to_metadata(response.headers_mut(), &Own::UserInfo.url(&state.config.server.issuer));
+    response
 }
 
 async fn present(
@@ -93,6 +112,12 @@ async fn answer(state: &AppState, token: &ActiveToken, way: Way) -> Result<Respo
     let grant = grants::load(&mut conn, grant_id).await?;
     let request = grant.and_then(|grant| grant.claims).unwrap_or_default();
     let (profile, updated_at) = profile.unzip();
-    let claims = claims::userinfo(&token.claims.scope, &request, user_id.as_str(), profile.as_ref(), updated_at);
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response())
+    let claims = claims::userinfo(&token.claims.scope, &request, &token.claims.sub, profile.as_ref(), updated_at);
+    let Some(algorithm) = token.client.metadata.userinfo_signed_response_alg else {
+        return Ok(([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response());
+    };
+    // §5.3.2.
+    let signed = Signed { iss: &state.config.server.issuer, aud: &token.client.id, claims };
+    let signed = state.keys.sign(algorithm, TokenType::UserInfo, &signed).map_err(Problem::internal)?;
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/jwt")], signed).into_response())
 }

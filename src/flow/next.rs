@@ -67,11 +67,13 @@ pub async fn next(
         Some(login) => Standing::of(state, &login.user).await?,
         None => Standing::default(),
     };
+    let subject = session.map(|session| state.subjects.of(client, &session.user_id));
     let situation = Situation {
         now: context.now,
         started_at: flow.started_at,
         session: session.map(|session| SessionFacts {
             user_id: &session.user_id,
+            subject: subject.as_deref().unwrap_or_default(),
             auth_time: session.auth_time,
             factors: &session.factors,
             enrolled: standing.enrolled,

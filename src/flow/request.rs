@@ -4,7 +4,6 @@ use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request::{AuthorizationRequest, ServerPolicy};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
-use crate::protocol::id::UserId;
 use crate::protocol::params::Params;
 use crate::protocol::pushed_request::{self, EXPIRED, OF_ANOTHER_CLIENT, REQUIRED, UNKNOWN, USED};
 use crate::protocol::redirect_uri::RedirectUri;
@@ -85,7 +84,7 @@ fn judge(
     if let Some(hint) = request.id_token_hint.take() {
         // The hint may have expired; it must be ours.
         let claims = state.keys.id_token_hint(hint.as_str(), &state.config.server.issuer).map_err(|_| ID_TOKEN_HINT_INVALID)?;
-        request.id_token_hint_sub = Some(UserId::parse(claims.sub).map_err(|_| ID_TOKEN_HINT_INVALID)?);
+        request.id_token_hint_sub = Some(claims.sub);
     }
     Ok(request)
 }

@@ -65,7 +65,7 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
     let exp = grant.map_or(now + lifetime, |grant| (now + lifetime).min(grant.expires_at));
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
-        sub: grant.map_or_else(|| client.id.to_string(), |grant| grant.user_id.to_string()),
+        sub: grant.map_or_else(|| client.id.to_string(), |grant| state.subjects.of(client, &grant.user_id)),
         aud: Audience(target.audience),
         exp,
         iat: now,
@@ -77,6 +77,7 @@ fn prepare_as(state: &AppState, terms: Terms<'_>, jti: TokenId, now: Timestamp) 
         acr: grant.map(|grant| grant.acr.clone()),
         amr: grant.map(|grant| grant.amr.clone()).unwrap_or_default(),
         sid: None,
+        authorization_details: target.authorization_details,
         cnf: confirmation,
         act: None,
         may_act: grant.and_then(|_| may_act(client)),
@@ -111,6 +112,7 @@ pub fn prepare_claims(
                 user_id,
                 scope: claims.scope.clone(),
                 audience: claims.aud.0.clone(),
+                authorization_details: claims.authorization_details.clone(),
                 created_at: claims.iat,
                 expires_at: claims.exp,
                 confirmation: claims.cnf,
@@ -195,13 +197,15 @@ pub struct ActiveToken {
 /// grant), its client and its person enabled. `None` is all that anybody learns of one that does not.
 pub async fn active(state: &AppState, token: &str, now: Timestamp) -> Result<Option<ActiveToken>, Problem> {
     let found = if token.contains('.') { signed(state, token, now).await? } else { stored(state, token, now).await? };
-    let Some((claims, _)) = found.filter(|(_, standing)| standing.is_good()) else { return Ok(None) };
+    let Some((mut claims, _, user_id)) = found.filter(|(_, standing, _)| standing.is_good()) else { return Ok(None) };
     let Some(client) = state.clients.load(&claims.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
     if claims.jti.subject().is_some() && !descent_stands(state, &claims).await? {
         return Ok(None);
     }
+    if let Some(user_id) = &user_id {
+        claims.sub = state.subjects.of(&client, user_id);
+    }
     let grant_id = claims.jti.grant();
-    let user_id = grant_id.is_some().then(|| UserId::parse(claims.sub.as_str())).transpose().map_err(Problem::internal)?;
     Ok(Some(ActiveToken { claims, client, user_id, grant_id }))
 }
 
@@ -225,14 +229,18 @@ async fn descent_stands(state: &AppState, claims: &AccessTokenClaims) -> Result<
     Ok(state.clients.load(&first).await?.is_some_and(|client| client.is_active()))
 }
 
-async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
+/// A token's claims, whether it counts, and whose it is. A person's `sub` is only known to their client.
+type Found = (AccessTokenClaims, Standing, Option<UserId>);
+
+async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
     let Ok(claims) = state.keys.access_token(token, &state.config.server.issuer, None, now) else { return Ok(None) };
     let grant_id = claims.jti.grant();
-    let standing = access_tokens::standing(&mut state.db.read().await?, claims.jti.as_str(), grant_id.as_ref(), now).await?;
-    Ok(Some((claims, standing)))
+    let found = access_tokens::standing(&mut state.db.read().await?, claims.jti.as_str(), grant_id.as_ref(), now).await?;
+    let (standing, user_id) = found;
+    Ok(Some((claims, standing, user_id)))
 }
 
-async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<(AccessTokenClaims, Standing)>, Problem> {
+async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
     let hash = state.tokens.hash(TokenKind::AccessToken, token);
     let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
     let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
@@ -242,7 +250,7 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
     };
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
-        sub: row.user_id.map(String::from).or(row.subject).unwrap_or_else(|| row.client_id.to_string()),
+        sub: row.subject.unwrap_or_else(|| row.client_id.to_string()),
         aud: Audience(row.audience),
         exp: row.expires_at,
         iat: row.created_at,
@@ -254,9 +262,10 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
         acr,
         amr,
         sid: None,
+        authorization_details: row.authorization_details,
         cnf: row.confirmation,
         act: row.act,
         may_act: row.may_act,
     };
-    Ok(Some((claims, standing)))
+    Ok(Some((claims, standing, row.user_id)))
 }

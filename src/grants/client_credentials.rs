@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::access_token::{self, Prepared, Terms};
 use super::{Failure, TokenRequest, TokenResponse, refuse};
 use crate::audit;
+use crate::protocol::authorization_details;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::resource::Target;
 use crate::protocol::scope::{STANDARD, Scope};
@@ -30,7 +31,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         Box::pin(store(&request, &token)).await?;
     }
     tracing::debug!(target: "ostiary::tokens", client_id = %client.id, jti = token.claims.jti.as_str(), "access token issued by client credentials");
-    let (lifetime, token_type, scope) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
+    let (lifetime, token_type) = (token.lifetime(), token.token_type());
+    let (scope, authorization_details) = (token.claims.scope.clone(), token.claims.authorization_details.clone());
     Ok(TokenResponse {
         access_token: token.finish(state).map_err(Problem::internal)?,
         issued_token_type: None,
@@ -39,6 +41,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         refresh_token: None,
         id_token: None,
         scope,
+        authorization_details,
     })
 }
 
@@ -49,7 +52,8 @@ async fn target(request: &TokenRequest<'_>, scope: &Scope) -> Result<Target, Fai
     let asked = resources
         .asked(params, client, issuer)
         .inspect_err(|_| params.values("resource").for_each(|value| note("resource", "presented", value)))?;
-    Ok(resources.target(client, &asked, scope, issuer))
+    let authorization_details = authorization_details::asked(params, client, (&resources, &asked), issuer)?;
+    Ok(Target { authorization_details, ..resources.target(client, &asked, scope, issuer) })
 }
 
 async fn store(request: &TokenRequest<'_>, token: &Prepared) -> Result<(), Failure> {

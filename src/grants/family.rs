@@ -82,7 +82,8 @@ impl Family {
         now: Timestamp,
     ) -> Result<TokenResponse, Problem> {
         let Self { grant, token, refresh, person } = self;
-        let (lifetime, token_type, scope) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
+        let (lifetime, token_type) = (token.lifetime(), token.token_type());
+        let (scope, authorization_details) = (token.claims.scope.clone(), token.claims.authorization_details.clone());
         let access_token = token.finish(state).map_err(Problem::internal)?;
         let id_token = match person {
             Some(person) => {
@@ -99,6 +100,7 @@ impl Family {
             refresh_token: refresh.map(|(secret, _)| secret),
             id_token,
             scope,
+            authorization_details,
         })
     }
 }

@@ -162,7 +162,15 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
         None
     };
     let scope = scope.clone();
-    let tokens =
-        TokenResponse { access_token, issued_token_type: None, token_type, expires_in, refresh_token: None, id_token, scope };
+    let tokens = TokenResponse {
+        access_token,
+        issued_token_type: None,
+        token_type,
+        expires_in,
+        refresh_token: None,
+        id_token,
+        scope,
+        authorization_details: Vec::new(),
+    };
     Ok(Attempt::Came(Again::Given(Box::new(tokens))))
 }

@@ -44,7 +44,7 @@ pub fn sign(
     let algorithm = client.metadata.id_token_signed_response_alg;
     let claims = IdTokenClaims {
         iss: state.config.server.issuer.clone(),
-        sub: grant.user_id.to_string(),
+        sub: state.subjects.of(client, &grant.user_id),
         aud: client.id.clone(),
         azp: Some(client.id.clone()),
         exp: now + Seconds(state.config.tokens.id_token),

@@ -64,7 +64,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         keep(&request, &stored, &grant, &token, idle_end).await?;
         None
     };
-    let (lifetime, token_type, told) = (token.lifetime(), token.token_type(), token.claims.scope.clone());
+    let (lifetime, token_type) = (token.lifetime(), token.token_type());
+    let (told, authorization_details) = (token.claims.scope.clone(), token.claims.authorization_details.clone());
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
@@ -81,6 +82,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         refresh_token: refresh,
         id_token,
         scope: told,
+        authorization_details,
     })
 }
 
@@ -280,7 +282,7 @@ pub async fn active(
         && judge(client, &stored, &grant, status, now).is_ok();
     Ok(usable.then(|| RefreshTokenFacts {
         issuer: state.config.server.issuer.clone(),
-        subject: grant.user_id.to_string(),
+        subject: state.subjects.of(client, &grant.user_id),
         client_id: grant.client_id,
         scope: grant.scope,
         issued_at: stored.created_at,

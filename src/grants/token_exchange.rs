@@ -60,7 +60,9 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     })?;
     // Nobody acts for themselves: that would hide who does.
     let named = actor(&request).await?;
-    if named.as_ref() == Some(&subject.sub) {
+    // As this client knows people.
+    let sub = subject.user_id.as_ref().map_or_else(|| subject.sub.clone(), |user| state.subjects.of(client, user));
+    if named.as_ref() == Some(&sub) {
         return Err(ACTOR_INVALID.into());
     }
     let act = token_exchange::actor(client, policy, &facts, named.as_deref())?;
@@ -78,7 +80,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let lifetime = access_token::lifetime(state, &target);
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
-        sub: subject.sub.clone(),
+        sub,
         aud: Audience(target.audience),
         exp: (context.now + lifetime).min(subject.expires_at),
         iat: context.now,
@@ -90,6 +92,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         acr: subject.acr.clone(),
         amr: subject.amr.clone(),
         sid: None,
+        authorization_details: Vec::new(),
         cnf: confirmation,
         act,
         may_act: None,
@@ -111,6 +114,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         refresh_token: None,
         id_token: None,
         scope: target.scope,
+        authorization_details: Vec::new(),
     })
 }
 
@@ -163,12 +167,11 @@ fn of_access_token(active: ActiveToken) -> Subject {
 async fn of_id_token(request: &TokenRequest<'_>, text: &str) -> Result<Subject, Failure> {
     let TokenRequest { state, context, client, .. } = *request;
     let claims: IdTokenClaims = state.keys.id_token_hint(text, &state.config.server.issuer).map_err(|_| SUBJECT_INVALID)?;
-    let user_id = UserId::parse(claims.sub.as_str()).map_err(|_| SUBJECT_INVALID)?;
     let (true, Some(sid)) = (context.now < claims.exp && claims.aud == client.id, &claims.sid) else {
         return Err(SUBJECT_INVALID.into());
     };
-    let found = grants::live_of_session(&mut state.db.read().await?, (&user_id, &client.id, sid), context.now).await?;
-    let grant = found.ok_or(SUBJECT_INVALID)?;
+    let found = grants::live_of_session(&mut state.db.read().await?, (&client.id, sid), context.now).await?;
+    let grant = found.filter(|grant| state.subjects.of(client, &grant.user_id) == claims.sub).ok_or(SUBJECT_INVALID)?;
     Ok(Subject {
         sub: claims.sub,
         client_id: claims.aud,
@@ -180,7 +183,7 @@ async fn of_id_token(request: &TokenRequest<'_>, text: &str) -> Result<Subject, 
         jti: TokenId::of_grant(&grant.id, ""),
         expires_at: claims.exp.min(grant.expires_at),
         grant_id: Some(grant.id),
-        user_id: Some(user_id),
+        user_id: Some(grant.user_id),
         auth_time: Some(claims.auth_time),
         acr: claims.acr,
         amr: claims.amr,

@@ -17,6 +17,7 @@ use super::pace::{POLL, duration, pause, wait};
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::keys::ring::KeyRing;
+use crate::keys::subject::Subjects;
 use crate::outbound::http::{Failure, Outbound};
 use crate::protocol::client::Client;
 use crate::protocol::jwt::TokenType;
@@ -50,6 +51,7 @@ pub struct Parts {
     pub outbound: Outbound,
     pub clients: ClientCache,
     pub keys: Arc<KeyRing>,
+    pub subjects: Subjects,
     pub issuer: String,
 }
 
@@ -168,10 +170,11 @@ impl Messenger {
     }
 
     async fn attempt(&self, client: &Client, notice: &Notice, now: Timestamp) -> Attempt {
-        let Parts { outbound, keys, issuer, .. } = &self.0.parts;
+        let Parts { outbound, keys, subjects, issuer, .. } = &self.0.parts;
         let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
         let Some(uri) = uri else { return Attempt::Done };
-        let whom = (notice.user_id.as_str(), &notice.session_id);
+        let subject = subjects.of(client, &notice.user_id);
+        let whom = (subject.as_str(), &notice.session_id);
         let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
         // As its ID tokens are (§2.6).
         let token = match keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims) {

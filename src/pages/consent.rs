@@ -38,6 +38,7 @@ pub async fn get(
         Next::AskConsent(asked) => asked,
         other => return Ok(lead(&state, &visitor, &flow, other)?),
     };
+    let resources = state.resources.current().await.map_err(Problem::from)?;
     let nonce = Nonce::random();
     let frame = frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce);
     let text = frame.text;
@@ -47,7 +48,8 @@ pub async fn get(
         return_to: flow.request.redirect_uri.destination(),
         device: flow.device.as_ref().map(UserCode::shown),
         scopes: ScopeRow::all(text, &asked.scope, &state.scope_sentences().await.map_err(Problem::from)?),
-        resources: view::ResourceRow::all(&asked.reach, &*state.resources.current().await.map_err(Problem::from)?),
+        details: view::DetailRow::all(&asked.reach, &resources),
+        resources: view::ResourceRow::all(&asked.reach, &resources),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
         csrf: form::token(&state, &visitor, PURPOSE),

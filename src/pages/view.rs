@@ -21,7 +21,7 @@ pub use account::{
     Account, Activity, ActivityRow, Admin, Apps, ConnectedApp, Counts, Data, Delete, Deleted, DeletionProblem, LanguageChoice,
     Moment, OwnAddress, SessionRow, Sessions,
 };
-pub use client::{ClaimRow, ClientView, ResourceRow, ScopeRow, in_order, scope_sentence};
+pub use client::{ClaimRow, ClientView, DetailRow, ResourceRow, ScopeRow, in_order, scope_sentence};
 pub use device::{Device, DeviceEnded};
 pub use factor::{AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, Reauthenticate, RecoveryCodes, Security};
 pub use fields::Form;
@@ -264,6 +264,8 @@ pub struct Consent {
     pub claims: Vec<ClaimRow>,
     /// Where the client will use what it is given, if it says so.
     pub resources: Vec<ResourceRow>,
+    /// What it asks for in detail.
+    pub details: Vec<DetailRow>,
     pub action: String,
     pub csrf: String,
     pub flow: String,

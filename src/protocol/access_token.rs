@@ -1,6 +1,7 @@
 //! JWT access tokens: their claims, built and checked (RFC 9068).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::audience::Audience;
 use super::confirmation::Confirmation;
@@ -36,6 +37,9 @@ pub struct AccessTokenClaims {
     pub amr: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// RFC 9396 §9.1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Value>,
     /// What it is bound to (RFC 7800 §3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -186,6 +190,7 @@ mod tests {
             acr: None,
             amr: Vec::new(),
             sid: None,
+            authorization_details: Vec::new(),
             cnf: None,
             act: None,
             may_act: None,

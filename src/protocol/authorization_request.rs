@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::authorization_details;
 use super::claims_request::ClaimsRequest;
 use super::client::{Algorithm, Client, GrantType};
 use super::confirmation::Thumbprint;
 use super::error::{ErrorCode, OAuthError};
-use super::id::{ClientId, UserId};
+use super::id::ClientId;
 use super::params::Params;
 use super::pkce::CodeChallenge;
 use super::prompt::Prompt;
@@ -136,7 +137,7 @@ pub struct AuthorizationRequest {
     pub acr_values: Vec<String>,
     #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
     pub claims: ClaimsRequest,
-    /// The resources that the tokens are to be for; empty for the client's usual ones.
+    /// The resources that the tokens are to be for, empty for the client's usual ones; and details.
     #[serde(default, skip_serializing_if = "Reach::is_empty")]
     pub reach: Reach,
     /// To fill the login form with. Text from anybody: escape it.
@@ -152,7 +153,7 @@ pub struct AuthorizationRequest {
     pub id_token_hint: Option<IdTokenHint>,
     /// The person of the verified hint, who alone may be answered about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_hint_sub: Option<UserId>,
+    pub id_token_hint_sub: Option<String>,
 }
 
 /// Who asks. An error is a page.
@@ -210,7 +211,10 @@ impl AuthorizationRequest {
             None => ResponseMode::Query,
         };
         refuse_unsupported(params)?;
-        let reach = Reach { resources: policy.resources.asked(params, client, &policy.issuer)? };
+        let resources = policy.resources.asked(params, client, &policy.issuer)?;
+        let known = (policy.resources.as_ref(), &resources);
+        let authorization_details = authorization_details::asked(params, client, known, &policy.issuer)?;
+        let reach = Reach { resources, authorization_details };
         Ok(Self {
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.clone(),

@@ -64,6 +64,8 @@ pub struct Situation<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionFacts<'a> {
     pub user_id: &'a UserId,
+    /// The `sub` by which the client knows the person.
+    pub subject: &'a str,
     pub auth_time: Timestamp,
     pub factors: &'a Factors,
     /// What its person could prove beyond that.
@@ -147,7 +149,7 @@ fn decide_login(request: &AuthorizationRequest, situation: &Situation<'_>) -> Re
         return Err(Decision::LogIn { reason: LoginReason::Create });
     }
     // Never answered about anybody else (OpenID Connect Core §3.1.2.2).
-    if subject.is_some_and(|subject| subject != session.user_id.as_str()) {
+    if subject.is_some_and(|subject| subject != session.subject) {
         return if is_fresh { Err(Decision::Refuse(OTHER_USER)) } else { log_in(LoginReason::OtherUser, OTHER_USER) };
     }
     if request.prompt.login && !is_fresh {
@@ -203,7 +205,7 @@ fn missing_factor(request: &AuthorizationRequest, client: &Client, session: &Ses
 
 /// The person that `id_token_hint` or the `sub` claim's value names.
 fn hinted_subject(request: &AuthorizationRequest) -> Result<Option<&str>, OAuthError> {
-    match (request.id_token_hint_sub.as_ref().map(UserId::as_str), request.claims.subject()) {
+    match (request.id_token_hint_sub.as_deref(), request.claims.subject()) {
         (Some(hint), Some(claim)) if hint != claim => Err(SUBJECTS_DIFFER),
         (hint, claim) => Ok(hint.or(claim)),
     }

@@ -1,5 +1,7 @@
 //! A client and its registered metadata (RFC 6749 §2; RFC 7591 §2; OpenID Connect Registration 1.0 §2).
 
+mod algorithm;
+
 use serde::{Deserialize, Serialize};
 
 use super::authentication::Acr;
@@ -7,6 +9,8 @@ use super::id::ClientId;
 use super::scope::Scope;
 use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
+
+pub use algorithm::{Algorithm, AssertionAlgorithm, RequestObjectAlgorithm};
 
 /// A client as the registry knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +135,22 @@ pub struct ClientMetadata {
     /// Only requests in a signed object are taken (RFC 9101 §10.5).
     #[serde(default, skip_serializing_if = "is_false")]
     pub require_signed_request_object: bool,
+    // What it is told about people.
+    /// Whether it knows people by the same `sub` as other clients do.
+    #[serde(default)]
+    pub subject_type: SubjectType,
+    /// Publishes the redirection URIs of all clients that know people by the same `sub` (OpenID Connect Core §8.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    /// What answers of the userinfo endpoint are signed with; they are not when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<Algorithm>,
+    /// What answers of the introspection endpoint are signed with, if the request asks for signed ones (RFC 9701 §6).
+    #[serde(default = "default_id_token_alg")]
+    pub introspection_signed_response_alg: Algorithm,
+    /// Types of `authorization_details` that it may ask for (RFC 9396 §10), besides those of open resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details_types: Vec<String>,
     /// Where the client publishes request objects (`OpenID` Connect Core §6.2), with their hash behind a # or without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub request_uris: Vec<String>,
@@ -188,6 +208,21 @@ pub enum ApplicationType {
     #[default]
     Web,
     Native,
+}
+
+/// `subject_type` (OpenID Connect Core §8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SubjectType {
+    /// One `sub` for all clients.
+    #[default]
+    Public,
+    /// Another one in each sector, so that clients can't tell that they know the same person.
+    Pairwise,
+}
+
+impl SubjectType {
+    pub const ALL: [Self; 2] = [Self::Public, Self::Pairwise];
 }
 
 /// `token_endpoint_auth_method` (RFC 7591 §2).
@@ -264,68 +299,6 @@ pub enum AccessTokenFormat {
     Opaque,
 }
 
-/// Signature algorithms (RFC 7518 §3.1; RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-pub enum Algorithm {
-    RS256,
-    PS256,
-    ES256,
-    EdDSA,
-}
-
-/// `token_endpoint_auth_signing_alg`: the algorithms of assertions (RFC 7518 §3.1; RFC 8037 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-pub enum AssertionAlgorithm {
-    /// With the client's secret: for `client_secret_jwt`, and for nothing else.
-    HS256,
-    RS256,
-    PS256,
-    ES256,
-    EdDSA,
-}
-
-impl AssertionAlgorithm {
-    pub const ALL: [Self; 5] = [Self::HS256, Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
-
-    /// The same as an algorithm of key pairs.
-    pub const fn of_keys(self) -> Option<Algorithm> {
-        match self {
-            Self::HS256 => None,
-            Self::RS256 => Some(Algorithm::RS256),
-            Self::PS256 => Some(Algorithm::PS256),
-            Self::ES256 => Some(Algorithm::ES256),
-            Self::EdDSA => Some(Algorithm::EdDSA),
-        }
-    }
-}
-
-/// `request_object_signing_alg` (OpenID Connect Registration 1.0 §2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-pub enum RequestObjectAlgorithm {
-    RS256,
-    PS256,
-    ES256,
-    EdDSA,
-    /// For clients alone that are registered for it.
-    #[serde(rename = "none")]
-    Unsigned,
-}
-
-impl RequestObjectAlgorithm {
-    pub const ALL: [Self; 5] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA, Self::Unsigned];
-
-    /// The same as an algorithm of key pairs.
-    pub const fn of_keys(self) -> Option<Algorithm> {
-        match self {
-            Self::RS256 => Some(Algorithm::RS256),
-            Self::PS256 => Some(Algorithm::PS256),
-            Self::ES256 => Some(Algorithm::ES256),
-            Self::EdDSA => Some(Algorithm::EdDSA),
-            Self::Unsigned => None,
-        }
-    }
-}
-
 impl GrantType {
     pub const ALL: [Self; 5] =
         [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
@@ -334,19 +307,6 @@ impl GrantType {
 impl ClientAuthMethod {
     pub const ALL: [Self; 5] =
         [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::ClientSecretJwt, Self::PrivateKeyJwt];
-}
-
-impl Algorithm {
-    pub const ALL: [Self; 4] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RS256 => "RS256",
-            Self::PS256 => "PS256",
-            Self::ES256 => "ES256",
-            Self::EdDSA => "EdDSA",
-        }
-    }
 }
 
 impl Client {

@@ -60,6 +60,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     redirect_uris("post_logout_redirect_uris", &metadata.post_logout_redirect_uris, metadata.application_type, &mut problems);
     scope(&metadata.scope, policy, &mut problems);
     audiences("audiences", &metadata.audiences, &mut problems);
+    audiences("authorization_details_types", &metadata.authorization_details_types, &mut problems);
     algorithms(metadata, policy, &mut problems);
     times(metadata, &mut problems);
     allowed_origins(&metadata.allowed_origins, &mut problems);
@@ -164,7 +165,7 @@ fn scope(scope: &Scope, policy: &RegistrationPolicy, problems: &mut Problems) {
     }
 }
 
-/// `aud` is compared character by character by those who get the token (RFC 7519 §4.1.3).
+/// Both are compared character by character: `aud` by those who get the token (RFC 7519 §4.1.3).
 fn audiences(field: &str, audiences: &[String], problems: &mut Problems) {
     if !problems.list(field, audiences) {
         return;
@@ -179,11 +180,13 @@ fn audiences(field: &str, audiences: &[String], problems: &mut Problems) {
 
 fn algorithms(metadata: &ClientMetadata, policy: &RegistrationPolicy, problems: &mut Problems) {
     for (field, algorithm) in [
-        ("access_token_signed_response_alg", metadata.access_token_signed_response_alg),
-        ("id_token_signed_response_alg", metadata.id_token_signed_response_alg),
-        ("authorization_signed_response_alg", metadata.authorization_signed_response_alg),
+        ("access_token_signed_response_alg", Some(metadata.access_token_signed_response_alg)),
+        ("id_token_signed_response_alg", Some(metadata.id_token_signed_response_alg)),
+        ("authorization_signed_response_alg", Some(metadata.authorization_signed_response_alg)),
+        ("introspection_signed_response_alg", Some(metadata.introspection_signed_response_alg)),
+        ("userinfo_signed_response_alg", metadata.userinfo_signed_response_alg),
     ] {
-        if !policy.algorithms.contains(&algorithm) {
+        if algorithm.is_some_and(|algorithm| !policy.algorithms.contains(&algorithm)) {
             problems.add(field, "unsupported", "names an algorithm that there is no signing key for (keys.algorithms)");
         }
     }

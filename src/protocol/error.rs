@@ -33,6 +33,7 @@ error_codes! {
     ExpiredToken = "expired_token", 400;
     InsufficientScope = "insufficient_scope", 403;
     InteractionRequired = "interaction_required", 400;
+    InvalidAuthorizationDetails = "invalid_authorization_details", 400;
     InvalidClient = "invalid_client", 401;
     InvalidDpopProof = "invalid_dpop_proof", 400;
     InvalidGrant = "invalid_grant", 400;

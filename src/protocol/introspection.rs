@@ -1,6 +1,7 @@
 //! The answer of the introspection endpoint (RFC 7662 §2.2; RFC 9470 §6.2; RFC 9449 §6.2; RFC 8705 §3.2).
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::access_token::AccessTokenClaims;
 use super::audience::Audience;
@@ -57,6 +58,9 @@ pub struct Active {
     pub amr: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// RFC 9396 §9.2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Value>,
     /// What it is bound to: the resource has to check it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cnf: Option<Confirmation>,
@@ -64,6 +68,25 @@ pub struct Active {
     pub act: Option<Actor>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_act: Option<MayAct>,
+}
+
+/// The media type of a signed answer (RFC 9701 §4, §5).
+pub const SIGNED: &str = "application/token-introspection+jwt";
+
+/// Whether a request's Accept field asks for a signed answer.
+pub fn wants_signed(accept: &str) -> bool {
+    accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SIGNED))
+}
+
+/// The claims of a signed answer (RFC 9701 §5): for the resource server that asked, and of now. There is no `sub` and no `exp`, so that
+/// nobody takes it for an access token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signed<'a> {
+    pub iss: &'a str,
+    pub aud: &'a ClientId,
+    #[serde(with = "numeric_date")]
+    pub iat: Timestamp,
+    pub token_introspection: Response,
 }
 
 /// A live refresh token, as far as introspection tells.
@@ -99,6 +122,7 @@ impl Response {
             acr: claims.acr,
             amr: claims.amr,
             sid: claims.sid,
+            authorization_details: claims.authorization_details,
             cnf: claims.cnf,
             act: claims.act,
             may_act: claims.may_act,
@@ -123,6 +147,7 @@ impl Response {
             acr: None,
             amr: Vec::new(),
             sid: None,
+            authorization_details: Vec::new(),
             cnf: facts.cnf,
             act: None,
             may_act: None,
@@ -143,6 +168,16 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_answer_is_for_who_asks_for_one() {
+        for accept in [SIGNED, "application/json, application/Token-Introspection+JWT;q=0.9"] {
+            assert!(wants_signed(accept), "{accept}");
+        }
+        for accept in ["", "*/*", "application/json", "application/jwt", "application/token-introspection+jwt2"] {
+            assert!(!wants_signed(accept), "{accept}");
+        }
+    }
+
+    #[test]
     fn a_live_token_is_described() {
         let claims = AccessTokenClaims {
             iss: "https://id.example".into(),
@@ -158,6 +193,7 @@ mod tests {
             acr: Some("1".into()),
             amr: Vec::new(),
             sid: None,
+            authorization_details: vec![json!({ "type": "payment" })],
             cnf: None,
             act: None,
             may_act: None,
@@ -165,6 +201,7 @@ mod tests {
         let expected = json!({
             "active": true, "scope": "read", "client_id": "app", "token_type": "Bearer", "exp": 1000, "iat": 100,
             "sub": "person", "aud": "https://api.example", "iss": "https://id.example", "jti": "r", "auth_time": 90, "acr": "1",
+            "authorization_details": [{ "type": "payment" }],
         });
         assert_eq!(serde_json::to_value(Response::access_token(claims)).unwrap(), expected);
     }

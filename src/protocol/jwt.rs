@@ -24,17 +24,23 @@ pub enum TokenType {
     AuthorizationResponse,
     /// OpenID Connect Back-Channel Logout §2.4.
     LogoutToken,
+    /// OpenID Connect Core §5.3.2 names none. It has no `exp`, so that it is never taken for an ID token.
+    UserInfo,
+    /// RFC 9701 §5.
+    Introspection,
 }
 
 impl TokenType {
-    pub const ALL: [Self; 4] = [Self::AccessToken, Self::IdToken, Self::AuthorizationResponse, Self::LogoutToken];
+    pub const ALL: [Self; 6] =
+        [Self::AccessToken, Self::IdToken, Self::AuthorizationResponse, Self::LogoutToken, Self::UserInfo, Self::Introspection];
 
     /// The value of the `typ` header parameter (RFC 7515 §4.1.9).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AccessToken => "at+jwt",
-            Self::IdToken | Self::AuthorizationResponse => "JWT",
+            Self::IdToken | Self::AuthorizationResponse | Self::UserInfo => "JWT",
             Self::LogoutToken => "logout+jwt",
+            Self::Introspection => "token-introspection+jwt",
         }
     }
 }

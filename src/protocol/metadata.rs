@@ -3,10 +3,12 @@
 //! Every list here comes from the table that the server itself reads: a grant type, an algorithm or a claim that is not in
 //! its table is neither offered nor listed.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::authorization_request::Display;
-use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType, RequestObjectAlgorithm};
+use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType, RequestObjectAlgorithm, SubjectType};
 use super::response_mode::ResponseMode;
 use super::{claims, prompt, scope};
 
@@ -84,8 +86,11 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "introspection_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         // RFC 9449 §5.1.
         "dpop_signing_alg_values_supported": Algorithm::ALL,
-        "subject_types_supported": ["public"],
+        "subject_types_supported": SubjectType::ALL,
         "id_token_signing_alg_values_supported": capabilities.algorithms,
+        "userinfo_signing_alg_values_supported": capabilities.algorithms,
+        // RFC 9701 §7.
+        "introspection_signing_alg_values_supported": capabilities.algorithms,
         // JARM §4.
         "authorization_signing_alg_values_supported": capabilities.algorithms,
         "acr_values_supported": capabilities.acr_values,
@@ -116,6 +121,14 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         document["service_documentation"] = documentation.into();
     }
     document
+}
+
+/// The document with `authorization_details_types_supported` (RFC 9396 §10); `None` if there are none.
+pub fn with_detail_types<'a>(document: &[u8], types: impl Iterator<Item = &'a String>) -> Option<Vec<u8>> {
+    let types: BTreeSet<&String> = types.collect();
+    let mut document: Value = serde_json::from_slice(document).ok().filter(|_| !types.is_empty())?;
+    document["authorization_details_types_supported"] = json!(types);
+    serde_json::to_vec(&document).ok()
 }
 
 /// Every path, from the root of the host, at which the document of `issuer` is looked for.

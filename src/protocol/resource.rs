@@ -6,13 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::audience;
 use super::client::{AccessTokenFormat, Algorithm, Client};
 use super::error::{ErrorCode, OAuthError};
 use super::params::Params;
 use super::scope::{STANDARD, Scope};
 use super::time::Timestamp;
+use super::{audience, authorization_details};
 
 /// The most resources that one request may name.
 const MAX_ASKED: usize = 16;
@@ -62,6 +63,21 @@ pub struct ResourceMetadata {
     /// Seconds; the client's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_token_lifetime: Option<i64>,
+    /// Its types of `authorization_details`, by name (RFC 9396 §5). For clients that are registered for them; where it is open, for
+    /// all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub authorization_details_types: BTreeMap<String, DetailType>,
+}
+
+/// A type of authorization details.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetailType {
+    /// What the consent page says of it.
+    pub description: String,
+    /// What its objects hold beside `type`, as a JSON Schema ([`super::json_schema`]).
+    #[schema(value_type = Object)]
+    pub schema: Value,
 }
 
 impl Resource {
@@ -76,21 +92,26 @@ pub struct Reach {
     /// Identifiers of the resources that were asked for (RFC 8707 §2.1).
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resources: BTreeSet<String>,
+    /// Details that were asked for (RFC 9396 §2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorization_details: Vec<Value>,
 }
 
 impl Reach {
     pub fn is_empty(&self) -> bool {
-        self.resources.is_empty()
+        self.resources.is_empty() && self.authorization_details.is_empty()
     }
 
-    /// Whether who agreed to `other` agreed to this.
+    /// Whether who agreed to `other` agreed to this. Details are agreed to each time: who paid once did not agree to pay again.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.resources.is_subset(&other.resources)
+        self.resources.is_subset(&other.resources) && self.authorization_details.is_empty()
     }
 
+    /// What is remembered of both.
     #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        Self { resources: self.resources.union(&other.resources).cloned().collect() }
+    pub fn remembered(&self, other: &Self) -> Self {
+        let resources = self.resources.union(&other.resources).cloned().collect();
+        Self { resources, authorization_details: Vec::new() }
     }
 }
 
@@ -103,6 +124,8 @@ pub struct Target {
     pub algorithm: Algorithm,
     /// Seconds; the server's default when absent.
     pub lifetime: Option<i64>,
+    /// See [`Resources::details_for`].
+    pub authorization_details: Vec<Value>,
 }
 
 /// All registered resources.
@@ -193,7 +216,7 @@ impl Resources {
         let lifetime = metadata.access_token_lifetime;
         if asked.is_empty() {
             let audience = audience::for_token(client, scope, issuer);
-            return Target { audience, scope: scope.clone(), format, algorithm, lifetime };
+            return Target { audience, scope: scope.clone(), format, algorithm, lifetime, authorization_details: Vec::new() };
         }
         let formats = || asked.iter().map(|identifier| self.get(identifier).and_then(|known| known.metadata.access_token_format));
         let opaque = formats().any(|own| own.unwrap_or(format) == AccessTokenFormat::Opaque);
@@ -204,7 +227,28 @@ impl Resources {
             format: if opaque { AccessTokenFormat::Opaque } else { AccessTokenFormat::Jwt },
             algorithm: self.among(asked).find_map(|known| known.metadata.access_token_signed_response_alg).unwrap_or(algorithm),
             lifetime: self.among(asked).filter_map(|known| known.metadata.access_token_lifetime).min().or(lifetime),
+            authorization_details: Vec::new(),
         }
+    }
+
+    /// A type of authorization details, and whose it is.
+    pub fn detail_type(&self, name: &str) -> Option<(&Resource, &DetailType)> {
+        self.0.values().find_map(|resource| Some((resource, resource.metadata.authorization_details_types.get(name)?)))
+    }
+
+    /// The names of all types.
+    pub fn detail_types(&self) -> impl Iterator<Item = &String> {
+        self.0.values().flat_map(|resource| resource.metadata.authorization_details_types.keys())
+    }
+
+    /// Those of the details that concern the audience of a token.
+    pub fn details_for(&self, audience: &[String], details: Vec<Value>) -> Vec<Value> {
+        let mut details = details;
+        details.retain(|detail| {
+            let owner = authorization_details::type_of(detail).and_then(|name| self.detail_type(name));
+            owner.is_some_and(|(resource, _)| audience.contains(&resource.identifier))
+        });
+        details
     }
 
     /// Whether the scope value says anything to one of these.

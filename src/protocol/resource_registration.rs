@@ -1,6 +1,7 @@
 //! Whether a resource may be registered.
 
 use super::client_registration::{MAX_ACCESS_TOKEN_LIFETIME, Problem, RegistrationPolicy};
+use super::json_schema;
 use super::resource::{ResourceMetadata, is_identifier};
 use super::scope::{self, Scope};
 
@@ -33,6 +34,22 @@ pub fn validate(identifier: &str, metadata: &ResourceMetadata, policy: &Registra
         }
         if sentence.trim().is_empty() || sentence.chars().count() > MAX_SENTENCE || sentence.chars().any(char::is_control) {
             add("scopes", "sentence", format!("must have a sentence of at most {MAX_SENTENCE} characters for each value"));
+        }
+    }
+    for (name, kind) in &metadata.authorization_details_types {
+        let field = "authorization_details_types";
+        if name.is_empty() || name.len() > 255 || !name.bytes().all(|byte| (0x21..=0x7e).contains(&byte)) {
+            add(field, "name", "must have names of 1 to 255 printable ASCII characters without space".to_owned());
+        }
+        let description = &kind.description;
+        if description.trim().is_empty()
+            || description.chars().count() > MAX_SENTENCE
+            || description.chars().any(char::is_control)
+        {
+            add(field, "sentence", format!("must have a description of at most {MAX_SENTENCE} characters for each type"));
+        }
+        if let Err(problem) = json_schema::check(&kind.schema) {
+            add(field, "schema", format!("has a schema for {name} that {problem}"));
         }
     }
     if metadata.access_token_lifetime.is_some_and(|seconds| !(1..=MAX_ACCESS_TOKEN_LIFETIME).contains(&seconds)) {
@@ -84,6 +101,16 @@ mod tests {
             ("https://a.example", json!({ "name": "A", "scopes": { "users:read": "Look" } }), "scopes reserved"),
             ("https://a.example", json!({ "name": "A", "scopes": { "a b": "Look" } }), "scopes scope_value"),
             ("https://a.example", json!({ "name": "A", "scopes": { "a": "" } }), "scopes sentence"),
+            (
+                "https://a.example",
+                json!({ "name": "A", "authorization_details_types": { "a": { "description": "A", "schema": { "pattern": "" } } } }),
+                "authorization_details_types schema",
+            ),
+            (
+                "https://a.example",
+                json!({ "name": "A", "authorization_details_types": { "a b": { "description": "A", "schema": {} } } }),
+                "authorization_details_types name",
+            ),
             ("https://a.example", json!({ "name": "A", "access_token_lifetime": 0 }), "access_token_lifetime range"),
             (
                 "https://a.example",

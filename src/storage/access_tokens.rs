@@ -22,6 +22,8 @@ pub struct AccessToken {
     pub user_id: Option<UserId>,
     pub scope: Scope,
     pub audience: Vec<String>,
+    /// RFC 9396 §9.2.
+    pub authorization_details: Vec<serde_json::Value>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     /// What it is bound to.
@@ -52,6 +54,7 @@ impl Record for AccessToken {
             user_id: columns.read()?,
             scope: columns.read()?,
             audience: columns.read::<Json<_>>()?.0,
+            authorization_details: columns.read::<Json<_>>()?.0,
             created_at: columns.read()?,
             expires_at: columns.read()?,
             confirmation: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
@@ -72,9 +75,9 @@ fn authentication(columns: &mut Columns<'_>) -> Result<Option<Authentication>, E
 pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     let authentication = token.authentication.as_ref();
     tx.query(
-        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, created_at, expires_at, cnf, \
-         auth_time, acr, amr, subject, act, may_act) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, authorization_details, created_at, \
+         expires_at, cnf, auth_time, acr, amr, subject, act, may_act) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(Hash(token.hash))
     .bind(token.id.as_str())
@@ -83,6 +86,7 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(token.user_id.as_ref())
     .bind(&token.scope)
     .bind(Json(token.audience.clone()))
+    .bind(Json(token.authorization_details.clone()))
     .bind(token.created_at)
     .bind(token.expires_at)
     .bind(token.confirmation.map(Json))
@@ -109,8 +113,8 @@ impl Record for Loaded {
 pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
     let found = conn
         .query(
-            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.created_at, t.expires_at, t.cnf, \
-             t.auth_time, t.acr, t.amr, t.subject, t.act, t.may_act, \
+            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.authorization_details, t.created_at, \
+             t.expires_at, t.cnf, t.auth_time, t.acr, t.amr, t.subject, t.act, t.may_act, \
              EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
              COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
              COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \
@@ -166,25 +170,39 @@ impl Record for Standing {
     }
 }
 
-/// One statement, for introspection and userinfo.
-pub async fn standing(conn: &mut Conn, jti: &str, grant: Option<&GrantId>, now: Timestamp) -> Result<Standing, Error> {
+/// What the database knows of a signed token, and whose grant it came of. One statement, for introspection and userinfo.
+pub async fn standing(
+    conn: &mut Conn,
+    jti: &str,
+    grant: Option<&GrantId>,
+    now: Timestamp,
+) -> Result<(Standing, Option<UserId>), Error> {
+    struct Row(Standing, UserId);
+
+    impl Record for Row {
+        fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+            Ok(Self(Standing::read(columns)?, columns.read()?))
+        }
+    }
+
     let Some(grant) = grant else {
-        return Ok(Standing { revoked: is_revoked(conn, jti).await?, user_active: true, grant_live: true });
+        return Ok((Standing { revoked: is_revoked(conn, jti).await?, user_active: true, grant_live: true }, None));
     };
-    let standing = conn
+    let found = conn
         .query(
             "SELECT EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = $1), u.status = $4, \
-             g.revoked_at IS NULL AND g.expires_at > $3 \
+             g.revoked_at IS NULL AND g.expires_at > $3, g.user_id \
              FROM grants g JOIN users u ON u.id = g.user_id WHERE g.id = $2",
         )
         .bind(jti)
         .bind(grant)
         .bind(now)
         .bind(UserStatus::Active)
-        .fetch_optional()
+        .fetch_optional::<Row>()
         .await?;
     // A grant goes with its person and with its client, and when it has expired.
-    Ok(standing.unwrap_or(Standing { revoked: false, user_active: false, grant_live: false }))
+    let gone = Standing { revoked: false, user_active: false, grant_live: false };
+    Ok(found.map_or((gone, None), |Row(standing, user_id)| (standing, Some(user_id))))
 }
 
 /// Deletes up to `limit` opaque tokens that expired before `before`.

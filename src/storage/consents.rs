@@ -64,14 +64,14 @@ pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
         .bind(&consent.client_id)
         .bind(consent.scope.clone())
         .bind(Json(consent.claims.clone()))
-        .bind(Json(consent.reach.clone()))
+        .bind(Json(consent.reach.remembered(&Reach::default())))
         .bind(consent.created_at)
         .bind(consent.updated_at)
         .fetch_one::<Consent>()
         .await?;
     let scope = stored.scope.union(&consent.scope);
     let claims: BTreeSet<String> = stored.claims.union(&consent.claims).cloned().collect();
-    let reach = stored.reach.union(&consent.reach);
+    let reach = stored.reach.remembered(&consent.reach);
     if scope != stored.scope || claims != stored.claims || reach != stored.reach {
         tx.query("UPDATE consents SET scope = $3, claims = $4, reach = $5 WHERE user_id = $1 AND client_id = $2")
             .bind(&consent.user_id)

@@ -112,20 +112,19 @@ pub async fn live(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Optio
     .await
 }
 
-/// The newest that a person gave a client in this session, if one counts now.
+/// The newest that a client was given in this session, if one counts now.
 pub async fn live_of_session(
     conn: &mut Conn,
-    (user, client, session): (&UserId, &ClientId, &SessionId),
+    (client, session): (&ClientId, &SessionId),
     now: Timestamp,
 ) -> Result<Option<Grant>, Error> {
     conn.query(concat!(
         "SELECT ",
         grant_columns!(),
         " FROM grants g JOIN users u ON u.id = g.user_id \
-         WHERE g.user_id = $1 AND g.client_id = $2 AND g.session_id = $3 AND g.revoked_at IS NULL AND g.expires_at > $4 \
-         AND u.status = $5 ORDER BY g.created_at DESC, g.id LIMIT 1"
+         WHERE g.client_id = $1 AND g.session_id = $2 AND g.revoked_at IS NULL AND g.expires_at > $3 \
+         AND u.status = $4 ORDER BY g.created_at DESC, g.id LIMIT 1"
     ))
-    .bind(user)
     .bind(client)
     .bind(session)
     .bind(now)

@@ -126,6 +126,7 @@ async fn consents_of(conn: &mut Conn, user_id: &UserId) -> Result<Value, Error> 
     let shown = consents::list_for_user(conn, user_id).await?.into_iter().map(|consent| {
         json!({
             "client_id": consent.client_id.as_str(), "scope": consent.scope.to_string(), "claims": consent.claims,
+            "resources": consent.reach.resources,
             "created_at": time(consent.created_at), "updated_at": time(consent.updated_at),
         })
     });
@@ -136,6 +137,7 @@ async fn grants_of(conn: &mut Conn, user_id: &UserId) -> Result<Value, Error> {
     let shown = grants::list_for_user(conn, user_id).await?.into_iter().map(|grant| {
         json!({
             "id": grant.id.as_str(), "client_id": grant.client_id.as_str(), "scope": grant.scope.to_string(), "amr": grant.amr,
+            "resources": grant.reach.resources, "authorization_details": grant.reach.authorization_details,
             "acr": grant.acr, "auth_time": time(grant.auth_time), "created_at": time(grant.created_at),
             "expires_at": time(grant.expires_at), "revoked_at": grant.revoked_at.map(time),
         })

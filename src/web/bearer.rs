@@ -61,6 +61,18 @@ pub fn presented<'a>(
     }
 }
 
+/// Says in the challenges of a refusal where the metadata of the resource is (RFC 9728 §5.1).
+pub fn point_to_metadata(headers: &mut HeaderMap, url: &str) {
+    for challenge in headers.iter_mut().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).map(|(_, value)| value) {
+        let Ok(text) = challenge.to_str() else { continue };
+        // Whatever follows the scheme is a parameter; a challenge without any is the scheme alone.
+        let separator = if text.contains(' ') { ", " } else { " " };
+        if let Ok(pointing) = HeaderValue::try_from(format!("{text}{separator}resource_metadata=\"{url}\"")) {
+            *challenge = pointing;
+        }
+    }
+}
+
 fn of_field(field: &str) -> Result<Option<Presented<'_>>, OAuthError> {
     let (scheme, token) = field.split_once(' ').ok_or(MALFORMED)?;
     let ways = [("bearer", Way::Bearer), ("dpop", Way::Dpop)];
@@ -101,7 +113,6 @@ fn names_token(query: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     fn headers(fields: &[&'static str]) -> HeaderMap {
         fields.iter().map(|field| (header::AUTHORIZATION, HeaderValue::from_static(field))).collect()
@@ -142,6 +153,18 @@ mod tests {
     fn characters_that_no_token_has_are_refused() {
         for field in ["Bearer a b", "Bearer \"abc\"", "Bearer "] {
             assert_eq!(presented(&headers(&[field]), None, None), Err(MALFORMED), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_says_where_the_metadata_is() {
+        for (challenge, pointing) in [
+            ("Bearer", "Bearer resource_metadata=\"u\""),
+            ("Bearer realm=\"x\", error=\"y\"", "Bearer realm=\"x\", error=\"y\", resource_metadata=\"u\""),
+        ] {
+            let mut headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))]);
+            point_to_metadata(&mut headers, "u");
+            assert_eq!(headers[header::WWW_AUTHENTICATE], pointing);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod attestation;
+mod authorization_details;
 mod authorize;
 mod backchannel;
 mod client;
@@ -21,6 +22,7 @@ mod login;
 mod logout;
 mod logout_watch;
 mod outage;
+mod pairwise;
 mod passkey_account;
 mod passkeys;
 mod pushed;

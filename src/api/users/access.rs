@@ -71,6 +71,9 @@ pub struct ConsentView {
     scope: String,
     /// Claims that were asked for by name.
     claims: Vec<String>,
+    /// The APIs that were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<String>,
     created_at: Time,
     updated_at: Time,
 }
@@ -81,6 +84,7 @@ impl From<Consent> for ConsentView {
             client_id: consent.client_id.into(),
             scope: consent.scope.to_string(),
             claims: consent.claims.into_iter().collect(),
+            resources: consent.reach.resources.into_iter().collect(),
             created_at: Time(consent.created_at),
             updated_at: Time(consent.updated_at),
         }

@@ -1,4 +1,4 @@
-//! How a client has to send its requests.
+//! How a client has to send its requests, and what it is told.
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
@@ -14,4 +14,13 @@ pub(super) struct Requests {
     /// Where it publishes signed requests, with '#' and the SHA-256 of one or without; may be given several times.
     #[arg(long = "request-uri", value_name = "URL")]
     pub(super) request_uris: Vec<String>,
+    /// It knows people by a 'sub' that clients elsewhere don't know.
+    #[arg(long)]
+    pub(super) pairwise: bool,
+    /// Where the redirect URIs of all clients stand that know people by the same 'sub', as a JSON array.
+    #[arg(long, value_name = "URL", requires = "pairwise")]
+    pub(super) sector_identifier_uri: Option<String>,
+    /// A type of authorization_details that it may ask for (RFC 9396); may be given several times.
+    #[arg(long = "authorization-details-type", value_name = "TYPE")]
+    pub(super) authorization_details_types: Vec<String>,
 }

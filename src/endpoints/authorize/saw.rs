@@ -35,6 +35,7 @@ pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &s
         "resource_malformed" | "resource_unknown" | "resource_not_allowed" => {
             params.values("resource").for_each(|value| note("resource", "presented", value));
         }
+        _ if reason.starts_with("authorization_details_") => length("authorization_details", "authorization_details"),
         "registration" => note("unsupported", "presented", reason),
         "code_challenge_method_unsupported" => presented("code_challenge_method", "code_challenge_method"),
         "code_challenge_invalid" => length("code_challenge_form", "code_challenge"),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::pages::text::Text;
+use crate::protocol::authorization_details;
 use crate::protocol::client::Client;
 use crate::protocol::resource::{Reach, Resources};
 use crate::protocol::scope::{ACCOUNT, MANAGEMENT, STANDARD, Scope};
@@ -121,6 +124,41 @@ impl ResourceRow {
             identifier: identifier.clone(),
         };
         reach.resources.iter().map(row).collect()
+    }
+}
+
+/// One object of authorization details on the consent page.
+#[derive(Clone, Debug)]
+pub struct DetailRow {
+    /// What its type is about.
+    pub sentence: String,
+    /// Names and values of all that it holds.
+    pub members: Vec<(String, String)>,
+}
+
+impl DetailRow {
+    pub fn all(reach: &Reach, known: &Resources) -> Vec<Self> {
+        let row = |detail: &Value| {
+            let name = authorization_details::type_of(detail).unwrap_or_default();
+            let sentence = known.detail_type(name).map_or_else(|| name.to_owned(), |(_, kind)| kind.description.clone());
+            let mut members = Vec::new();
+            flatten(detail, "", &mut members);
+            members.retain(|(path, _)| path != "type");
+            Self { sentence, members }
+        };
+        reach.authorization_details.iter().map(row).collect()
+    }
+}
+
+/// Every value, under the path to it: `amount.currency`.
+fn flatten(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, value)| flatten(value, &below(name), found)),
+        Value::Array(items) => items.iter().for_each(|item| flatten(item, path, found)),
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Null => found.push((path.to_owned(), "-".to_owned())),
+        Value::Number(_) | Value::Bool(_) => found.push((path.to_owned(), value.to_string())),
     }
 }
 

@@ -87,11 +87,12 @@ impl Case {
         let policy = ServerPolicy::new(&Scope::default(), true, "https://id.example");
         let redirect_uri = authorization_request::redirect_uri(&params, &self.client).unwrap();
         let mut request = AuthorizationRequest::parse(&params, &self.client, &redirect_uri, &policy).unwrap();
-        request.id_token_hint_sub.clone_from(&self.hint);
+        request.id_token_hint_sub = self.hint.as_ref().map(ToString::to_string);
         let factors = self.factors.iter().fold(Factors::default(), |factors, method| factors.and(*method, self.auth_time));
         let required: Vec<Acr> = self.required.iter().copied().chain(self.enrolled.own_requirement()).collect();
         let session = self.user.as_ref().map(|user_id| SessionFacts {
             user_id,
+            subject: user_id.as_str(),
             auth_time: self.auth_time,
             factors: &factors,
             enrolled: self.enrolled,

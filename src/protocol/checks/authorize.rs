@@ -113,6 +113,7 @@ pub const REQUEST: Group = Group {
         ),
         check("unsupported", &["registration"], "Parameters that are not supported.", "A request without registration."),
         target::ASKED,
+        target::DETAILS_ASKED,
         check(
             "code_challenge",
             &["code_challenge_missing"],

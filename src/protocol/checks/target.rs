@@ -10,6 +10,19 @@ pub const ASKED: Check = check(
     "An absolute URI without fragment that is one of the client's audiences, the issuer, or a registered resource that is open: `ostiary resource list` (RFC 8707).",
 );
 
+/// At both endpoints too.
+pub const DETAILS_ASKED: Check = check(
+    "authorization_details",
+    &[
+        "authorization_details_malformed",
+        "authorization_details_type_unknown",
+        "authorization_details_type_not_allowed",
+        "authorization_details_not_of_type",
+    ],
+    "Are authorization_details as their types have them, and may the client have them?",
+    "A JSON array of objects whose type a resource is registered with, that its schema accepts; a client that is registered for the type, or an open resource; and tokens that are for this resource (RFC 9396).",
+);
+
 /// What a token is for.
 pub const RESOURCE: Group = Group {
     name: "Resource",
@@ -20,6 +33,13 @@ pub const RESOURCE: Group = Group {
             &["resource_not_granted"],
             "Was it granted?",
             "A resource that the authorization request named; where it named none, one of the client's audiences.",
+        ),
+        DETAILS_ASKED,
+        check(
+            "authorization_details_granted",
+            &["authorization_details_not_granted"],
+            "Were these details granted?",
+            "Objects of authorization_details that the authorization request had, or none.",
         ),
     ],
 };

@@ -4,9 +4,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Problems, RegistrationPolicy};
-use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata, RequestObjectAlgorithm};
+use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata, RequestObjectAlgorithm, SubjectType};
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
-use crate::protocol::{outbound_url, request_uri};
+use crate::protocol::{outbound_url, request_uri, subject_type};
 
 /// The longest URL.
 const MAX_URL: usize = 2_048;
@@ -24,6 +24,7 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
         problems.add("jwks_uri", "url", NOT_ASKED);
     }
     request_uris(&metadata.request_uris, policy, problems);
+    sector(metadata, policy, problems);
     let keys = metadata.jwks.as_ref().and_then(|jwks| parsed(jwks, problems));
     algorithm(metadata, keys.as_deref(), problems);
     request_objects(metadata, keys.as_deref(), problems);
@@ -42,6 +43,17 @@ pub(super) const NOT_ASKED: &str =
 pub(super) fn may_be_asked(text: &str, policy: &RegistrationPolicy) -> bool {
     let usable = |url: &Url| url.fragment().is_none() && outbound_url::target(url, &policy.private_hosts).is_some();
     text.len() <= MAX_URL && Url::parse(text).is_ok_and(|url| usable(&url))
+}
+
+/// OpenID Connect Core §8.1. What stands at the URI is looked at by whoever may ask for it.
+fn sector(metadata: &ClientMetadata, policy: &RegistrationPolicy, problems: &mut Problems) {
+    if let Some(uri) = &metadata.sector_identifier_uri {
+        if !may_be_asked(uri, policy) {
+            problems.add("sector_identifier_uri", "url", NOT_ASKED);
+        }
+    } else if metadata.subject_type == SubjectType::Pairwise && subject_type::sector(metadata).is_none() {
+        problems.add("sector_identifier_uri", "required", "must be there where the redirect URIs are not all on one host");
+    }
 }
 
 fn request_uris(uris: &[String], policy: &RegistrationPolicy, problems: &mut Problems) {

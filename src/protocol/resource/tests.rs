@@ -16,6 +16,7 @@ fn resource(identifier: &str, scopes: &[&str], change: impl FnOnce(&mut Resource
         access_token_format: None,
         access_token_signed_response_alg: None,
         access_token_lifetime: None,
+        authorization_details_types: BTreeMap::new(),
     };
     change(&mut metadata);
     let at = Timestamp::from_seconds(0);

@@ -9,6 +9,9 @@ use crate::support::factors::give_app;
 use crate::support::flow::text;
 use crate::support::server::TestServer;
 
+/// What every challenge ends with (W3).
+const POINTER: &str = "resource_metadata=\"https://id.example/.well-known/oauth-protected-resource/api/v1\"";
+
 /// One operation of the description.
 #[derive(Debug)]
 struct Operation {
@@ -63,7 +66,7 @@ on_both! {
         let server = TestServer::start(database).await;
         each(&Caller::anonymous(&server), |operation, answer| {
             assert_refused(answer, 401, "unauthenticated");
-            assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"ostiary\""), "{operation:?}");
+            assert_eq!(answer.header("www-authenticate"), Some(format!("Bearer realm=\"ostiary\", {POINTER}").as_str()), "{operation:?}");
         })
         .await;
         let basic = Caller::anonymous(&server).with("authorization", "Basic YTpi");
@@ -161,7 +164,7 @@ on_both! {
             assert!(!matches!(answer.status.as_u16(), 401 | 403 | 500..), "{operation:?} {answer:#?}");
             let answer = unable.send(&operation.method, &operation.path, body.as_ref()).await;
             assert_refused(&answer, 403, "insufficient_scope");
-            let challenge = format!("Bearer realm=\"ostiary\", error=\"insufficient_scope\", scope=\"{}\"", operation.scope);
+            let challenge = format!("Bearer realm=\"ostiary\", error=\"insufficient_scope\", scope=\"{}\", {POINTER}", operation.scope);
             assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
         }
     }

@@ -16,6 +16,14 @@ fn an_api_is_registered_listed_and_deleted() {
     assert!(create(&["https://files.example/", "--name", "Again"]).fails(5).contains("registered already"));
     assert!(create(&["files", "--name", "Files"]).fails(2).contains("identifier"));
     assert!(create(&["https://b.example/", "--name", "B", "--scope", "openid=Log in"]).fails(2).contains("openid"));
+    let file = program.folder().join("types.json");
+    std::fs::write(&file, r#"{"payment":{"description":"Pay","schema":{"properties":{"amount":{"type":"integer"}}}}}"#).unwrap();
+    let bank = create(&["https://bank.example/", "--name", "Bank", "--details-types-file", file.to_str().unwrap()]).json();
+    assert_eq!(bank["authorization_details_types"]["payment"]["description"], "Pay");
+    program.run(&["resource", "delete", "https://bank.example/"]).ok();
+    std::fs::write(&file, r#"{"payment":{"description":"Pay","schema":{"pattern":""}}}"#).unwrap();
+    let refused = create(&["https://bank.example/", "--name", "Bank", "--details-types-file", file.to_str().unwrap()]);
+    assert!(refused.fails(2).contains("pattern"));
     assert!(create(&["https://b.example/", "--name", "B", "--scope", "b"]).fails(2).contains("SCOPE=SENTENCE"));
 
     // A client may be registered for its scopes.

@@ -1,6 +1,6 @@
 //! Applications that this server tells of logouts (OpenID Connect Back-Channel Logout 1.0; behaviours L8).
 
-use ostiary::protocol::client::Algorithm;
+use ostiary::protocol::client::{Algorithm, SubjectType};
 use ostiary::storage::{logout_notices, users};
 
 use crate::support::browser::Browser;
@@ -63,6 +63,24 @@ on_both! {
         assert!(told["jti"].as_str().is_some_and(|jti| jti.len() == 22));
         assert!(told.get("nonce").is_none());
         assert_eq!((waiting(&server).await, deaf.tokens().len()), (0, 0));
+    }
+
+    /// U5.
+    async fn l8_an_application_is_told_of_people_as_it_knows_them(database: TestDatabase) {
+        let server = start(database).await;
+        let anna = server.person("anna").await;
+        let ear = Ear::open().await;
+        let client = server.client(Persona::Web, |metadata| {
+            metadata.subject_type = SubjectType::Pairwise;
+            metadata.backchannel_logout_uri = Some(ear.url.clone());
+        }).await;
+        let mut browser = server.browser();
+        let code = authorize(&mut browser, &AuthorizationUrl::new(&client), "anna").await["code"].clone();
+        let known = claims(&text(&redeem(&server, &client, &code).await.json(), "id_token"))["sub"].clone();
+        log_out(&mut browser).await;
+        deliver(&server).await;
+        assert_eq!(ear.claims(&server)["sub"], known);
+        assert_ne!(known, anna.id.as_str());
     }
 
     async fn l8_an_application_that_does_not_work_is_told_later_and_once(database: TestDatabase) {

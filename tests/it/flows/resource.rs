@@ -2,11 +2,13 @@
 
 use axum::body::Body;
 use http::Request;
+use ostiary::protocol::client::Algorithm;
+use ostiary::protocol::jwt::TokenType;
 use serde_json::json;
 
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{AuthorizationUrl, assert_error, refresh, text, tokens, tokens_of};
-use crate::support::server::{Persona, TestServer};
+use crate::support::flow::{AuthorizationUrl, assert_error, header, refresh, text, tokens, tokens_of};
+use crate::support::server::{Persona, TestServer, basic};
 
 on_both! {
     async fn revoking_an_access_token_leaves_its_grant_alone(database: TestDatabase) {
@@ -90,7 +92,8 @@ async fn userinfo_takes_the_token_in_one_way_and_says_what_is_missing() {
     let bearer = format!("Bearer {token}");
 
     let none = server.get("/userinfo").await;
-    assert_eq!((none.status.as_u16(), none.header("www-authenticate")), (401, Some("Bearer realm=\"ostiary\"")));
+    let challenge = "Bearer realm=\"ostiary\", resource_metadata=\"https://id.example/.well-known/oauth-protected-resource\"";
+    assert_eq!((none.status.as_u16(), none.header("www-authenticate")), (401, Some(challenge)));
     for scheme in ["bearer", "BEARER", "Bearer"] {
         let request = Request::get("/userinfo").header("authorization", format!("{scheme} {token}")).body(Body::empty()).unwrap();
         assert_eq!(server.send(request).await.status, 200);
@@ -224,5 +227,53 @@ async fn nothing_depends_on_the_host_that_a_request_names() {
         let request = Request::get("/.well-known/openid-configuration").header(name, value).body(Body::empty()).unwrap();
         let answer = server.send(request).await;
         assert!(!answer.body.contains("evil"), "{name}");
+    }
+}
+
+/// W3. RFC 9728 §3.3: the resource of the document is the one that was called.
+#[tokio::test]
+async fn w3_our_own_resources_say_what_they_are_and_who_gives_tokens_for_them() {
+    for issuer in ["https://id.example", "https://id.example/tenant"] {
+        let server =
+            TestServer::start_with(TestDatabase::sqlite().await, |config| config.server.issuer = issuer.to_owned()).await;
+        for (called, resource) in [("/userinfo", ""), ("/api/v1/users/me", "/api/v1")] {
+            let refused = server.get(&server.path_of(&format!("{issuer}{called}"))).await;
+            let challenge = refused.header("www-authenticate").expect("a challenge").to_owned();
+            let url = challenge.split("resource_metadata=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a pointer");
+            let answer = server.get(&server.path_of(url)).await;
+            assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{answer:#?}");
+            let document = answer.json();
+            assert_eq!(document["resource"], format!("{issuer}{resource}"));
+            assert_eq!(document["authorization_servers"], json!([issuer]));
+            assert!(document["scopes_supported"].as_array().is_some_and(|scopes| !scopes.is_empty()));
+        }
+    }
+}
+
+/// RFC 9701.
+#[tokio::test]
+async fn introspection_is_signed_for_who_asks_for_that() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    for algorithm in Algorithm::ALL {
+        let client = server.client(Persona::Web, |metadata| metadata.introspection_signed_response_alg = algorithm).await;
+        let token = text(&tokens(&server, &client, "anna").await, "access_token");
+        for (token, active) in [(token.as_str(), true), ("unknown", false)] {
+            let plain = server.introspect(&client, token).await;
+            let credentials = basic(client.id(), client.secret.as_deref().expect("a secret"));
+            let fields = [("authorization", credentials.as_str()), ("accept", "application/token-introspection+jwt")];
+            let answer = server.post_with("/introspect", &fields, &[("token", token)]).await;
+            assert_eq!(answer.header("content-type"), Some("application/token-introspection+jwt"), "{answer:#?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert_eq!(header(&answer.body)["typ"], "token-introspection+jwt");
+            assert_eq!(header(&answer.body)["alg"], algorithm.as_str());
+            let claims: serde_json::Value = server.state.keys.verify(&answer.body, TokenType::Introspection).expect("genuine");
+            let now = server.clock.now().as_seconds();
+            let expected = json!({ "iss": server.issuer(), "aud": client.id(), "iat": now, "token_introspection": plain });
+            assert_eq!(claims, expected);
+            assert_eq!(claims["token_introspection"]["active"], active);
+            // It opens nothing.
+            assert_eq!(server.userinfo(&answer.body).await.status, 401);
+        }
     }
 }

@@ -12,8 +12,8 @@ use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
     Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
-    Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login, LoginProblem,
-    LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password,
+    DetailRow, Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login,
+    LoginProblem, LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password,
     Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount, Setup,
     SignedOut,
 };
@@ -101,18 +101,26 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
         claims: Vec::new(),
         resources: Vec::new(),
+        details: Vec::new(),
         action: action("/consent"),
         csrf: "c".to_owned(),
         flow: "f".to_owned(),
     };
     add("consent", &consent);
     let claims = ["given_name", "phone_number", "shoe_size"].map(|name| ClaimRow::new(text, name)).to_vec();
+    let detail = |text: &str| DetailRow {
+        sentence: text.to_owned(),
+        members: vec![("amount.value".to_owned(), "120".to_owned()), (text.to_owned(), text.to_owned())],
+    };
     let resource = |name: &str| ResourceRow { name: Some(name.to_owned()), identifier: "https://photos.example/api".to_owned() };
     let resources = vec![resource("Photo albums"), ResourceRow { name: None, identifier: "https://print.example/".to_owned() }];
-    add("consent-claims", &Consent { claims, resources, client: with_logo(), ..consent.clone() });
+    add(
+        "consent-claims",
+        &Consent { claims, resources, details: vec![detail("Pay from your account")], client: with_logo(), ..consent.clone() },
+    );
     add("consent-device", &Consent { device: Some("WDJB-MJHT".to_owned()), ..consent.clone() });
-    let (scopes, resources) = (vec![scope(HOSTILE)], vec![resource(HOSTILE)]);
-    let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, ..consent };
+    let (scopes, resources, details) = (vec![scope(HOSTILE)], vec![resource(HOSTILE)], vec![detail(HOSTILE)]);
+    let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, details, ..consent };
     add("consent-hostile", &hostile);
 
     let device = Device {

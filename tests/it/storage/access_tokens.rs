@@ -19,6 +19,7 @@ fn token() -> AccessToken {
         user_id: Some(user_id("u-anna")),
         scope: Scope::parse("openid").unwrap(),
         audience: vec!["https://api.example".to_owned(), "https://op.example".to_owned()],
+        authorization_details: vec![serde_json::json!({ "type": "payment", "amount": 5 })],
         created_at: at(0),
         expires_at: at(900),
         confirmation: Some(Confirmation::Dpop(Thumbprint::new([8; 32]))),
@@ -53,7 +54,7 @@ on_both! {
         db.write(async |tx| access_tokens::insert(tx, &token()).await).await.unwrap();
         let standing = async |now| {
             let mut conn = db.read().await.unwrap();
-            let of_a_jwt = access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap();
+            let of_a_jwt = access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap().0;
             // An opaque token goes with its grant, and with that its person.
             if let Some((_, of_an_opaque_token)) = access_tokens::load(&mut conn, &hash(1), at(now)).await.unwrap() {
                 assert_eq!(of_an_opaque_token, of_a_jwt);
@@ -61,6 +62,8 @@ on_both! {
             of_a_jwt
         };
         assert_eq!(standing(1).await, GOOD);
+        let whose = access_tokens::standing(&mut db.read().await.unwrap(), "g.jti", Some(&grant_id("g")), at(1)).await.unwrap().1;
+        assert_eq!(whose, Some(user_id("u-anna")));
         assert!(GOOD.is_good());
         assert_eq!(standing(30 * 86_400).await, Standing { grant_live: false, ..GOOD });
         let mut anna = user("anna");
@@ -84,7 +87,7 @@ on_both! {
         db.write(async |tx| access_tokens::insert(tx, &opaque).await).await.unwrap();
         let standing = async || {
             let mut conn = db.read().await.unwrap();
-            let of_a_jwt = access_tokens::standing(&mut conn, "jti", None, at(1)).await.unwrap();
+            let of_a_jwt = access_tokens::standing(&mut conn, "jti", None, at(1)).await.unwrap().0;
             let (_, of_an_opaque_token) = access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap().unwrap();
             assert_eq!(of_an_opaque_token, of_a_jwt);
             of_a_jwt
@@ -106,7 +109,7 @@ on_both! {
         db.write(async |tx| clients::delete(tx, &client_id("app")).await).await.unwrap();
         let mut conn = db.read().await.unwrap();
         assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), None);
-        assert!(!access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(1)).await.unwrap().is_good());
+        assert!(!access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(1)).await.unwrap().0.is_good());
     }
 
     async fn cleaning_up_takes_what_has_expired(database: TestDatabase) {

@@ -28,12 +28,13 @@ on_both! {
         let db = &database.db;
         anna_and_app(db).await;
         db.write(async |tx| consents::save(tx, &consent("openid email", &["name"], at(1))).await).await.unwrap();
-        let reach = |resource: &str| Reach { resources: [resource.to_owned()].into() };
+        let detail = serde_json::json!({ "type": "payment" });
+        let reach = |resource: &str| Reach { resources: [resource.to_owned()].into(), authorization_details: vec![detail.clone()] };
         for (resource, seconds) in [("https://a.example", 2), ("https://b.example", 2)] {
             let more = Consent { reach: reach(resource), ..consent("openid phone", &["birthdate"], at(seconds)) };
             db.write(async |tx| consents::save(tx, &more).await).await.unwrap();
         }
-        let reach = reach("https://a.example").union(&reach("https://b.example"));
+        let reach = reach("https://a.example").remembered(&reach("https://b.example"));
         let both = Consent { reach, updated_at: at(2), ..consent("email openid phone", &["birthdate", "name"], at(1)) };
         let mut conn = db.read().await.unwrap();
         let (anna, app) = (user_id("u-anna"), client_id("app"));

@@ -106,7 +106,10 @@ pub fn grant(id: &str) -> Grant {
         own_session: false,
         scope: Scope::parse("openid offline_access").unwrap(),
         claims: Some(serde_json::from_value(json!({ "id_token": { "email": { "essential": true } } })).unwrap()),
-        reach: Reach { resources: ["https://api.example".to_owned()].into() },
+        reach: Reach {
+            resources: ["https://api.example".to_owned()].into(),
+            authorization_details: vec![json!({ "type": "payment", "amount": 5 })],
+        },
         auth_time: at(-5),
         amr: vec!["pwd".to_owned(), "otp".to_owned()],
         acr: "urn:ostiary:password".to_owned(),

@@ -73,6 +73,7 @@ pub fn messenger(server: &TestServer) -> Messenger {
         outbound: state.outbound.clone(),
         clients: state.clients.clone(),
         keys: state.keys.clone(),
+        subjects: state.subjects.clone(),
         issuer: server.issuer().to_owned(),
     })
 }
