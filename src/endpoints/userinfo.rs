@@ -58,7 +58,7 @@ pub async fn userinfo(
                 let client_id = client.as_ref().map(|client| client.id.clone());
                 state.refusals.refused(Event { client_id, ..audit::refused(Kind::TokenRefused, &context, error.0.reason) });
             }
-            return cross_origin.allow(error.into_response(), client.as_deref());
+            return cross_origin.allow(refusal(error, &state), client.as_deref());
         }
     };
     let response = match answer(&state, &token, way).await {
