@@ -48,7 +48,7 @@ fn nothing_is_said_of_how_a_client_may_have_authenticated_and_did_not() {
     }
     // A form that there may have been none of.
     let outcomes = of("userinfo/post", "token_inactive");
-    assert!(outcomes.iter().any(|found| *found == ("media_type", Outcome::Unknown)));
+    assert!(outcomes.contains(&("media_type", Outcome::Unknown)));
     assert!(of("userinfo", "token_inactive").iter().all(|(check, _)| *check != "media_type"));
 }
 
