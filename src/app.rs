@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
 use crate::endpoints::{
-    authorize, check_session, device_authorization, discovery, end_session, health, introspect, jwks, par, revoke, token,
-    userinfo,
+    authorize, check_session, client_registration, device_authorization, discovery, end_session, health, introspect, jwks, par,
+    revoke, token, userinfo,
 };
 use crate::pages::site::Site;
 use crate::pages::{
@@ -39,6 +39,11 @@ pub fn router(state: AppState) -> Router {
         .route(path::REVOCATION, for_clients(post(revoke::revoke)))
         .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
+        .route(path::CLIENT_REGISTRATION, for_anybody(post(client_registration::register)))
+        .route(
+            &format!("{}/{{client_id}}", path::CLIENT_REGISTRATION),
+            for_anybody(get(client_registration::read).put(client_registration::replace).delete(client_registration::delete)),
+        )
         .route(path::CHECK_SESSION, get(check_session::check_session))
         .route(path::JWKS, public(get(jwks::jwks)))
         // People
@@ -119,6 +124,11 @@ pub fn shell(state: &AppState) -> Shell {
 /// A public document: any origin may read it.
 fn public(routes: MethodRouter<AppState>) -> MethodRouter<AppState> {
     routes.options(cors::public_preflight)
+}
+
+/// An endpoint that scripts of every origin may call, for nobody is known by a cookie there.
+fn for_anybody(routes: MethodRouter<AppState>) -> MethodRouter<AppState> {
+    routes.options(cors::registration_preflight)
 }
 
 /// An endpoint that scripts of registered origins may call.

@@ -15,9 +15,10 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, DatabaseConfig, DpopConfig, ExplainConfig,
-    Identifier, KeysConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig,
-    PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig, TokenConfig, UserVerification,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientRegistrationConfig,
+    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, KeysConfig, LogConfig, LogFormat, MailConfig,
+    MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
+    SessionConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -90,6 +91,7 @@ config! {
     session: SessionConfig,
     password: PasswordConfig,
     registration: RegistrationConfig,
+    client_registration: ClientRegistrationConfig,
     mail: MailConfig,
     outbound: OutboundConfig,
     dpop: DpopConfig,

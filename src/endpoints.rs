@@ -3,6 +3,7 @@
 mod admission;
 pub mod authorize;
 pub mod check_session;
+pub mod client_registration;
 pub mod device_authorization;
 pub mod discovery;
 pub mod end_session;

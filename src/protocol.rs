@@ -19,6 +19,7 @@ pub mod confirmation;
 pub mod confusable;
 pub mod device;
 pub mod dpop;
+pub mod dynamic_registration;
 pub mod email_address;
 pub mod end_session;
 pub mod error;

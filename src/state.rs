@@ -13,7 +13,7 @@ use crate::authn::passkey::{RelyingParty, UnusableAuthorities as UnusablePasskey
 use crate::authn::password::{HashingError, PasswordHasher, Policy, UnusableList as UnusablePasswords};
 use crate::authn::second_factor::Codes;
 use crate::clock::Clock;
-use crate::config::{Config, RegistrationMode};
+use crate::config::{ClientRegistrationMode, Config, RegistrationMode};
 use crate::explain;
 use crate::guard::limit::Action;
 use crate::guard::{self, Guard, Subject, Verdict};
@@ -308,6 +308,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         registration: anybody_may_register(config),
         pushed_requests_only: config.tokens.require_pushed_authorization_requests,
+        client_registration: config.client_registration.mode != ClientRegistrationMode::Off,
         check_session: config.session.check_session_iframe,
         service_documentation: None,
     };

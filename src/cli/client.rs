@@ -3,6 +3,7 @@
 mod exchange;
 mod keys;
 mod logout;
+pub mod registration_token;
 mod requests;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use serde::Serialize;
 use self::exchange::Exchange;
 use self::keys::Keys;
 use self::logout::Logout;
+use self::registration_token::RegistrationToken;
 use self::requests::Requests;
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
@@ -68,6 +70,9 @@ pub enum Command {
     /// Give a client a new secret, shown this once. The present one works on for tokens.client_secret_overlap_hours.
     #[command(after_help = "Example:\n  ostiary client reset-secret V1StGXR8Z5jdHi6BmyTq2A")]
     ResetSecret { client_id: String },
+    /// Let somebody register clients (RFC 7591): prints an initial access token, this once.
+    #[command(after_help = "Example:\n  ostiary client registration-token --uses 5 --days 30")]
+    RegistrationToken(RegistrationToken),
     /// Delete a client, with its tokens and the consents that people gave it.
     #[command(after_help = "Example:\n  ostiary client delete V1StGXR8Z5jdHi6BmyTq2A")]
     Delete { client_id: String },
@@ -194,6 +199,8 @@ impl Create {
             authorization_details_types: self.requests.authorization_details_types,
             authorization_signed_response_alg: Algorithm::RS256,
             dpop_bound_access_tokens: self.requests.require_dpop,
+            self_registered: false,
+            initiate_login_uri: None,
             backchannel_logout_session_required: self.logout.backchannel_logout_uri.is_some(),
             backchannel_logout_uri: self.logout.backchannel_logout_uri,
             frontchannel_logout_session_required: self.logout.frontchannel_logout_uri.is_some(),
@@ -256,6 +263,7 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             let (client, secret) = reset_secret(&installation, &client_id).await?;
             output.answer(&Printed::new(&client, Some(secret)), Printed::credentials)
         }
+        Command::RegistrationToken(wish) => registration_token::run(&installation, &wish, output).await,
         Command::Delete { client_id } => {
             let client = delete(&installation, &client_id).await?;
             output.answer(&Printed::new(&client, None), |client| format!("{} is deleted.", client.metadata.client_name))

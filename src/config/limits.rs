@@ -103,6 +103,8 @@ section! {
         user_code_session: Rate = Rate::per(5, 15 * MINUTE);
         /// … and from one address.
         user_code_address: Rate = Rate::per(30, HOUR);
+        /// Applications that register themselves, from one address.
+        register_client: Rate = Rate::per(20, HOUR);
         /// Token requests of one public client from one address.
         token_public: Rate = Rate::new(60, 10, 1);
         /// Token requests of one client that authenticates.

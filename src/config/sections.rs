@@ -1,5 +1,6 @@
 //! The sections, one declaration each.
 
+mod client_registration;
 mod mail;
 mod outbound;
 mod passkeys;
@@ -17,6 +18,7 @@ use crate::protocol::authentication::Acr;
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
+pub use client_registration::{ClientRegistrationConfig, ClientRegistrationMode};
 pub use mail::{MailConfig, MailTls, MailTransport};
 pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};

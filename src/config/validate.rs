@@ -4,6 +4,7 @@ use url::Url;
 
 use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
 use crate::protocol::email_address::EmailAddress;
+use crate::protocol::scope::{self, Scope};
 use crate::text::Text;
 
 /// A key whose value can't be used, and why. The value itself is not printed.
@@ -76,6 +77,9 @@ impl Config {
             "server.default_locale",
             "must be a language that the pages exist in: en or fr",
         )?;
+        let own = Scope::parse(&self.client_registration.scopes.join(" "));
+        let harmless = own.is_ok_and(|own| own.intersection(&scope::management().union(&scope::account())).is_empty());
+        require(harmless, "client_registration.scopes", "must be scope values, and none of this server's own API")?;
         mail(&self.mail, &self.server.issuer)?;
         passkeys(&self.passkeys, &self.server.issuer)?;
         self.limits()?;

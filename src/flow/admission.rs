@@ -64,6 +64,15 @@ impl Limited for Logout {
     const KIND: Kind = Kind::UserLogout;
 }
 
+/// The registration of clients by themselves.
+#[derive(Debug)]
+pub struct RegisterClient;
+
+impl Limited for RegisterClient {
+    const ACTION: Action = Action::RegisterClient;
+    const KIND: Kind = Kind::ClientCreated;
+}
+
 /// The sender may go on; with a proof of work, if it says so. An extractor: put it before those that read the body or the
 /// database. Who may not is answered 429, with a page.
 #[derive(Debug)]

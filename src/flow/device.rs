@@ -51,6 +51,7 @@ fn request(state: &AppState, client: &Client, scope: Scope) -> Result<Authorizat
         redirect_uri: RedirectUri::parse(&ends_here).map_err(Problem::internal)?,
         response_mode: ResponseMode::Query,
         response_alg: None,
+        by_hand: false,
         dpop_jkt: None,
         scope,
         state: None,

@@ -34,6 +34,8 @@ pub enum Action {
     Authorize,
     /// The code of a device is about to be looked up.
     UserCode,
+    /// An application registers itself.
+    RegisterClient,
     /// The token or revocation endpoint, for a public client.
     TokenPublic,
     /// The token or revocation endpoint, for a client that authenticated.
@@ -92,7 +94,7 @@ impl Limit {
     pub fn note(&self, rate: Rate) {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
-            Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize => "address_limit",
+            Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize | Action::RegisterClient => "address_limit",
             Action::UserCode => "user_code_attempts",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
@@ -143,6 +145,7 @@ limits! {
     authorize: Authorize by Address => Refuse;
     user_code_session: UserCode by Session => Refuse;
     user_code_address: UserCode by Address => Refuse;
+    register_client: RegisterClient by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;
     introspect: Introspect by Client => Refuse;

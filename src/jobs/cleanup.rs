@@ -12,8 +12,8 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::{
-    access_tokens, authorization_codes, device_codes, email_codes, explanations, grants, invitations, login_failures,
-    mail_counts, pushed_requests, refresh_tokens, sessions, spent,
+    access_tokens, authorization_codes, client_registrations, device_codes, email_codes, explanations, grants, invitations,
+    login_failures, mail_counts, pushed_requests, refresh_tokens, sessions, spent,
 };
 
 /// How often.
@@ -58,6 +58,7 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| invitations::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     let explained = now - Seconds::days(config.explain.days.into());
     while db.write(async |tx| explanations::delete_expired(tx, explained, BATCH).await).await? > 0 {}
+    while db.write(async |tx| client_registrations::delete_expired_initial(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| spent::delete_expired(tx, now, BATCH).await).await? > 0 {}
     Ok(())
 }

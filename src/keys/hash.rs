@@ -38,10 +38,14 @@ pub enum TokenKind {
     DpopProof,
     /// A `sid`, for the cookie that applications watch.
     BrowserState,
+    /// With what somebody may register clients.
+    InitialAccessToken,
+    /// With what a client manages its registration.
+    RegistrationAccessToken,
 }
 
 impl TokenKind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -58,6 +62,8 @@ impl TokenKind {
         Self::UserCode,
         Self::DpopProof,
         Self::BrowserState,
+        Self::InitialAccessToken,
+        Self::RegistrationAccessToken,
     ];
 
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
@@ -79,6 +85,8 @@ impl TokenKind {
             Self::UserCode => "hash/user-code",
             Self::DpopProof => "hash/dpop-proof",
             Self::BrowserState => "hash/browser-state",
+            Self::InitialAccessToken => "hash/initial-access-token",
+            Self::RegistrationAccessToken => "hash/registration-access-token",
         }
     }
 }

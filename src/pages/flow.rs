@@ -140,13 +140,28 @@ pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Res
 
 /// The end of a flow: the client gets its answer by redirect, or by a form that the page posts.
 pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
+    let by_hand = response.by_hand;
+    let error = response.params.iter().find(|(name, _)| *name == "error").map(|(_, error)| error.clone());
+    let place = response.redirect_uri.destination();
     let sign = |algorithm, claims: &Map<String, Value>| state.keys.sign(algorithm, TokenType::AuthorizationResponse, claims);
     let mut answer = match response.signed(state.clock.now(), sign).map_err(Problem::internal)?.deliver() {
+        Delivery::Redirect(next) if by_hand => {
+            let nonce = Nonce::random();
+            let frame = frame(state, visitor, None, &nonce);
+            let view = view::AnswerByHand { frame, place, error: error.unwrap_or_default(), next };
+            let mut page = site::answer(Csp::Page { nonce: Some(&nonce) }, &view)?;
+            *page.status_mut() = http::StatusCode::BAD_REQUEST;
+            page
+        }
         Delivery::Redirect(url) => see_other(&url)?,
         Delivery::Form { action, fields } => {
             let nonce = Nonce::random();
             let view = view::FormPost {
-                frame: frame(state, visitor, None, &nonce),
+                // Without the script that would send it at once.
+                frame: view::Frame {
+                    nonce: Some(nonce.as_str().to_owned()).filter(|_| !by_hand),
+                    ..frame(state, visitor, None, &nonce)
+                },
                 action: action.as_str().to_owned(),
                 fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
             };

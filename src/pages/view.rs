@@ -283,6 +283,16 @@ pub struct Error {
     pub trace_id: String,
 }
 
+/// An error for an application that registered itself: its person decides whether to go there with it.
+#[derive(Clone, Debug, Template)]
+#[template(path = "answer_by_hand.html")]
+pub struct AnswerByHand {
+    pub frame: Frame,
+    pub place: String,
+    pub error: String,
+    pub next: String,
+}
+
 /// Posts an authorization response to the client (Form Post Response Mode §2).
 #[derive(Clone, Debug, Template)]
 #[template(path = "form_post.html")]

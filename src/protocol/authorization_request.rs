@@ -117,6 +117,9 @@ pub struct AuthorizationRequest {
     /// What the response is signed with, if its mode asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_alg: Option<Algorithm>,
+    /// The client registered itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
     /// Known and registered values only; never empty. Without `openid` this is plain OAuth, and no ID token is issued.
     pub scope: Scope,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,7 +194,7 @@ pub fn response_target(params: &Params, client: &Client, redirect_uri: RedirectU
     let response_mode = if asks_for_tokens { asked.without_query() } else { asked };
     let state = params.get("state").filter(|state| is_returnable(state, response_mode)).map(str::to_owned);
     let signed_for = response_alg(response_mode, client).map(|algorithm| SignedFor { client_id: client.id.clone(), algorithm });
-    ResponseTarget { redirect_uri, response_mode, state, signed_for }
+    ResponseTarget { redirect_uri, response_mode, state, signed_for, by_hand: client.metadata.self_registered }
 }
 
 impl AuthorizationRequest {
@@ -220,6 +223,7 @@ impl AuthorizationRequest {
             redirect_uri: redirect_uri.clone(),
             response_mode,
             response_alg: response_alg(response_mode, client),
+            by_hand: client.metadata.self_registered,
             code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
             dpop_jkt: params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?,
             scope: requested_scope(params.get("scope"), client, &reach, policy)?,
@@ -248,7 +252,7 @@ impl AuthorizationRequest {
     pub fn target(&self) -> ResponseTarget {
         let signed_for = self.response_alg.map(|algorithm| SignedFor { client_id: self.client_id.clone(), algorithm });
         let (redirect_uri, state) = (self.redirect_uri.clone(), self.state.clone());
-        ResponseTarget { redirect_uri, response_mode: self.response_mode, state, signed_for }
+        ResponseTarget { redirect_uri, response_mode: self.response_mode, state, signed_for, by_hand: self.by_hand }
     }
 
     /// Is this OpenID Connect, rather than plain OAuth?

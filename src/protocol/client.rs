@@ -161,6 +161,14 @@ pub struct ClientMetadata {
     /// It is given such tokens alone: every request for one needs a DPoP proof (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
+    // Registration by the client itself.
+    /// It registered itself: people are told that nobody here has looked at it. Only an administrator changes this; to take it away
+    /// is to vouch for the client, which can't change its registration any more then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub self_registered: bool,
+    /// Where somebody else may send a person to have the client begin a login (OpenID Connect Core §4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initiate_login_uri: Option<String>,
     // Logout.
     /// Where the client is told, by this server, that a session ended (OpenID Connect Back-Channel Logout §2.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]

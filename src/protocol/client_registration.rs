@@ -226,11 +226,14 @@ fn pages(metadata: &ClientMetadata, problems: &mut Problems) {
         ("logo_uri", &metadata.logo_uri),
         ("policy_uri", &metadata.policy_uri),
         ("tos_uri", &metadata.tos_uri),
+        ("initiate_login_uri", &metadata.initiate_login_uri),
     ] {
-        let usable =
-            |text: &String| RedirectUri::parse(text).is_ok_and(|uri| !uri.is_plain_http() && !uri.has_private_use_scheme());
+        let usable = |text: &String| {
+            RedirectUri::parse(text)
+                .is_ok_and(|uri| !uri.is_plain_http() && !uri.has_private_use_scheme() && !uri.has_private_address())
+        };
         if uri.as_ref().is_some_and(|text| !usable(text)) {
-            problems.add(field, "url", "must be an https URL without fragment");
+            problems.add(field, "url", "must be an https URL without fragment, at no private address");
         }
     }
 }

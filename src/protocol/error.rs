@@ -35,8 +35,10 @@ error_codes! {
     InteractionRequired = "interaction_required", 400;
     InvalidAuthorizationDetails = "invalid_authorization_details", 400;
     InvalidClient = "invalid_client", 401;
+    InvalidClientMetadata = "invalid_client_metadata", 400;
     InvalidDpopProof = "invalid_dpop_proof", 400;
     InvalidGrant = "invalid_grant", 400;
+    InvalidRedirectUri = "invalid_redirect_uri", 400;
     InvalidRequest = "invalid_request", 400;
     InvalidRequestObject = "invalid_request_object", 400;
     InvalidRequestUri = "invalid_request_uri", 400;
@@ -49,6 +51,7 @@ error_codes! {
     ServerError = "server_error", 500;
     SlowDown = "slow_down", 400;
     TemporarilyUnavailable = "temporarily_unavailable", 503;
+    UnapprovedSoftwareStatement = "unapproved_software_statement", 400;
     UnauthorizedClient = "unauthorized_client", 400;
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
     UnsupportedGrantType = "unsupported_grant_type", 400;

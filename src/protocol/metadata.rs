@@ -22,6 +22,7 @@ pub mod path {
     pub const REVOCATION: &str = "/revoke";
     pub const PUSHED_REQUEST: &str = "/par";
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const CLIENT_REGISTRATION: &str = "/client-registration";
     pub const END_SESSION: &str = "/end-session";
     pub const CHECK_SESSION: &str = "/check-session";
     /// OpenID Connect Discovery 1.0 §4: appended to the issuer.
@@ -45,6 +46,8 @@ pub struct Capabilities<'a> {
     pub registration: bool,
     /// Every authorization request has to be pushed.
     pub pushed_requests_only: bool,
+    /// Applications may register themselves.
+    pub client_registration: bool,
     /// Applications may watch the session.
     pub check_session: bool,
     pub service_documentation: Option<&'a str>,
@@ -113,6 +116,10 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         document[format!("{channel}_logout_supported")] = true.into();
         document[format!("{channel}_logout_session_supported")] = true.into();
     }
+    if capabilities.client_registration {
+        // RFC 7591 §3.
+        document["registration_endpoint"] = url(path::CLIENT_REGISTRATION).into();
+    }
     if capabilities.check_session {
         // Session Management §3.3.
         document["check_session_iframe"] = url(path::CHECK_SESSION).into();
@@ -166,6 +173,7 @@ mod tests {
                 ui_locales: &["en"],
                 registration: false,
                 pushed_requests_only: false,
+                client_registration: false,
                 check_session: false,
                 service_documentation: None,
             },

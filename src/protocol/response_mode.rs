@@ -80,6 +80,8 @@ pub struct ResponseTarget {
     pub state: Option<String>,
     /// With a mode that is a JWT.
     pub signed_for: Option<SignedFor>,
+    /// Nobody vouched for whoever is there: an error goes there only when its person wants that (RFC 9700 §4.11.2).
+    pub by_hand: bool,
 }
 
 /// A response to the client, ready to be delivered. Both constructors put `state` and `iss` in.
@@ -89,6 +91,8 @@ pub struct AuthorizationResponse {
     pub mode: ResponseMode,
     pub params: Vec<(&'static str, String)>,
     pub signed_for: Option<SignedFor>,
+    /// See [`ResponseTarget::by_hand`].
+    pub by_hand: bool,
 }
 
 /// What the browser is answered.
@@ -103,7 +107,7 @@ pub enum Delivery {
 impl AuthorizationResponse {
     /// A success (RFC 6749 §4.1.2).
     pub fn code(target: ResponseTarget, code: &str, issuer: &str) -> Self {
-        Self::new(target, vec![("code", code.to_owned())], issuer)
+        Self { by_hand: false, ..Self::new(target, vec![("code", code.to_owned())], issuer) }
     }
 
     /// A refusal (RFC 6749 §4.1.2.1).
@@ -125,8 +129,8 @@ impl AuthorizationResponse {
     fn new(target: ResponseTarget, mut params: Vec<(&'static str, String)>, issuer: &str) -> Self {
         params.extend(target.state.map(|state| ("state", state)));
         params.push(("iss", issuer.to_owned()));
-        let ResponseTarget { redirect_uri, response_mode, signed_for, .. } = target;
-        Self { redirect_uri, mode: response_mode, params, signed_for }
+        let ResponseTarget { redirect_uri, response_mode, signed_for, by_hand, .. } = target;
+        Self { redirect_uri, mode: response_mode, params, signed_for, by_hand }
     }
 
     /// If the mode is a JWT, what goes out is one parameter with all the others in it (JARM §2.1, §2.3), which `sign` makes.
@@ -183,7 +187,7 @@ mod tests {
             .is_signed()
             .then(|| SignedFor { client_id: ClientId::parse("app").unwrap(), algorithm: Algorithm::ES256 });
         let redirect_uri = RedirectUri::parse(uri).unwrap();
-        ResponseTarget { redirect_uri, response_mode, state: state.map(str::to_owned), signed_for }
+        ResponseTarget { redirect_uri, response_mode, state: state.map(str::to_owned), signed_for, by_hand: false }
     }
 
     fn redirect(response: AuthorizationResponse) -> String {

@@ -74,11 +74,20 @@ impl From<BodyError> for Problem {
 /// Unknown fields are refused by `T` (`#[serde(deny_unknown_fields)]`).
 pub async fn json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, BodyError> {
     require_media_type(request.headers(), "application/json")?;
-    let bytes = read(request, MAX_JSON).await?;
-    if has_nul_escape(&bytes) {
+    parse_json(&read(request, MAX_JSON).await?)
+}
+
+fn parse_json<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, BodyError> {
+    if has_nul_escape(bytes) {
         return Err(BodyError::Json(JsonError::Nul));
     }
-    serde_json::from_slice(&bytes).map_err(|error| BodyError::Json(explain(&error)))
+    serde_json::from_slice(bytes).map_err(|error| BodyError::Json(explain(&error)))
+}
+
+/// Reads a JSON document that anybody may send: as large as a form at most.
+pub async fn small_json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, BodyError> {
+    require_media_type(request.headers(), "application/json")?;
+    parse_json(&read(request, MAX_FORM).await?)
 }
 
 /// Reads a form's bytes.

@@ -22,6 +22,13 @@ pub async fn public_preflight() -> Response {
     (StatusCode::NO_CONTENT, PUBLIC, [methods, PREFLIGHT_LIFETIME]).into_response()
 }
 
+/// Answers the preflight of the endpoints where clients register themselves: those have no origin yet.
+pub async fn registration_preflight() -> Response {
+    let methods = (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE"));
+    let fields = (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type"));
+    (StatusCode::NO_CONTENT, PUBLIC, [methods, fields, PREFLIGHT_LIFETIME]).into_response()
+}
+
 const PREFLIGHT_LIFETIME: (header::HeaderName, HeaderValue) = (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
 
 /// `Origin` of a request to a client's endpoint. An extractor.

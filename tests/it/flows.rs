@@ -8,6 +8,7 @@ mod backchannel;
 mod client;
 mod client_assertion;
 mod client_keys;
+mod client_registration;
 mod deletion;
 mod device;
 mod dpop;

@@ -18,6 +18,8 @@ pub struct ClientView {
     pub logo: Option<String>,
     pub policy: Option<String>,
     pub terms: Option<String>,
+    /// It registered itself, and nobody here has looked at it.
+    pub unvouched: bool,
 }
 
 impl ClientView {
@@ -32,6 +34,7 @@ impl ClientView {
             logo: metadata.logo_uri.clone().filter(|uri| is_embedded_image(uri)),
             policy: web_link(metadata.policy_uri.as_deref()),
             terms: web_link(metadata.tos_uri.as_deref()),
+            unvouched: metadata.self_registered,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::account::{ADMINISTRATOR, CHANGE, OWNER};
 use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
+use super::client_registration::{CLIENT_METADATA, REGISTRATION_TOKEN};
 use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::logout::{END_SESSION, LOGOUT_FORM};
@@ -195,6 +196,18 @@ pub const PROCEDURES: &[Procedure] = &[
         &[&HEAD, &ADDRESS, &QUERY, &UNREPEATED, &END_SESSION],
     ),
     procedure("end_session/post", &["POST /end-session"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
+    procedure(
+        "client_registration",
+        &["POST /client-registration"],
+        "An application registers itself:",
+        &[&HEAD, &ADDRESS, &REGISTRATION_TOKEN, &CLIENT_METADATA],
+    ),
+    procedure(
+        "client_registration/own",
+        &["* /client-registration/{client_id}"],
+        "An application reads, changes or deletes its own registration:",
+        &[&HEAD, &REGISTRATION_TOKEN, &CLIENT_METADATA],
+    ),
     procedure("logout", &["* /logout"], "A person logs out:", &[&HEAD, &BODY, &CSRF, &LOGOUT_FORM]),
     procedure("admin", &["* /admin", "* /admin/*"], "An administrator opens the console:", &[&HEAD, &ADMINISTRATOR]),
     procedure(

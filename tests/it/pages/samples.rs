@@ -11,11 +11,11 @@ use ostiary::authn::qr::QrCode;
 use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
-    DetailRow, Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame, Login,
-    LoginProblem, LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password,
-    Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount, Setup,
-    SignedOut,
+    Admin, AnswerByHand, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent,
+    Counts, DetailRow, Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame,
+    Login, LoginProblem, LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys,
+    Password, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount,
+    Setup, SignedOut,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -144,6 +144,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     };
     add("error", &error);
     let fields = vec![("code".to_owned(), "abc".to_owned()), ("state".to_owned(), HOSTILE.to_owned())];
+    let (place, next) = ("app.example".to_owned(), "https://app.example/cb?error=login_required".to_owned());
+    add("answer-by-hand", &AnswerByHand { frame: frame.clone(), place, error: "login_required".to_owned(), next });
     add("form-post", &FormPost { frame: frame.clone(), action: "https://app.example/cb?a=1&b=2".to_owned(), fields });
 
     let form = Form {
@@ -365,6 +367,7 @@ fn client(name: &str) -> ClientView {
         logo: None,
         policy: Some("https://printer.example/privacy".to_owned()),
         terms: Some("https://printer.example/terms".to_owned()),
+        unvouched: name == "Photo Printer",
     }
 }
 

@@ -1,0 +1,314 @@
+//! The client registration endpoint (RFC 7591 §3), and where a client that registered itself reads, changes and deletes its
+//! registration (RFC 7592 §2).
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{self, HeaderMap};
+use http::{Request, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::audit::{self, Kind};
+use crate::config::ClientRegistrationMode;
+use crate::flow::admission::{self, RegisterClient};
+use crate::keys::hash::TokenKind;
+use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
+use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::dynamic_registration::{check_update, refused, requested, shown};
+use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::id::ClientId;
+use crate::protocol::metadata::path;
+use crate::protocol::scope::Scope;
+use crate::random;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::{self, client_registrations, clients};
+use crate::telemetry::findings::note;
+use crate::web::bearer::{self, Way};
+use crate::web::body::small_json;
+use crate::web::context::RequestContext;
+use crate::web::cors;
+use crate::web::error::{Error, Problem};
+
+const TOKEN_INVALID: OAuthError = OAuthError::new(
+    ErrorCode::InvalidToken,
+    "registration_token_invalid",
+    "The token is wrong, used up, expired or not for this client",
+);
+
+/// `POST /client-registration`.
+pub async fn register(
+    State(state): State<AppState>,
+    context: RequestContext,
+    headers: HeaderMap,
+    request: Request<Body>,
+) -> Response {
+    let answer = match admission::admit::<RegisterClient>(&state, &context).await {
+        Ok(_) => create(&state, &context, &headers, request).await,
+        Err(limited) => Err(Refused { error: limited.into(), recorded: true }),
+    };
+    finish(&state, &context, Kind::ClientCreated, None, answer)
+}
+
+/// `GET /client-registration/{client_id}`.
+pub async fn read(
+    State(state): State<AppState>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let answer = async {
+        let own = Own::of(&state, &headers, &id).await?;
+        let mut members = shown(&own.client);
+        management(&state, &mut members, &own.client.id, &own.token);
+        Ok((StatusCode::OK, Json(members)).into_response())
+    };
+    finish(&state, &context, Kind::ClientUpdated, Some(&id), answer.await)
+}
+
+/// `PUT /client-registration/{client_id}`.
+pub async fn replace(
+    State(state): State<AppState>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let answer = update(&state, &context, (&headers, &id), request).await;
+    finish(&state, &context, Kind::ClientUpdated, Some(&id), answer)
+}
+
+/// `DELETE /client-registration/{client_id}`: with everything that it was given.
+pub async fn delete(
+    State(state): State<AppState>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let answer = async {
+        let own = Own::of(&state, &headers, &id).await?;
+        let event = own.event(Kind::ClientDeleted, &context);
+        let deleted = state.db.write(async |tx| {
+            if !client_registrations::holds(tx, &own.client.id, &own.hash).await? || !clients::delete(tx, &own.client.id).await? {
+                return Ok(false);
+            }
+            storage::audit::insert(tx, &event).await?;
+            Ok(true)
+        });
+        if !deleted.await? {
+            return Err(unauthorized());
+        }
+        Ok(StatusCode::NO_CONTENT.into_response())
+    };
+    finish(&state, &context, Kind::ClientDeleted, Some(&id), answer.await)
+}
+
+/// A refusal, with the challenge that it may owe.
+struct Refused {
+    error: Error,
+    /// Its event is written already.
+    recorded: bool,
+}
+
+impl<P: Into<Problem>> From<P> for Refused {
+    fn from(problem: P) -> Self {
+        Self { error: Error(problem.into()), recorded: false }
+    }
+}
+
+fn unauthorized() -> Refused {
+    without_token(Some(TOKEN_INVALID))
+}
+
+/// With the one challenge that is met here: these tokens are never bound to a key.
+fn without_token(error: Option<OAuthError>) -> Refused {
+    let mut error = Error::access_token(error, Way::Bearer, None);
+    error.0.challenges.truncate(1);
+    Refused { error, recorded: false }
+}
+
+/// Records a refusal, and lets scripts of every origin read the answer: whoever calls has a token or none, and never a cookie.
+fn finish(
+    state: &AppState,
+    context: &RequestContext,
+    kind: Kind,
+    client: Option<&str>,
+    answer: Result<Response, Refused>,
+) -> Response {
+    let response = answer.unwrap_or_else(|Refused { error, recorded }| {
+        if !recorded && !error.0.status.is_server_error() {
+            let client_id = client.and_then(|id| ClientId::parse(id).ok()).filter(|id| state.clients.is_cached(id));
+            state.refusals.refused(Event { client_id, ..audit::refused(kind, context, error.0.reason) });
+        }
+        error.into_response()
+    });
+    (cors::PUBLIC, [(header::CACHE_CONTROL, "no-store")], response).into_response()
+}
+
+async fn create(
+    state: &AppState,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    request: Request<Body>,
+) -> Result<Response, Refused> {
+    let query = request.uri().query().map(str::to_owned);
+    let initial = match (state.config.client_registration.mode, presented(headers, query.as_deref())?) {
+        (ClientRegistrationMode::Off, _) => return Err(Problem::not_found().into()),
+        (ClientRegistrationMode::Open, _) => None,
+        (ClientRegistrationMode::Token, None) => return Err(without_token(None)),
+        (ClientRegistrationMode::Token, Some(token)) => Some(state.tokens.hash(TokenKind::InitialAccessToken, token)),
+    };
+    if let Some(hash) = &initial
+        && !client_registrations::is_initial(&mut state.db.read().await?, hash, context.now).await?
+    {
+        return Err(unauthorized());
+    }
+    let metadata = judged(state, &small_json(request).await.map_err(Problem::from)?).await?;
+    let mut client = Client {
+        id: ClientId::parse(random::identifier()).map_err(Problem::internal)?,
+        status: ClientStatus::Active,
+        metadata,
+        secrets: Vec::new(),
+        created_at: context.now,
+        updated_at: context.now,
+        version: 1,
+    };
+    let secret = client.has_secret().then(random::secret);
+    let stored = secret.iter().map(|secret| state.client_secrets.stored(&client, random::uuid(), secret, context.now));
+    client.secrets = stored.collect();
+    let token = random::secret();
+    let hash = state.tokens.hash(TokenKind::RegistrationAccessToken, &token);
+    let mut event = Event { client_id: Some(client.id.clone()), ..audit::event(Kind::ClientCreated, context) };
+    event.actor = Actor::Client(client.id.clone());
+    event.details.insert("scope".to_owned(), client.metadata.scope.to_string().into());
+    let written = state.db.write(async |tx| {
+        let mut event = event.clone();
+        if let Some(initial) = &initial {
+            let Some(id) = client_registrations::spend_initial(tx, initial, context.now).await? else { return Ok(false) };
+            event.details.insert("initial_access_token".to_owned(), id.into());
+        }
+        clients::insert(tx, &client).await?;
+        client_registrations::save(tx, &client.id, &hash, context.now).await?;
+        storage::audit::insert(tx, &event).await?;
+        Ok(true)
+    });
+    if !written.await? {
+        return Err(unauthorized());
+    }
+    let mut members = shown(&client);
+    if let Some(secret) = secret {
+        members.insert("client_secret".to_owned(), secret.into());
+        // It never does.
+        members.insert("client_secret_expires_at".to_owned(), 0.into());
+    }
+    management(state, &mut members, &client.id, &token);
+    Ok((StatusCode::CREATED, Json(members)).into_response())
+}
+
+async fn update(
+    state: &AppState,
+    context: &RequestContext,
+    (headers, id): (&HeaderMap, &str),
+    request: Request<Body>,
+) -> Result<Response, Refused> {
+    let own = Own::of(state, headers, id).await?;
+    let body = small_json(request).await.map_err(Problem::from)?;
+    let metadata = judged(state, &body).await?;
+    let before = &own.client;
+    let is_secret = |secret: &str| {
+        let hash = state.tokens.hash(TokenKind::ClientSecret, secret);
+        before
+            .secrets
+            .iter()
+            .any(|stored| stored.is_valid(context.now) && bool::from(subtle::ConstantTimeEq::ct_eq(&stored.hash[..], &hash[..])))
+    };
+    check_update(&body, before, is_secret)?;
+    let after = Client { metadata, updated_at: context.now, ..before.clone() };
+    if after.has_secret() && before.secrets.is_empty() {
+        return Err(METHOD_NEEDS_SECRET.into());
+    }
+    let event = own.event(Kind::ClientUpdated, context);
+    let written = state.db.write(async |tx| {
+        let written =
+            client_registrations::holds(tx, &after.id, &own.hash).await? && clients::update(tx, &after, before.version).await?;
+        if written {
+            storage::audit::insert(tx, &event).await?;
+        }
+        Ok(written)
+    });
+    if !written.await? {
+        return Err(unauthorized());
+    }
+    let mut members = shown(&after);
+    management(state, &mut members, &after.id, &own.token);
+    Ok((StatusCode::OK, Json(members)).into_response())
+}
+
+const METHOD_NEEDS_SECRET: OAuthError = OAuthError::new(
+    ErrorCode::InvalidClientMetadata,
+    "client_without_secret",
+    "The client has no secret, so it can not come to authenticate with one",
+);
+
+/// The token in the Authorization field.
+fn presented<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<Option<&'a str>, OAuthError> {
+    let presented = bearer::presented(headers, query, None)?;
+    Ok(presented.filter(|presented| presented.way == Way::Bearer).map(|presented| presented.token))
+}
+
+/// A client that showed its registration access token.
+struct Own {
+    client: Client,
+    token: String,
+    hash: [u8; 32],
+}
+
+impl Own {
+    /// A disabled client manages nothing: what an administrator took away it doesn't give itself back. Neither does one for which an
+    /// administrator vouched since (N8).
+    async fn of(state: &AppState, headers: &HeaderMap, id: &str) -> Result<Self, Refused> {
+        let token = presented(headers, None)?;
+        let token = token.ok_or_else(|| without_token(None))?;
+        let hash = state.tokens.hash(TokenKind::RegistrationAccessToken, token);
+        let mut conn = state.db.read().await?;
+        let owner = client_registrations::client_of(&mut conn, &hash).await?.filter(|owner| owner.as_str() == id);
+        let client = match owner {
+            Some(owner) => clients::load(&mut conn, &owner).await?,
+            None => None,
+        };
+        let client = client.filter(|client| client.is_active() && client.metadata.self_registered).ok_or_else(unauthorized)?;
+        Ok(Self { client, token: token.to_owned(), hash })
+    }
+
+    fn event(&self, kind: Kind, context: &RequestContext) -> Event {
+        let id = &self.client.id;
+        Event { actor: Actor::Client(id.clone()), client_id: Some(id.clone()), ..audit::event(kind, context) }
+    }
+}
+
+/// The metadata that the body comes to, if it may be registered.
+async fn judged(state: &AppState, body: &Value) -> Result<ClientMetadata, Problem> {
+    let allowed = Scope::parse(&state.config.client_registration.scopes.join(" ")).unwrap_or_default();
+    let metadata = requested(body, &allowed)?;
+    let policy = RegistrationPolicy {
+        known_scope: state.policy().await?.every_scope(),
+        algorithms: state.keys.algorithms(),
+        api_audience: state.api_audience(),
+        private_hosts: state.config.outbound.private_hosts.clone(),
+    };
+    validate(&metadata, &policy).map_err(|problems| {
+        for problem in &problems {
+            note("client_metadata", "problem", problem);
+        }
+        refused(&problems)
+    })?;
+    Ok(metadata)
+}
+
+/// How the client manages its registration from now on.
+fn management(state: &AppState, members: &mut Map<String, Value>, id: &ClientId, token: &str) {
+    let uri = format!("{}{}/{id}", state.config.server.issuer, path::CLIENT_REGISTRATION);
+    members.insert("registration_client_uri".to_owned(), uri.into());
+    members.insert("registration_access_token".to_owned(), token.into());
+}

@@ -1,0 +1,209 @@
+//! What clients may register themselves as, and what they are answered (RFC 7591 §2, §3; RFC 7592 §2).
+//!
+//! What decides over other people's data or over this server's trust is no choice of the client's: it is ignored, like every
+//! member that isn't known here (RFC 7591 §2).
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::client::{ApplicationType, Client, ClientAuthMethod, ClientMetadata, GrantType};
+use super::client_registration::Problem;
+use super::error::{ErrorCode, OAuthError};
+use super::redirect_uri::RedirectUri;
+use super::scope::Scope;
+
+const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, reason, description)
+}
+
+const NOT_AN_OBJECT: OAuthError = invalid("client_metadata_form", "The body is not an object of client metadata");
+const MALFORMED: OAuthError = invalid("client_metadata_malformed", "A member has a type or a value that it may not have");
+const RESPONSE_TYPES: OAuthError = invalid("response_types_mismatch", "response_types and grant_types do not go together");
+const GRANT_TYPES: OAuthError =
+    invalid("grant_types_refused", "grant_types holds one that is not for clients that register themselves");
+const REFUSED: OAuthError = invalid("client_metadata_refused", "The client metadata is not acceptable");
+const REDIRECT_URI: OAuthError = OAuthError::new(
+    ErrorCode::InvalidRedirectUri,
+    "redirect_uri_refused",
+    "A redirection URI is not acceptable: https, the loopback interface or, for native clients, a scheme of their own, without fragment",
+);
+const SOFTWARE_STATEMENT: OAuthError = OAuthError::new(
+    ErrorCode::UnapprovedSoftwareStatement,
+    "software_statement_unapproved",
+    "No issuer of software statements is trusted here",
+);
+/// RFC 7592 §2.2: what comes along has to be what the client has.
+const DIFFERS: OAuthError = invalid("client_id_or_secret_differs", "client_id or client_secret is not that of the client");
+
+/// What a client chooses. Everything else is decided here.
+const CHOSEN: &[&str] = &[
+    "application_type",
+    "authorization_signed_response_alg",
+    "backchannel_logout_session_required",
+    "backchannel_logout_uri",
+    "client_name",
+    "client_uri",
+    "default_max_age",
+    "dpop_bound_access_tokens",
+    "frontchannel_logout_session_required",
+    "frontchannel_logout_uri",
+    "grant_types",
+    "id_token_signed_response_alg",
+    "initiate_login_uri",
+    "jwks",
+    "jwks_uri",
+    "logo_uri",
+    "policy_uri",
+    "post_logout_redirect_uris",
+    "redirect_uris",
+    "request_object_signing_alg",
+    "request_uris",
+    "require_auth_time",
+    "require_pushed_authorization_requests",
+    "require_signed_request_object",
+    "scope",
+    "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
+    "tos_uri",
+];
+
+/// Grants that end with a person who agreed.
+const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
+
+/// The metadata that a request comes to, for [`super::client_registration::validate`]. `allowed` is all the scope that such a
+/// client may have.
+pub fn requested(body: &Value, allowed: &Scope) -> Result<ClientMetadata, OAuthError> {
+    let body = body.as_object().ok_or(NOT_AN_OBJECT)?;
+    if body.get("software_statement").is_some_and(|statement| !statement.is_null()) {
+        return Err(SOFTWARE_STATEMENT);
+    }
+    let mut members: Map<String, Value> = body
+        .iter()
+        .filter(|(name, value)| CHOSEN.contains(&name.as_str()) && !value.is_null())
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let name = members.get("client_name").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned);
+    members.insert("client_name".to_owned(), name.unwrap_or_else(|| nameless(&members)).into());
+    let mut metadata: ClientMetadata = serde_json::from_value(Value::Object(members)).map_err(|_| MALFORMED)?;
+    if !metadata.grant_types.iter().all(|grant| GRANTS.contains(grant)) {
+        return Err(GRANT_TYPES);
+    }
+    response_types(body.get("response_types"), &metadata)?;
+    metadata.scope = if metadata.scope.is_empty() { allowed.clone() } else { metadata.scope.intersection(allowed) };
+    if !metadata.grant_types.contains(&GrantType::RefreshToken) {
+        metadata.scope = metadata.scope.filter(|value| value != "offline_access");
+    }
+    // A browser's scripts have to reach the token endpoint from where they are.
+    if metadata.token_endpoint_auth_method == ClientAuthMethod::None && metadata.application_type == ApplicationType::Web {
+        metadata.allowed_origins = origins(&metadata.redirect_uris);
+    }
+    metadata.self_registered = true;
+    Ok(metadata)
+}
+
+/// The error for what is wrong with it (RFC 7591 §3.2.2).
+pub fn refused(problems: &[Problem]) -> OAuthError {
+    // One of the URIs, not the list of them.
+    let of_redirect_uris = |problem: &Problem| problem.field.starts_with("redirect_uris[");
+    if problems.iter().any(of_redirect_uris) { REDIRECT_URI } else { REFUSED }
+}
+
+/// RFC 7592 §2.2: an update names the client, and may name its secret.
+pub fn check_update(body: &Value, client: &Client, is_secret: impl Fn(&str) -> bool) -> Result<(), OAuthError> {
+    let named = body.get("client_id").and_then(Value::as_str) == Some(client.id.as_str());
+    let secret = match body.get("client_secret") {
+        None | Some(Value::Null) => true,
+        Some(secret) => secret.as_str().is_some_and(is_secret),
+    };
+    if named && secret { Ok(()) } else { Err(DIFFERS) }
+}
+
+/// The registration as the client is told it (RFC 7591 §3.2.1), without its credentials.
+pub fn shown(client: &Client) -> Map<String, Value> {
+    let Ok(Value::Object(all)) = serde_json::to_value(&client.metadata) else { return Map::new() };
+    let mut members: Map<String, Value> = all.into_iter().filter(|(name, _)| CHOSEN.contains(&name.as_str())).collect();
+    members.insert("client_id".to_owned(), client.id.as_str().into());
+    members.insert("client_id_issued_at".to_owned(), client.created_at.as_seconds().into());
+    let types = if client.may_use(GrantType::AuthorizationCode) { json!(["code"]) } else { json!([]) };
+    members.insert("response_types".to_owned(), types);
+    members
+}
+
+/// The only one is `code`, and it goes with its grant (RFC 7591 §2.1).
+fn response_types(types: Option<&Value>, metadata: &ClientMetadata) -> Result<(), OAuthError> {
+    let Some(types) = types.filter(|types| !types.is_null()) else { return Ok(()) };
+    let types: Vec<String> = serde_json::from_value(types.clone()).map_err(|_| MALFORMED)?;
+    let has_code = metadata.grant_types.contains(&GrantType::AuthorizationCode);
+    let fits = types.iter().all(|kind| kind == "code") && types.is_empty() != has_code;
+    if fits { Ok(()) } else { Err(RESPONSE_TYPES) }
+}
+
+/// What to call a client that has no name: where it sends people back to.
+fn nameless(members: &Map<String, Value>) -> String {
+    let first = members.get("redirect_uris").and_then(|uris| uris.get(0)).and_then(Value::as_str);
+    let place = first.and_then(|uri| RedirectUri::parse(uri).ok()).map(|uri| uri.destination());
+    place.unwrap_or_else(|| "?".to_owned())
+}
+
+fn origins(uris: &[String]) -> Vec<String> {
+    let parsed = uris.iter().filter_map(|uri| Url::parse(uri).ok());
+    let mut origins: Vec<String> =
+        parsed.map(|url| url.origin()).filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    origins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed() -> Scope {
+        Scope::parse("openid profile email offline_access").unwrap()
+    }
+
+    #[test]
+    fn n4_what_a_client_may_not_choose_is_ignored() {
+        let body = json!({
+            "redirect_uris": ["https://app.ex/cb"], "client_id": "mine", "client_secret": "s", "first_party": true,
+            "self_registered": false, "audiences": ["https://id.example/api/v1"], "access_token_lifetime": 86_400,
+            "allowed_origins": ["https://evil.ex"], "required_acr": "1", "legacy_assertion_audience": true, "is_admin": true,
+            "scope": "openid users:write", "skip_consent": true,
+        });
+        let metadata = requested(&body, &allowed()).unwrap();
+        assert!(!metadata.first_party && metadata.self_registered && !metadata.legacy_assertion_audience);
+        assert!(metadata.audiences.is_empty() && metadata.allowed_origins.is_empty() && metadata.access_token_lifetime.is_none());
+        assert_eq!((metadata.scope.to_string(), metadata.client_name), ("openid".to_owned(), "app.ex".to_owned()));
+    }
+
+    #[test]
+    fn n3_n11_what_is_no_metadata_is_refused() {
+        for (body, error) in [
+            (json!(null), NOT_AN_OBJECT),
+            (json!([]), NOT_AN_OBJECT),
+            (json!("a"), NOT_AN_OBJECT),
+            (json!({ "redirect_uris": "https://app.ex/cb" }), MALFORMED),
+            (json!({ "id_token_signed_response_alg": "none" }), MALFORMED),
+            (json!({ "grant_types": ["implicit"] }), MALFORMED),
+            (json!({ "grant_types": ["client_credentials"] }), GRANT_TYPES),
+            (json!({ "response_types": ["token"] }), RESPONSE_TYPES),
+            (json!({ "response_types": [] }), RESPONSE_TYPES),
+            (json!({ "software_statement": "a.b.c" }), SOFTWARE_STATEMENT),
+        ] {
+            assert_eq!(requested(&body, &allowed()), Err(error), "{body}");
+        }
+        let nothing = json!({ "redirect_uris": null, "response_types": null, "software_statement": null, "client_name#fr": "x" });
+        assert!(requested(&nothing, &allowed()).is_ok(), "null is nothing");
+    }
+
+    #[test]
+    fn a_script_in_a_browser_may_call_from_where_it_is_and_others_from_nowhere() {
+        let body = |kind: &str| {
+            json!({
+                "token_endpoint_auth_method": "none", "application_type": kind, "redirect_uris": ["https://app.ex:8443/a", "https://app.ex:8443/b"],
+            })
+        };
+        assert_eq!(requested(&body("web"), &allowed()).unwrap().allowed_origins, ["https://app.ex:8443"]);
+        assert!(requested(&body("native"), &allowed()).unwrap().allowed_origins.is_empty());
+    }
+}

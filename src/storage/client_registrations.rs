@@ -1,0 +1,100 @@
+//! The tokens of clients that register themselves: those to register with, and those to manage the registration with.
+
+use super::db::{Conn, Tx};
+use super::error::Error;
+use super::value::Hash;
+use crate::protocol::id::ClientId;
+use crate::protocol::time::Timestamp;
+
+/// Gives a client its registration access token; one that it had before counts no longer.
+pub async fn save(tx: &mut Tx, client: &ClientId, hash: &[u8; 32], now: Timestamp) -> Result<(), Error> {
+    tx.query(
+        "INSERT INTO registration_access_tokens (client_id, hash, created_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (client_id) DO UPDATE SET hash = excluded.hash, created_at = excluded.created_at",
+    )
+    .bind(client)
+    .bind(Hash(*hash))
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Whose registration access token it is.
+pub async fn client_of(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<ClientId>, Error> {
+    let found = conn
+        .query("SELECT client_id FROM registration_access_tokens WHERE hash = $1")
+        .bind(Hash(*hash))
+        .fetch_optional::<(ClientId,)>()
+        .await?;
+    Ok(found.map(|(client,)| client))
+}
+
+/// Whether it still is; it is until this transaction ends.
+pub async fn holds(tx: &mut Tx, client: &ClientId, hash: &[u8; 32]) -> Result<bool, Error> {
+    let touched = tx
+        .query("UPDATE registration_access_tokens SET created_at = created_at WHERE client_id = $1 AND hash = $2")
+        .bind(client)
+        .bind(Hash(*hash))
+        .execute()
+        .await?;
+    Ok(touched == 1)
+}
+
+/// An initial access token.
+#[derive(Clone, Debug)]
+pub struct InitialAccessToken {
+    pub id: String,
+    pub hash: [u8; 32],
+    pub uses_left: i64,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+pub async fn insert_initial(tx: &mut Tx, token: &InitialAccessToken) -> Result<(), Error> {
+    tx.query("INSERT INTO initial_access_tokens (id, hash, uses_left, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+        .bind(token.id.as_str())
+        .bind(Hash(token.hash))
+        .bind(token.uses_left)
+        .bind(token.created_at)
+        .bind(token.expires_at)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Whether the token could be used now; using it is [`spend_initial`].
+pub async fn is_initial(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
+    let found = conn
+        .query("SELECT id FROM initial_access_tokens WHERE hash = $1 AND uses_left > 0 AND expires_at > $2")
+        .bind(Hash(*hash))
+        .bind(now)
+        .fetch_optional::<(String,)>()
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Uses an initial access token once, and gives its id; `None`: it is unknown, used up or expired.
+pub async fn spend_initial(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<Option<String>, Error> {
+    let spent = tx
+        .query(
+            "UPDATE initial_access_tokens SET uses_left = uses_left - 1 WHERE hash = $1 AND uses_left > 0 AND expires_at > $2 \
+             RETURNING id",
+        )
+        .bind(Hash(*hash))
+        .bind(now)
+        .fetch_optional::<(String,)>()
+        .await?;
+    Ok(spent.map(|(id,)| id))
+}
+
+/// Deletes up to `limit` initial access tokens that can't be used any more.
+pub async fn delete_expired_initial(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query(
+        "DELETE FROM initial_access_tokens WHERE id IN (SELECT id FROM initial_access_tokens WHERE expires_at <= $1 LIMIT $2)",
+    )
+    .bind(now)
+    .bind(limit)
+    .execute()
+    .await
+}
