@@ -10,9 +10,9 @@ pub use kind::Kind;
 pub use queue::{Queue, Worker, queue};
 
 use crate::protocol::client::Client;
+use crate::protocol::id::{GrantId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::storage::audit::{Actor, Event, Outcome};
-use crate::storage::authorization_codes::AuthorizationCode;
 use crate::storage::grants::Grant;
 
 /// When, from where and in which request something happened.
@@ -72,15 +72,20 @@ pub fn token_issued(
 }
 
 /// An authorization code came a second time, and what its first use gave out was revoked (RFC 6749 §4.1.2).
-pub fn code_replayed(origin: impl Into<Origin>, client: &Client, code: &AuthorizationCode) -> Event {
+pub fn code_replayed(
+    origin: impl Into<Origin>,
+    client: &Client,
+    (grant, user): (&GrantId, &UserId),
+    reason: &'static str,
+) -> Event {
     let mut details = serde_json::Map::new();
-    details.insert("grant_id".to_owned(), code.grant_id.as_str().into());
+    details.insert("grant_id".to_owned(), grant.as_str().into());
     Event {
         actor: Actor::Client(client.id.clone()),
         client_id: Some(client.id.clone()),
-        user_id: Some(code.user_id.clone()),
+        user_id: Some(user.clone()),
         details,
-        ..refused(Kind::CodeReplayed, origin, "code_replayed")
+        ..refused(Kind::CodeReplayed, origin, reason)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod passkey;
 pub mod passkeys;
 pub mod reauthenticate;
 pub mod recover;
+mod refusal;
 pub mod register;
 pub mod security;
 pub mod setup;

@@ -74,7 +74,7 @@ kinds! {
     ConsentGiven = "consent.given", "A person agreed to what a client asks for.";
     ConsentDenied = "consent.denied", "A person denied a client what it asks for.";
     ConsentRevoked = "consent.revoked", "A consent was taken back, and the client's tokens with it.";
-    CodeReplayed = "code.replayed", "An authorization code came a second time: what its first use gave out was revoked.";
+    CodeReplayed = "code.replayed", "An authorization code, or that of a device, came a second time: what its first use gave out was revoked.";
     // Tokens
     TokenIssued = "token.issued", "Tokens were given out.";
     TokenRefused = "token.refused", "A request to the token endpoint was refused.";

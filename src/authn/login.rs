@@ -6,6 +6,7 @@ use super::password::{HashingError, Password, PasswordHasher, Verdict};
 use super::second_factor::Proof;
 use super::session;
 use crate::protocol::authentication::Acr;
+use crate::protocol::id::SessionId;
 use crate::storage::audit::{self, Event};
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
@@ -85,9 +86,10 @@ pub struct Completion<'a> {
 }
 
 /// What became of a login that was complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    Begun,
+    /// With this `sid`.
+    Begun(SessionId),
     /// The password was changed, or the person disabled, since it was checked; nothing is written.
     ChangedMeanwhile,
     /// The proof was used before; nothing is written.
@@ -105,7 +107,7 @@ pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcom
     {
         return Ok(Outcome::Spent);
     }
-    session::replace(tx, former, session, ending).await?;
+    let id = session::replace(tx, former, session, ending).await?;
     if let (Some(old), Some(new)) = (&user.password_hash, rehashed) {
         users::rehash(tx, &user.id, old, new).await?;
     }
@@ -114,7 +116,7 @@ pub async fn complete(tx: &mut Tx, completion: &Completion<'_>) -> Result<Outcom
         login_failures::clear(tx, &user.id).await?;
     }
     audit::insert(tx, event).await?;
-    Ok(Outcome::Begun)
+    Ok(Outcome::Begun(id))
 }
 
 #[cfg(test)]

@@ -110,15 +110,25 @@ fn new_id() -> SessionId {
     SessionId::parse(random::uuid()).expect("a UUID is a session identifier")
 }
 
-/// Stores a session that begins. The one that the same browser had before ends; or goes on as this one ([`Begun::following`]).
-pub async fn replace(tx: &mut Tx, former: Option<&Session>, new: &Session, ending: Ending) -> Result<(), Error> {
-    if let Some(former) = former {
-        if former.id == new.id && sessions::take_over(tx, &former.hash, new).await? {
-            return Ok(());
+/// Stores a session that begins, and says which `sid` it has got. The one that the same browser had before ends; or goes on as
+/// this one ([`Begun::following`]). Should another login of that browser have been faster, that one goes on, and this one is
+/// another.
+pub async fn replace(tx: &mut Tx, former: Option<&Session>, new: &Session, ending: Ending) -> Result<SessionId, Error> {
+    let mut new = new.clone();
+    match former {
+        Some(former) if former.id == new.id => {
+            if sessions::take_over(tx, &former.hash, &new).await? {
+                return Ok(new.id);
+            }
+            new.id = new_id();
         }
-        sessions::end(tx, &former.id, ending).await?;
+        Some(former) => {
+            sessions::end(tx, &former.id, ending).await?;
+        }
+        None => {}
     }
-    sessions::insert(tx, new).await
+    sessions::insert(tx, &new).await?;
+    Ok(new.id)
 }
 
 /// Finds the live session of a cookie, with its person: not idle for too long, not past its end, the person active. Notes

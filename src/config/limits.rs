@@ -102,7 +102,9 @@ section! {
         /// Codes of devices that are typed in one browser, …
         user_code_session: Rate = Rate::per(5, 15 * MINUTE);
         /// … and from one address.
-        user_code_address: Rate = Rate::per(30, HOUR);
+        user_code_address: Rate = Rate::new(30, 1, MINUTE);
+        /// Codes of devices from one address that no device waits with.
+        user_code_wrong: Rate = Rate::per(10, HOUR);
         /// Applications that register themselves, from one address.
         register_client: Rate = Rate::per(20, HOUR);
         /// Token requests of one public client from one address.

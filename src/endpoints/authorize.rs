@@ -65,6 +65,7 @@ pub async fn get(
 /// the browser is sent to fetch the same request from here (behaviours: A45).
 pub async fn post(
     State(state): State<AppState>,
+    context: RequestContext,
     _: Admitted<Authorize>,
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
@@ -72,7 +73,9 @@ pub async fn post(
     let location = format!("{}?{query}", state.path("/authorize"));
     if location.len() > MAX_LOCATION {
         let description = "The authorization request is too long";
-        return Err(Problem::request(StatusCode::URI_TOO_LONG, "request_too_large", description).into());
+        let problem = Problem::request(StatusCode::URI_TOO_LONG, "request_too_large", description);
+        record(&state, &context, params.get("client_id"), problem.reason);
+        return Err(problem.into());
     }
     Ok(see_other(&location)?)
 }

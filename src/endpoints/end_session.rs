@@ -62,12 +62,19 @@ pub async fn get(
 }
 
 /// `POST /end-session`, from another site's page: the session's cookie stays at home then, as for `POST /authorize`.
-pub async fn post(State(state): State<AppState>, _: Admitted<Logout>, PageForm(params): PageForm) -> Result<Response, PageError> {
+pub async fn post(
+    State(state): State<AppState>,
+    context: RequestContext,
+    _: Admitted<Logout>,
+    PageForm(params): PageForm,
+) -> Result<Response, PageError> {
     let query = Serializer::new(String::new()).extend_pairs(params.iter()).finish();
     let location = format!("{}?{query}", state.path(path::END_SESSION));
     if location.len() > MAX_LOCATION {
         let description = "The logout request is too long";
-        return Err(Problem::request(StatusCode::URI_TOO_LONG, "request_too_large", description).into());
+        let problem = Problem::request(StatusCode::URI_TOO_LONG, "request_too_large", description);
+        record(&state, &context, &params, problem.reason);
+        return Err(problem.into());
     }
     Ok(see_other(&location)?)
 }

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header;
 use url::Url;
 
+use super::visitor::Visitor;
 use crate::authn::session::Begun;
 use crate::keys::hash::TokenKind;
 use crate::protocol::id::{ClientId, SessionId};
@@ -27,10 +28,17 @@ pub fn hand_over(state: &AppState, headers: &mut HeaderMap, begun: &Begun) {
     set(state, headers, &begun.session.id, begun.cookie_lifetime());
 }
 
-/// Gives the browser the cookie of its session, if it has another one or none.
-pub fn renew(state: &AppState, headers: &mut HeaderMap, request: &HeaderMap, session: &SessionId) {
-    if state.cookies.read(request, Cookie::State) != Some(&of(state, session)) {
-        set(state, headers, session, None);
+/// Gives the browser the cookie of its session, if it has another one or none; and takes it back where the session has ended
+/// elsewhere. A session's cookie that did not come along tells nothing: it stays at home when another site's page asks.
+pub fn renew(state: &AppState, headers: &mut HeaderMap, visitor: &Visitor) {
+    let read = |cookie| state.cookies.read(&visitor.headers, cookie);
+    match visitor.session() {
+        Some(session) if read(Cookie::State) != Some(&of(state, &session.id)) => {
+            let left = session.expires_at.as_seconds() - state.clock.now().as_seconds();
+            set(state, headers, &session.id, session.remembered.then_some(Seconds(left)));
+        }
+        None if read(Cookie::Session).is_some() && read(Cookie::State).is_some() => take_back(state, headers),
+        _ => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connecting a device (RFC 8628 §3.3): a login under way like any other, whose end is no redirect.
 
 use super::Flow;
-use super::next::consent;
+use super::next::{consent, record};
 use crate::audit::{self, Kind};
 use crate::keys::hash::TokenKind;
 use crate::protocol::authentication::Acr;
@@ -9,7 +9,7 @@ use crate::protocol::authorization_request::{AuthorizationRequest, Display};
 use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
-use crate::protocol::device::UserCode;
+use crate::protocol::device::{LATE, UserCode};
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::prompt::Prompt;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -110,7 +110,7 @@ pub(super) async fn allow(
         if !sessions::stands(tx, &session.id).await? {
             return Ok(Given::SessionEnded);
         }
-        if !device_codes::allow(tx, &hash, &allowed, context.now).await? {
+        if !device_codes::allow(tx, &hash, (&session.id, &allowed), context.now).await? {
             return Ok(Given::Late);
         }
         consents::save(tx, &consent).await?;
@@ -121,7 +121,7 @@ pub(super) async fn allow(
     Ok(written.await?)
 }
 
-/// Writes a no down.
+/// Writes a no down. It also takes back the yes of the same person, if the device has not fetched that yet.
 pub async fn deny(
     state: &AppState,
     context: &RequestContext,
@@ -136,8 +136,15 @@ pub async fn deny(
         ..audit::refused(Kind::ConsentDenied, context, ACCESS_DENIED.reason)
     };
     let written = state.db.write(async |tx| {
-        device_codes::deny(tx, &hash, context.now).await?;
-        crate::storage::audit::insert(tx, &denied).await
+        let in_time = device_codes::deny(tx, &hash, &session.user_id, context.now).await?;
+        if in_time {
+            crate::storage::audit::insert(tx, &denied).await?;
+        }
+        Ok(in_time)
     });
-    Ok(written.await?)
+    if !written.await? {
+        record(state, context, flow, Some(session), &LATE);
+        return Err(LATE.into());
+    }
+    Ok(())
 }

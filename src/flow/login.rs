@@ -172,7 +172,7 @@ impl Entrance<'_> {
             .db
             .write(async |tx| {
                 let outcome = complete(tx, &completion).await?;
-                if outcome != Outcome::Begun {
+                if !matches!(outcome, Outcome::Begun(_)) {
                     return Ok(outcome);
                 }
                 if let Some(proof) = proof {
@@ -188,14 +188,17 @@ impl Entrance<'_> {
                 Ok(outcome)
             })
             .await?;
-        let reason = match outcome {
-            Outcome::Begun => return Ok(Step::Done(Box::new(begun))),
-            Outcome::ChangedMeanwhile => "changed_meanwhile",
-            Outcome::Spent => "code_replayed",
+        let (reason, step) = match outcome {
+            Outcome::Begun(id) => {
+                begun.session.id = id;
+                return Ok(Step::Done(Box::new(begun)));
+            }
+            Outcome::ChangedMeanwhile => ("changed_meanwhile", Step::Ended),
+            Outcome::Spent => ("code_replayed", Step::Spent),
         };
         let (user_id, client_id) = (event.user_id, event.client_id);
         state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserLogin, context, reason) });
-        Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
+        Ok(step)
     }
 
     /// Somebody who is logged in proved a factor, to be asked for no more or to reach more. The session goes on under a new
@@ -222,11 +225,11 @@ impl Entrance<'_> {
                 }
                 tell_of(tx, state, &user.id, proof, context).await?;
                 crate::storage::audit::insert(tx, &event).await?;
-                Ok(Outcome::Begun)
+                Ok(Outcome::Begun(begun.session.id.clone()))
             })
             .await?;
         Ok(match outcome {
-            Outcome::Begun => Step::Done(Box::new(begun)),
+            Outcome::Begun(_) => Step::Done(Box::new(begun)),
             Outcome::ChangedMeanwhile => Step::Ended,
             Outcome::Spent => Step::Spent,
         })

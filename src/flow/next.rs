@@ -171,7 +171,7 @@ pub fn refuse(
     AuthorizationResponse::error(flow.request.target(), error, &state.config.server.issuer)
 }
 
-fn record(state: &AppState, context: &RequestContext, flow: &Flow, session: Option<&Session>, error: &OAuthError) {
+pub(super) fn record(state: &AppState, context: &RequestContext, flow: &Flow, session: Option<&Session>, error: &OAuthError) {
     state.refusals.refused(Event {
         client_id: Some(flow.request.client_id.clone()),
         user_id: session.map(|session| session.user_id.clone()),

@@ -98,7 +98,7 @@ async fn replayed(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Res
     if let Some(used) = stored.consumed_at {
         note("code_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
     }
-    let event = audit::code_replayed(context, client, stored);
+    let event = audit::code_replayed(context, client, (&stored.grant_id, &stored.user_id), "code_replayed");
     state
         .db
         .write(async |tx| {

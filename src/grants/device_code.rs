@@ -26,7 +26,8 @@ use crate::web::error::Problem;
 /// What became of it in the transaction.
 enum Redeemed {
     Given,
-    Used,
+    /// It was used, or taken back, since it was loaded.
+    Late,
     Ended,
 }
 
@@ -38,6 +39,9 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         note("device_code_client", "presented_by", &client.id);
         note("device_code_client", "given_to", &stored.client_id);
         return Err(OF_ANOTHER_CLIENT.into());
+    }
+    if stored.consumed_at.is_some() {
+        return replayed(&request, &stored).await;
     }
     judge(&stored, context.now)?;
     let Some(allowed) = &stored.allowed else { return wait(&request, &stored).await };
@@ -56,8 +60,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
             if !users::stands(tx, &user).await? {
                 return Ok(Redeemed::Ended);
             }
-            if !device_codes::consume(tx, &hash, context.now).await? {
-                return Ok(Redeemed::Used);
+            if !device_codes::consume(tx, &hash, &family.grant.id, context.now).await? {
+                return Ok(Redeemed::Late);
             }
             sessions::insert(tx, &session).await?;
             if id_token::is_due(&family.grant) {
@@ -70,7 +74,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         .await?;
     match redeemed {
         Redeemed::Given => Ok(family.finish(state, client, None, context.now)?),
-        Redeemed::Used => Err(USED.into()),
+        Redeemed::Late => late(&request, &hash).await,
         Redeemed::Ended => Err(PERSON_DISABLED.into()),
     }
 }
@@ -78,10 +82,6 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
 /// What can be judged without writing.
 fn judge(stored: &DeviceCode, now: Timestamp) -> Result<(), OAuthError> {
     let ago = |at: Timestamp| now.as_seconds() - at.as_seconds();
-    if let Some(used) = stored.consumed_at {
-        note("device_code_use", "used_seconds_ago", ago(used));
-        return Err(USED);
-    }
     if let Some(denied) = stored.denied_at {
         note("device_decision", "denied_seconds_ago", ago(denied));
         return Err(DENIED);
@@ -91,6 +91,31 @@ fn judge(stored: &DeviceCode, now: Timestamp) -> Result<(), OAuthError> {
         return Err(EXPIRED);
     }
     Ok(())
+}
+
+/// Why a code that could be redeemed a moment ago can't.
+async fn late(request: &TokenRequest<'_>, hash: &[u8; 32]) -> Result<TokenResponse, Failure> {
+    let TokenRequest { state, context, .. } = *request;
+    let stored = device_codes::load(&mut state.db.read().await?, hash).await?.ok_or(UNKNOWN)?;
+    judge(&stored, context.now)?;
+    replayed(request, &stored).await
+}
+
+/// A code that comes a second time, in a race too, is known to somebody else: what its first use gave out ends, as with an
+/// authorization code (RFC 6749 §4.1.2).
+async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode) -> Result<TokenResponse, Failure> {
+    let TokenRequest { state, context, client, .. } = *request;
+    if let Some(used) = stored.consumed_at {
+        note("device_code_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
+    }
+    let (Some(grant), Some(allowed)) = (&stored.grant_id, &stored.allowed) else { return Err(USED.into()) };
+    let event = audit::code_replayed(context, client, (grant, &allowed.user_id), USED.reason);
+    let revoked = state.db.write(async |tx| {
+        storage::grants::revoke(tx, grant, context.now).await?;
+        storage::audit::insert(tx, &event).await
+    });
+    revoked.await?;
+    Err(Failure::recorded(USED))
 }
 
 /// Nobody has decided yet. To be told so is no refusal: the audit log learns only of a device that asks too often.

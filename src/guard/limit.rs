@@ -34,6 +34,8 @@ pub enum Action {
     Authorize,
     /// The code of a device is about to be looked up.
     UserCode,
+    /// No device waits with the code that was typed.
+    FailUserCode,
     /// An application registers itself.
     RegisterClient,
     /// The token or revocation endpoint, for a public client.
@@ -95,7 +97,7 @@ impl Limit {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
             Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize | Action::RegisterClient => "address_limit",
-            Action::UserCode => "user_code_attempts",
+            Action::UserCode | Action::FailUserCode => "user_code_attempts",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
             Action::AddFactor | Action::ChangeAddress => "changes",
@@ -145,6 +147,7 @@ limits! {
     authorize: Authorize by Address => Refuse;
     user_code_session: UserCode by Session => Refuse;
     user_code_address: UserCode by Address => Refuse;
+    user_code_wrong: FailUserCode by Address => Refuse;
     register_client: RegisterClient by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;

@@ -154,8 +154,9 @@ impl Messenger {
             return Ok(());
         };
         let attempt = match clients.load(&notice.client_id).await? {
-            Some(client) => self.attempt(&client, &notice, now).await,
-            None => Attempt::Done,
+            // A client that was disabled hears nothing of people any more, here as in the browser.
+            Some(client) if client.is_active() => self.attempt(&client, &notice, now).await,
+            _ => Attempt::Done,
         };
         match attempt {
             Attempt::Done => db.write(async |tx| logout_notices::delete(tx, id).await).await.map(drop),

@@ -62,6 +62,8 @@ pub async fn post(
         Err(event) => {
             findings::answered(event.reason.unwrap_or_default(), false);
             state.refusals.refused(event);
+            // Whether it may go on is asked next time.
+            let _ = state.guard.admit(Action::FailUserCode, &Subject::new(context.address), context.now).await;
             let mut response = show(&state, &mut visitor, typed.to_owned(), true)?;
             *response.status_mut() = StatusCode::BAD_REQUEST;
             Ok(response)
@@ -69,10 +71,13 @@ pub async fn post(
     }
 }
 
-/// Every attempt counts, in the browser and from its address: a code is short.
+/// A code is short: every attempt counts, in the browser and from its address, and wrong ones from there much more.
 async fn admit(state: &AppState, context: &RequestContext, visitor: &Visitor) -> Result<(), Problem> {
     let browser = visitor.browser.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-    match state.guard.admit(Action::UserCode, &Subject::new(context.address).session(browser), context.now).await {
+    let subject = Subject::new(context.address).session(browser);
+    let missed = state.guard.look(Action::FailUserCode, &subject, context.now);
+    let verdict = if missed.is_allowed() { state.guard.admit(Action::UserCode, &subject, context.now).await } else { missed };
+    match verdict {
         Verdict::Refused { retry_after } => {
             let problem = Problem::too_many(retry_after);
             state.refusals.refused(audit::refused(Kind::DeviceRefused, context, problem.reason));

@@ -9,8 +9,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
 use super::device;
+use super::refusal::refused;
 use super::site::{self, Site};
 use super::view::{self, Frame, field};
+use crate::audit::Kind;
 use crate::flow::browser_state;
 use crate::flow::device::Ended;
 use crate::flow::visitor::Visitor;
@@ -107,8 +109,19 @@ pub fn lead(state: &AppState, visitor: &Visitor, flow: &Flow, next: Next) -> Res
 /// A sealed flow has to fit into a URL of 8 KiB, beside the sealed login that it may wait for.
 const MAX_SEALED: usize = 7_400;
 
-/// Opens the flow that a page or its form brings back, and looks its client up again: it may have been disabled since.
+/// Opens the flow that a page or its form brings back, and looks its client up again: it may have been disabled since. Records
+/// why not.
 pub async fn take_up(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    params: &Params,
+) -> Result<(Flow, Arc<Client>), Problem> {
+    let opened = open(state, context, visitor, params).await;
+    opened.map_err(|problem| refused(state, context, Kind::AuthorizationRefused, visitor.login.as_ref(), problem))
+}
+
+async fn open(
     state: &AppState,
     context: &RequestContext,
     visitor: &Visitor,
@@ -168,8 +181,6 @@ pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationRespon
             site::answer(Csp::FormPost { nonce: &nonce, action: &action.form_action_source() }, &view)?
         }
     };
-    if let Some(session) = visitor.session() {
-        browser_state::renew(state, answer.headers_mut(), &visitor.headers, &session.id);
-    }
+    browser_state::renew(state, answer.headers_mut(), visitor);
     Ok(answer)
 }

@@ -4,16 +4,16 @@ use axum::response::Response;
 use http::{HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::refusal::refused;
 use super::view::{Form, Frame, field};
 use crate::account::Complaint;
-use crate::audit::{self, Kind};
+use crate::audit::Kind;
 use crate::authn::session::Begun;
 use crate::flow::browser_state;
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
 use crate::random;
 use crate::state::AppState;
-use crate::storage::audit::Event;
 use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
@@ -57,16 +57,26 @@ pub fn check(
     purpose: Purpose,
     params: &Params,
 ) -> Result<(), Problem> {
-    let checked = state.csrf.check(&visitor.headers, purpose.secret(visitor), purpose.name, params.get(field::CSRF));
-    checked.inspect_err(|problem| {
-        let field = |name| visitor.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        findings::note("csrf", "origin", field("origin"));
-        findings::note("csrf", "sec-fetch-site", field("sec-fetch-site"));
-        findings::note("csrf", "own_origin", &state.origin);
-        findings::note("csrf", "cookie", if purpose.secret(visitor).is_some() { "there" } else { "none" });
-        let user_id = visitor.login.as_ref().map(|login| login.user.id.clone());
-        state.refusals.refused(Event { user_id, ..audit::refused(Kind::RequestForged, context, problem.reason) });
-    })
+    let secret = purpose.secret(visitor);
+    let checked = state.csrf.check(&visitor.headers, secret, purpose.name, params.get(field::CSRF));
+    checked.map_err(|problem| forged(state, context, visitor, secret, problem))
+}
+
+/// Refuses, and records, a form that another site sent, where nobody is logged in and nothing is bound to the browser.
+pub fn check_origin(state: &AppState, context: &RequestContext, visitor: &Visitor) -> Result<(), Problem> {
+    if state.csrf.is_same_origin(&visitor.headers) {
+        return Ok(());
+    }
+    Err(forged(state, context, visitor, None, Problem::forged()))
+}
+
+fn forged(state: &AppState, context: &RequestContext, visitor: &Visitor, secret: Option<&str>, problem: Problem) -> Problem {
+    let field = |name| visitor.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+    findings::note("csrf", "origin", field("origin"));
+    findings::note("csrf", "sec-fetch-site", field("sec-fetch-site"));
+    findings::note("csrf", "own_origin", &state.origin);
+    findings::note("csrf", "cookie", if secret.is_some() { "there" } else { "none" });
+    refused(state, context, Kind::RequestForged, visitor.login.as_ref(), problem)
 }
 
 /// Gives the browser a cookie of its own, if it has none yet and nobody is logged in: forms are bound to it. The value is

@@ -20,6 +20,7 @@ use crate::authn::session::Begun;
 use crate::config::RegistrationMode;
 use crate::flow::Flow;
 use crate::flow::admission::{Admitted, Login as LoginForm};
+use crate::flow::browser_state;
 use crate::flow::login::{Entrance, FirstFactor, Step};
 use crate::flow::password::{self, Checked, Typed};
 use crate::flow::visitor::Visitor;
@@ -280,6 +281,7 @@ pub fn show(
     if let Some(secret) = new_browser {
         response.headers_mut().append(header::SET_COOKIE, state.cookies.set(Cookie::Browser, &secret, None));
     }
+    browser_state::renew(state, response.headers_mut(), &visitor);
     Ok(response)
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use super::flow::frame;
 use super::form::{self, Purpose};
 use super::view::field;
-use super::{site, view};
+use super::{refusal, site, view};
 use crate::audit::{self, Kind};
 use crate::flow::browser_state;
 use crate::flow::visitor::{Login, Visitor};
@@ -63,10 +63,15 @@ pub async fn post(
     PageForm(params): PageForm,
 ) -> Result<Response, PageError> {
     let (mut told, mut destination) = (Vec::new(), None);
-    if let Some(login) = &visitor.login {
-        form::check(&state, &context, &visitor, PURPOSE, &params)?;
-        destination = params.get(field::DESTINATION).map(|sealed| open(&state, &visitor, sealed)).transpose()?;
-        told = log_out(&state, &context, login).await?;
+    match &visitor.login {
+        Some(login) => {
+            form::check(&state, &context, &visitor, PURPOSE, &params)?;
+            let opened = params.get(field::DESTINATION).map(|sealed| open(&state, &visitor, sealed)).transpose();
+            destination = opened.map_err(|problem| refusal::refused(&state, &context, Kind::UserLogout, Some(login), problem))?;
+            told = log_out(&state, &context, login).await?;
+        }
+        // Also whose cookie stayed at home because another site's page sends this.
+        None => form::check_origin(&state, &context, &visitor)?,
     }
     Ok(farewell(&state, &visitor, told, destination.as_ref())?)
 }
@@ -86,7 +91,12 @@ pub async fn log_out(state: &AppState, context: &RequestContext, login: &Login) 
     });
     let mut told = Vec::new();
     for id in ended.await? {
-        let client = state.clients.load(&id).await?.filter(|client| client.is_active());
+        // They are logged out: that one client can't be looked up keeps nothing of that from them.
+        let client = state.clients.load(&id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, client_id = %id, "a client is not told of a logout in the browser");
+            None
+        });
+        let client = client.filter(|client| client.is_active());
         let uri = client.and_then(|client| client.metadata.frontchannel_logout_uri.clone());
         if let Some(mut url) = uri.and_then(|uri| Url::parse(&uri).ok()) {
             let issuer = &state.config.server.issuer;
@@ -98,6 +108,9 @@ pub async fn log_out(state: &AppState, context: &RequestContext, login: &Login) 
 }
 
 /// The answer to whoever is logged out now: on to the application, or a page that says so.
+///
+/// The browser keeps what it has of a session whose cookie did not come along: it stays at home on what another site's page sends
+/// or loads, and no such page is to log anybody out.
 pub fn farewell(
     state: &AppState,
     visitor: &Visitor,
@@ -109,6 +122,9 @@ pub fn farewell(
         None if told.is_empty() => see_other(&state.path("/logout"))?,
         destination => signed_out(state, visitor, told, destination)?,
     };
+    if state.cookies.read(&visitor.headers, Cookie::Session).is_none() {
+        return Ok(response);
+    }
     let headers = response.headers_mut();
     headers.append(header::SET_COOKIE, state.cookies.clear(Cookie::Session));
     browser_state::take_back(state, headers);

@@ -6,7 +6,7 @@ use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::value::{Hash, Json};
 use crate::protocol::authentication::Factors;
-use crate::protocol::id::{ClientId, UserId};
+use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -28,6 +28,8 @@ pub struct DeviceCode {
     pub allowed: Option<Allowed>,
     pub denied_at: Option<Timestamp>,
     pub consumed_at: Option<Timestamp>,
+    /// What it was redeemed for: a second use takes it back.
+    pub grant_id: Option<GrantId>,
 }
 
 /// Who allowed a device what.
@@ -44,7 +46,7 @@ pub struct Allowed {
 macro_rules! device_code_columns {
     () => {
         "hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at, user_id, allowed_scope, \
-         auth_time, acr, factors, denied_at, consumed_at"
+         auth_time, acr, factors, denied_at, consumed_at, grant_id"
     };
 }
 
@@ -62,6 +64,7 @@ impl Record for DeviceCode {
             allowed: allowed(columns)?,
             denied_at: columns.read()?,
             consumed_at: columns.read()?,
+            grant_id: columns.read()?,
         })
     }
 }
@@ -138,11 +141,17 @@ pub async fn poll(tx: &mut Tx, hash: &[u8; 32], slowed_by: i64, now: Timestamp) 
     Ok(false)
 }
 
-/// Writes down that a person allowed it: `true` for one decision alone, and before it expires.
-pub async fn allow(tx: &mut Tx, user_code: &[u8; 32], allowed: &Allowed, now: Timestamp) -> Result<bool, Error> {
+/// Writes down that a person allowed it, in this session: `true` for one decision alone, and before it expires.
+pub async fn allow(
+    tx: &mut Tx,
+    user_code: &[u8; 32],
+    (session, allowed): (&SessionId, &Allowed),
+    now: Timestamp,
+) -> Result<bool, Error> {
     let updated = tx
         .query(
-            "UPDATE device_codes SET user_id = $3, allowed_scope = $4, auth_time = $5, acr = $6, factors = $7 \
+            "UPDATE device_codes SET user_id = $3, allowed_scope = $4, auth_time = $5, acr = $6, factors = $7, \
+             session_id = $8 \
              WHERE user_code = $1 AND expires_at > $2 AND user_id IS NULL AND denied_at IS NULL",
         )
         .bind(Hash(*user_code))
@@ -152,34 +161,37 @@ pub async fn allow(tx: &mut Tx, user_code: &[u8; 32], allowed: &Allowed, now: Ti
         .bind(allowed.auth_time)
         .bind(allowed.acr.as_str())
         .bind(Json(allowed.factors.clone()))
+        .bind(session)
         .execute()
         .await?;
     Ok(updated == 1)
 }
 
-/// Writes down that a person said no.
-pub async fn deny(tx: &mut Tx, user_code: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
+/// Writes down that a person said no. It takes back their own yes, if no device has fetched it yet. `false`: it is too late for that.
+pub async fn deny(tx: &mut Tx, user_code: &[u8; 32], user: &UserId, now: Timestamp) -> Result<bool, Error> {
     let updated = tx
         .query(
-            "UPDATE device_codes SET denied_at = $2 \
-             WHERE user_code = $1 AND expires_at > $2 AND user_id IS NULL AND denied_at IS NULL",
+            "UPDATE device_codes SET denied_at = $2 WHERE user_code = $1 AND expires_at > $2 \
+             AND (user_id IS NULL OR user_id = $3) AND consumed_at IS NULL AND denied_at IS NULL",
         )
         .bind(Hash(*user_code))
         .bind(now)
+        .bind(user)
         .execute()
         .await?;
     Ok(updated == 1)
 }
 
-/// Spends the code: `true` for one caller alone, if it is still allowed and has not expired.
-pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
+/// Spends the code, for this grant: `true` for one caller alone, if it is still allowed and has not expired.
+pub async fn consume(tx: &mut Tx, hash: &[u8; 32], grant: &GrantId, now: Timestamp) -> Result<bool, Error> {
     let updated = tx
         .query(
-            "UPDATE device_codes SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL AND denied_at IS NULL \
-             AND user_id IS NOT NULL AND expires_at > $2",
+            "UPDATE device_codes SET consumed_at = $2, grant_id = $3 WHERE hash = $1 AND consumed_at IS NULL \
+             AND denied_at IS NULL AND user_id IS NOT NULL AND expires_at > $2",
         )
         .bind(Hash(*hash))
         .bind(now)
+        .bind(grant)
         .execute()
         .await?;
     Ok(updated == 1)
@@ -193,6 +205,34 @@ pub async fn take_back(tx: &mut Tx, user: &UserId, client: Option<&ClientId>, no
     )
     .bind(user)
     .bind(client)
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Like [`take_back`], of what they allowed in one session.
+pub(super) async fn take_back_of(tx: &mut Tx, user: &UserId, session: &SessionId, now: Timestamp) -> Result<(), Error> {
+    tx.query(
+        "UPDATE device_codes SET denied_at = $3 WHERE user_id = $1 AND session_id = $2 \
+         AND consumed_at IS NULL AND denied_at IS NULL",
+    )
+    .bind(user)
+    .bind(session)
+    .bind(now)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Like [`take_back`], of what they allowed in all sessions but one, whether those go on or not.
+pub(super) async fn take_back_but(tx: &mut Tx, user: &UserId, except: Option<&SessionId>, now: Timestamp) -> Result<(), Error> {
+    tx.query(
+        "UPDATE device_codes SET denied_at = $3 WHERE user_id = $1 AND ($2 IS NULL OR session_id IS NULL OR session_id <> $2) \
+         AND consumed_at IS NULL AND denied_at IS NULL",
+    )
+    .bind(user)
+    .bind(except)
     .bind(now)
     .execute()
     .await?;

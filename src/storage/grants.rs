@@ -3,6 +3,7 @@
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::device_codes;
 use super::error::Error;
+use super::sessions;
 use super::users::UserStatus;
 use super::value::Json;
 use crate::protocol::claims_request::ClaimsRequest;
@@ -178,18 +179,23 @@ pub async fn prove(tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
     Ok(updated == 1)
 }
 
-/// Revokes one, and ends its own session. `false`: it was revoked already, or isn't there.
+/// Revokes one, and ends its own session, of which the client is told. `false`: it was revoked already, or isn't there.
 pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, Error> {
     // The session first, as whoever ends it or proves something in it does: two that go at it from both ends would wait for
     // each other.
-    tx.query(
-        "DELETE FROM sessions WHERE id = (SELECT session_id FROM grants WHERE id = $1 AND own_session AND revoked_at IS NULL)",
-    )
-    .bind(id)
-    .execute()
-    .await?;
+    let own = tx
+        .lock(locking!(
+            "SELECT user_id FROM sessions \
+             WHERE id = (SELECT session_id FROM grants WHERE id = $1 AND own_session AND revoked_at IS NULL)"
+        ))
+        .bind(id)
+        .fetch_optional::<(UserId,)>()
+        .await?;
     let revoked =
         tx.query("UPDATE grants SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL").bind(id).bind(now).execute().await?;
+    if let Some((user,)) = own {
+        sessions::end_own(tx, &user, None, now).await?;
+    }
     Ok(revoked == 1)
 }
 
@@ -216,13 +222,7 @@ async fn revoke_for_user_but(tx: &mut Tx, user: &UserId, except: Option<&GrantId
         .bind(except)
         .execute()
         .await?;
-    tx.query(
-        "DELETE FROM sessions WHERE user_id = $1 AND id IN (\
-            SELECT session_id FROM grants WHERE user_id = $1 AND own_session AND revoked_at IS NOT NULL)",
-    )
-    .bind(user)
-    .execute()
-    .await?;
+    sessions::end_own(tx, user, None, now).await?;
     Ok(revoked)
 }
 
@@ -249,14 +249,7 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
         .bind(now)
         .execute()
         .await?;
-    tx.query(
-        "DELETE FROM sessions WHERE user_id = $1 AND id IN (SELECT session_id FROM grants \
-            WHERE user_id = $1 AND client_id = $2 AND own_session AND revoked_at IS NOT NULL)",
-    )
-    .bind(user)
-    .bind(client)
-    .execute()
-    .await?;
+    sessions::end_own(tx, user, Some(client), now).await?;
     Ok(revoked)
 }
 

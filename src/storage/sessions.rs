@@ -1,17 +1,20 @@
 //! Browser sessions: stored as hashes of their cookie.
 
+mod ending;
+
 use std::collections::BTreeMap;
 
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
-use super::logout_notices;
 use super::page::{Listed, Page};
 use super::users::{User, UserStatus, user_columns};
 use super::value::{Hash, Json};
-use crate::config::SessionConfig;
 use crate::protocol::authentication::{Factors, Method};
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
+
+pub(super) use self::ending::end_own;
+pub use self::ending::{Ending, end, end_all};
 
 /// One browser in which a person is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,7 +186,7 @@ pub async fn prove(tx: &mut Tx, session: &Session) -> Result<bool, Error> {
 }
 
 /// Puts what a login or a proof made of a session in its place: a new secret, the same `sid`, so that the applications which know
-/// it by that hear of its end. Authorization codes that were given out in it and not redeemed yet die. `former` is the hash of
+/// it by that hear of its end. What was given out in it and not fetched yet dies. `former` is the hash of
 /// the secret that it had. `false`: it has ended, or somebody else was faster.
 pub async fn take_over(tx: &mut Tx, former: &[u8; 32], new: &Session) -> Result<bool, Error> {
     let updated = tx
@@ -211,86 +214,9 @@ pub async fn take_over(tx: &mut Tx, former: &[u8; 32], new: &Session) -> Result<
         .execute()
         .await?;
     if updated == 1 {
-        delete_codes(tx, &new.user_id, &new.id).await?;
+        ending::take_back(tx, &new.user_id, &new.id, new.last_seen_at).await?;
     }
     Ok(updated == 1)
-}
-
-/// How sessions end.
-#[derive(Clone, Copy, Debug)]
-pub struct Ending {
-    pub now: Timestamp,
-    /// What applications were given for when their person is away (`offline_access`) ends too.
-    pub offline: bool,
-}
-
-impl Ending {
-    pub const fn new(now: Timestamp, config: &SessionConfig) -> Self {
-        Self { now, offline: config.logout_ends_offline_access }
-    }
-
-    /// Nothing is to be left.
-    pub const fn of_everything(now: Timestamp) -> Self {
-        Self { now, offline: true }
-    }
-}
-
-/// Ends one session. With it end the authorization codes that were given out in it and not redeemed yet, the grant whose own
-/// session it is, and the grants that were given in it, as far as they were not for when the person is away. The applications
-/// that want to hear of it are told soon after. `false`: it had ended already.
-pub async fn end(tx: &mut Tx, id: &SessionId, ending: Ending) -> Result<bool, Error> {
-    let found = tx.lock(locking!("SELECT user_id FROM sessions WHERE id = $1")).bind(id).fetch_optional::<(UserId,)>().await?;
-    let Some((user,)) = found else { return Ok(false) };
-    end_locked(tx, id, &user, ending).await?;
-    Ok(true)
-}
-
-/// Like [`end`], of all sessions of a person but `except`. Tells how many.
-pub async fn end_all(tx: &mut Tx, user: &UserId, except: Option<&SessionId>, ending: Ending) -> Result<u64, Error> {
-    let found = tx
-        .lock(locking!("SELECT id FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR id <> $2) ORDER BY id"))
-        .bind(user)
-        .bind(except)
-        .fetch_all::<(SessionId,)>()
-        .await?;
-    for (id,) in &found {
-        end_locked(tx, id, user, ending).await?;
-    }
-    // Codes of sessions that ended by themselves.
-    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND ($2 IS NULL OR session_id <> $2) AND consumed_at IS NULL")
-        .bind(user)
-        .bind(except)
-        .execute()
-        .await?;
-    Ok(found.len() as u64)
-}
-
-async fn end_locked(tx: &mut Tx, id: &SessionId, user: &UserId, ending: Ending) -> Result<(), Error> {
-    // Before the row goes, and what refers to it.
-    logout_notices::insert_for(tx, id, user, ending.now).await?;
-    tx.query("DELETE FROM sessions WHERE id = $1").bind(id).execute().await?;
-    // The codes before the grants: one that is being redeemed is waited for here, and its grant is seen by the next statement.
-    delete_codes(tx, user, id).await?;
-    tx.query(
-        "UPDATE grants SET revoked_at = $3 WHERE user_id = $1 AND session_id = $2 AND revoked_at IS NULL \
-         AND (own_session OR $4 OR (' ' || scope || ' ') NOT LIKE '% offline_access %')",
-    )
-    .bind(user)
-    .bind(id)
-    .bind(ending.now)
-    .bind(ending.offline)
-    .execute()
-    .await?;
-    Ok(())
-}
-
-async fn delete_codes(tx: &mut Tx, user: &UserId, session: &SessionId) -> Result<(), Error> {
-    tx.query("DELETE FROM authorization_codes WHERE user_id = $1 AND session_id = $2 AND consumed_at IS NULL")
-        .bind(user)
-        .bind(session)
-        .execute()
-        .await?;
-    Ok(())
 }
 
 /// Which sessions to list.

@@ -57,7 +57,12 @@ pub const DEVICE_CODE: Group = Group {
         check("device_code_given", &["parameter_missing"], "device_code", "A device_code."),
         check("device_code", &["device_code_unknown"], "Was it given out here?", "A device code of this server's, complete."),
         check("device_code_client", &["device_code_of_another_client"], "Was it given to this client?", "The client that began."),
-        check("device_code_use", &["device_code_used"], "Was it used before?", "A device code that was not used."),
+        check(
+            "device_code_use",
+            &["device_code_used"],
+            "Was it used before?",
+            "A device code that was not used. What the first use gave out has been revoked: the device must begin again.",
+        ),
         check(
             "device_decision",
             &["device_denied"],

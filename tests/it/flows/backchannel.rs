@@ -1,6 +1,6 @@
 //! Applications that this server tells of logouts (OpenID Connect Back-Channel Logout 1.0; behaviours L8).
 
-use ostiary::protocol::client::{Algorithm, SubjectType};
+use ostiary::protocol::client::{Algorithm, ClientStatus, SubjectType};
 use ostiary::storage::{logout_notices, users};
 
 use crate::support::browser::Browser;
@@ -124,6 +124,19 @@ on_both! {
             assert_eq!((ear.tokens().len(), waiting(&server).await), (1, 0), "{status}");
             assert_eq!(server.last_reason("logout.undelivered").await.as_deref(), Some("refused_by_client"));
         }
+    }
+
+    async fn a_disabled_application_hears_nothing(database: TestDatabase) {
+        let server = start(database).await;
+        server.person("anna").await;
+        let ear = Ear::open().await;
+        let client = client(&server, &ear).await;
+        let mut browser = server.browser();
+        log_in(&server, &client, &mut browser).await;
+        log_out(&mut browser).await;
+        server.update_client(&client, |client| client.status = ClientStatus::Disabled).await;
+        deliver(&server).await;
+        assert_eq!((ear.tokens().len(), waiting(&server).await), (0, 0));
     }
 
     async fn after_a_day_an_application_is_given_up(database: TestDatabase) {

@@ -1,5 +1,6 @@
 //! Connecting devices: behaviours 1.6 D1 to D4 and D8.
 
+mod endings;
 mod page;
 
 use ostiary::jobs::cleanup;
@@ -213,8 +214,9 @@ on_both! {
         for answer in refused {
             assert_error(&answer, 400, "invalid_grant");
         }
-        // Whoever lost the race takes nothing from who won it.
-        assert_eq!(server.userinfo(&text(&given[0].json(), "access_token")).await.status, 200);
+        // Somebody else knows the code.
+        assert_eq!(server.userinfo(&text(&given[0].json(), "access_token")).await.status, 401);
+        assert!(recorded(&server, "code.replayed", "device_code_used").await || recorded(&other, "code.replayed", "device_code_used").await);
         assert_error(&poll(&server, &client, &begun).await, 400, "invalid_grant");
     }
 

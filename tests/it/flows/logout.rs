@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::assert_page;
+use crate::guard::attack::recorded;
 use crate::support::assertion::reason;
 use crate::support::browser::{Answer, Browser};
 use crate::support::database::{TestDatabase, on_both};
@@ -122,7 +123,8 @@ on_both! {
         log_in(&visit.server, &visit.client, &mut stranger, "anna", None).await;
         let own = stranger.get("/logout").await.form_of("logout-form");
         let stolen = own.clone().set("destination", form.field("destination"));
-        assert_page(&stranger.post(&own.action, &stolen.fields).await, 400);
+        let refused = stranger.post(&own.action, &stolen.fields).await;
+        visit.assert_refused(&refused, "logout_foreign").await;
         let changed = form.clone().set("destination", &format!("{}A", form.field("destination")));
         assert_page(&visit.browser.post(&form.action, &changed.fields).await, 400);
         assert!(visit.is_logged_in().await);
@@ -195,6 +197,41 @@ on_both! {
         assert!(!visit.is_logged_in().await);
         let long = "x".repeat(9_000);
         assert_page(&visit.server.post_with("/end-session", &[], &[("logout_hint", &long)]).await, 414);
+        assert!(recorded(&visit.server, "user.logout", "request_too_large").await);
+        assert_page(&visit.server.post_with("/authorize", &[], &[("state", &long)]).await, 414);
+        assert!(recorded(&visit.server, "authorization.refused", "request_too_large").await);
+        assert_page(&visit.server.get("/consent?flow=x").await, 400);
+        assert!(recorded(&visit.server, "authorization.refused", "flow_foreign").await);
+    }
+
+    async fn s12_no_other_site_logs_anybody_out(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| config.session.check_session_iframe = true).await;
+        let mut visit = Visit::begin_on(server).await;
+        // The session's cookie stays at home, the one that applications watch does not.
+        let watched = format!("__Host-state={}", visit.browser.cookies["__Host-state"]);
+        let from_there = [("cookie", watched.as_str()), ("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+        let keeps_all = |answer: &Answer| {
+            assert_eq!((answer.header("set-cookie"), answer.header("clear-site-data")), (None, None), "{answer:#?}");
+        };
+        let answer = visit.server.post_with("/logout", &from_there, &[]).await;
+        assert_page(&answer, 403);
+        keeps_all(&answer);
+        assert!(recorded(&visit.server, "request.forged", "csrf").await);
+        let silent = AuthorizationUrl::new(&visit.client).with("prompt", "none").path();
+        for path in ["/end-session", "/logout", &silent] {
+            let mut image = http::Request::get(path).header("sec-fetch-dest", "image");
+            for (name, value) in &from_there[..2] {
+                image = image.header(*name, *value);
+            }
+            keeps_all(&visit.server.send(image.body(axum::body::Body::empty()).unwrap()).await);
+        }
+        assert!(visit.is_logged_in().await);
+        // A page of our own that was open for longer than the session lasted.
+        visit.server.clock.advance(30 * 86_400);
+        let answer = visit.browser.post("/logout", &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.location()), (303, "/logout"));
+        assert!(answer.header("clear-site-data").is_some());
+        assert!(!visit.browser.cookies.contains_key("__Host-sid") && !visit.browser.cookies.contains_key("__Host-state"));
     }
 
     async fn l7_what_a_session_gave_out_ends_with_it_and_what_is_for_absent_people_stays(database: TestDatabase) {

@@ -1,5 +1,6 @@
 //! Applications that learn of a logout from the browser (OpenID Connect Front-Channel Logout 1.0; Session Management 1.0).
 
+use ostiary::storage::sessions::{self, Ending};
 use sha2::{Digest, Sha256};
 
 use crate::support::browser::Browser;
@@ -94,6 +95,39 @@ on_both! {
         assert!(!browser.cookies.contains_key("__Host-state"));
         let refused = browser.get(&AuthorizationUrl::new(&client).with("prompt", "none").path()).await.redirect_params();
         assert_eq!(refused["error"], "login_required");
+    }
+
+    async fn a_browser_whose_session_ended_elsewhere_learns_of_it_when_it_comes_back(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| config.session.check_session_iframe = true).await;
+        let anna = server.person("anna").await;
+        let client = client(&server, "https://app.example/front").await;
+        let (silent, login) = (AuthorizationUrl::new(&client).with("prompt", "none").path(), "/login".to_owned());
+        for path in [silent, login] {
+            let mut browser = server.browser();
+            id_token(&server, &client, &mut browser).await;
+            let ending = Ending::of_everything(server.clock.now());
+            server.state.db.write(async |tx| sessions::end_all(tx, &anna.id, None, ending).await).await.unwrap();
+            assert!(browser.cookies.contains_key("__Host-state"));
+            browser.get(&path).await;
+            assert!(!browser.cookies.contains_key("__Host-state"), "{path}");
+        }
+    }
+
+    async fn whoever_logged_out_is_logged_out_though_a_client_can_not_be_looked_up(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = client(&server, "https://app.example/front").await;
+        let mut browser = server.browser();
+        id_token(&server, &client, &mut browser).await;
+        let other = server.another_node().await;
+        let mut there = other.browser();
+        there.cookies = browser.cookies;
+        let form = there.get("/logout").await.form_of("logout-form");
+        let sql = "ALTER TABLE clients RENAME TO clients_elsewhere";
+        server.state.db.write(async |tx| tx.query(sql).execute().await).await.unwrap();
+        let answer = there.post(&form.action, &form.fields).await;
+        assert_eq!((answer.status.as_u16(), answer.location()), (303, "/logout"));
+        assert!(!there.cookies.contains_key("__Host-sid"));
     }
 }
 

@@ -1,13 +1,14 @@
 //! Browser sessions and set-up links.
 
+use ostiary::authn::session::replace;
 use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::storage::page::Page;
-use ostiary::storage::sessions::{self, Ending, SessionFilter};
-use ostiary::storage::setup_links;
+use ostiary::storage::sessions::{self, Ending, Session, SessionFilter};
 use ostiary::storage::users::{self, UserStatus};
+use ostiary::storage::{logout_notices, session_clients, setup_links};
 use tokio::task::JoinSet;
 
-use super::persona::{anna_and_app, at, hash, session, session_id, user, user_id};
+use super::persona::{anna_and_app, at, client, hash, session, session_id, user, user_id};
 use crate::support::database::{TestDatabase, on_both};
 
 const IDLE: Seconds = Seconds(3_600);
@@ -23,6 +24,34 @@ on_both! {
         assert!(db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
         db.write(async |tx| sessions::end(tx, &session.id, ENDING).await).await.unwrap();
         assert!(!db.write(async |tx| sessions::stands(tx, &session.id).await).await.unwrap());
+    }
+
+    async fn of_two_logins_at_once_in_one_browser_neither_ends_the_other(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        let mut app = client("app");
+        app.metadata.backchannel_logout_uri = Some("https://app.example/logout".to_owned());
+        let former = session("s", 1);
+        db.write(async |tx| {
+            sessions::insert(tx, &former).await?;
+            session_clients::add(tx, &former.id, &app).await
+        })
+        .await
+        .unwrap();
+        let begin = async |number| {
+            let new = Session { hash: hash(number), ..former.clone() };
+            db.write(async |tx| replace(tx, Some(&former), &new, ENDING).await).await.unwrap()
+        };
+        let (first, second) = (begin(2).await, begin(3).await);
+        assert_eq!(first, former.id);
+        assert_ne!(second, first);
+        let mut conn = db.read().await.unwrap();
+        for (number, id) in [(2, &first), (3, &second)] {
+            let (found, _) = sessions::by_hash(&mut conn, &hash(number), at(1), IDLE).await.unwrap().unwrap();
+            assert_eq!(&found.id, id);
+        }
+        assert_eq!(logout_notices::count(&mut conn).await.unwrap(), 0, "it goes on");
+        assert_eq!(session_clients::list(&mut conn, &first).await.unwrap(), [app.id], "and its end will be told");
     }
 
     async fn a_session_is_found_by_its_hash_with_its_person(database: TestDatabase) {

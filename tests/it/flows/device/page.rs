@@ -82,10 +82,13 @@ on_both! {
     }
 }
 
-/// D5: five in one browser, and thirty from one address.
+/// D5: five in one browser, and ten wrong ones from one address.
 #[tokio::test]
 async fn d5_codes_are_not_guessed() {
     let server = limited_with(TestDatabase::sqlite().await, |_| {}).await;
+    let client = television(&server).await;
+    let begun = begin(&server, &client).await;
+    let code = text(&begun, "user_code");
     let mut browser = server.browser().at("192.0.2.1");
     for _ in 0..5 {
         assert_eq!(type_code(&mut browser, "BBBB-BBBB").await.status, 400);
@@ -93,13 +96,27 @@ async fn d5_codes_are_not_guessed() {
     let answer = type_code(&mut browser, "BBBB-BBBB").await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("180")));
     assert!(recorded(&server, "device.refused", "rate_limited").await);
-    for _ in 0..25 {
-        assert_eq!(type_code(&mut server.browser().at("192.0.2.1"), "BBBB-BBBB").await.status, 400);
+    // Right ones are not counted with them.
+    for _ in 0..10 {
+        assert!(type_code(&mut server.browser().at("192.0.2.1"), &code).await.url.starts_with("/login"));
     }
-    assert_eq!(
-        type_code(&mut server.browser().at("192.0.2.1"), "BBBB-BBBB").await.status,
-        429,
-        "another browser, the same address"
-    );
-    assert_eq!(type_code(&mut server.browser().at("192.0.2.2"), "BBBB-BBBB").await.status, 400);
+    for wrong in ["BBBB-BBBB", "no code", "CCCC-CCCC", "DDDD-DDDD", "FFFF-FFFF"] {
+        assert_eq!(type_code(&mut server.browser().at("192.0.2.1"), wrong).await.status, 400);
+    }
+    let answer = type_code(&mut server.browser().at("192.0.2.1"), &code).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("360")), "another browser, the same address");
+    assert!(type_code(&mut server.browser().at("192.0.2.2"), &code).await.url.starts_with("/login"));
+}
+
+/// Right ones count too, so that many at once find no way around the limit of wrong ones.
+#[tokio::test]
+async fn d5_devices_are_connected_one_after_another() {
+    let server = limited_with(TestDatabase::sqlite().await, |_| {}).await;
+    let client = television(&server).await;
+    let code = text(&begin(&server, &client).await, "user_code");
+    for _ in 0..30 {
+        assert!(type_code(&mut server.browser().at("192.0.2.1"), &code).await.url.starts_with("/login"));
+    }
+    let answer = type_code(&mut server.browser().at("192.0.2.1"), &code).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("60")));
 }
