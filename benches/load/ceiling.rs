@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey, RSA_PKCS1_SHA256,
 };
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
@@ -32,6 +32,9 @@ const SIGNING_INPUT_BYTES: usize = 480;
 
 /// Of a form in which a client authenticates by what it signed.
 const ASSERTION: &[u8] = b"client_assertion=";
+
+/// A page on which a person agrees.
+const DEVICE_PAGE: &str = "<!doctype html><title>Device</title><form method=post action=/device><input name=user_code></form>";
 
 /// The documents that the server under test serves.
 pub struct Documents {
@@ -66,6 +69,8 @@ pub async fn serve(listen: SocketAddr, documents: Documents) -> Result<()> {
         .route("/es256", post(async |State(it): Shared, _: Bytes| tokens(&[it.es256()])))
         // Code and refresh: an access token and an ID token. For what a client signed: a signature to verify, an access token.
         .route("/token", post(async |State(it): Shared, headers: HeaderMap, body: Bytes| it.grant(&headers, &body)))
+        .route("/device_authorization", post(async |_: Bytes| device()))
+        .route("/device", get(async || Html(DEVICE_PAGE)).post(async |_: Bytes| redirect("/device/allowed")))
         .route("/par", post(async |State(it): Shared, _: Bytes| it.pushed()))
         .route("/authorize", get(async || redirect("https://app.example/callback?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj")))
         // Introspection of a JWT, and of an opaque token.
@@ -154,6 +159,13 @@ fn active() -> Response {
     let issuer = "http://localhost:8080";
     Json(json!({ "active": true, "iss": issuer, "sub": "a", "aud": [issuer], "exp": 1, "iat": 1, "client_id": "a", "scope": "a",
         "jti": "a", "token_type": "Bearer" }))
+    .into_response()
+}
+
+fn device() -> Response {
+    let page = "http://localhost:8080/device";
+    Json(json!({ "device_code": "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS", "user_code": "WDJB-MJHT", "verification_uri": page,
+        "verification_uri_complete": page, "expires_in": 600, "interval": 5 }))
     .into_response()
 }
 

@@ -153,6 +153,8 @@ enum Flow {
     Possession,
     /// The code flow, from a signed request (RFC 9101) that is pushed (RFC 9126).
     Pushed,
+    /// A device that its person connects (RFC 8628).
+    Device,
 }
 
 fn main() -> Result<()> {
@@ -189,6 +191,7 @@ async fn drive(command: Command) -> Result<()> {
                 Flow::Register => load.run(visitors, async |visitor: &mut Visitor| visitor.register().await).await?,
                 Flow::Assertion => load.run(visitors, async |visitor: &mut Visitor| visitor.assert().await).await?,
                 Flow::Possession => load.run(visitors, async |visitor: &mut Visitor| visitor.possess().await).await?,
+                Flow::Device => load.run(visitors, async |visitor: &mut Visitor| visitor.connect_a_device().await).await?,
                 Flow::Pushed => load.run(visitors, async |visitor: &mut Visitor| visitor.push_a_request().await).await?,
             };
             print(&outcome.to_string())

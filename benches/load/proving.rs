@@ -7,6 +7,7 @@ use super::Result;
 use super::visitor::{Visitor, endpoint};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 impl Visitor {
     /// The client's own token for an assertion (RFC 7523 section 2.2).
@@ -40,6 +41,17 @@ impl Visitor {
             .finish();
         let target = format!("{}?{query}", endpoint(&self.metadata, "authorization_endpoint")?);
         self.code_flow_from(&target).await.map(drop)
+    }
+
+    /// A device that begins, its person who types the code and agrees, and the device's tokens (RFC 8628).
+    pub async fn connect_a_device(&mut self) -> Result<()> {
+        let scope = self.registration.scope.clone();
+        let path = endpoint(&self.metadata, "device_authorization_endpoint")?;
+        let begun = self.ask(&path, &[("scope", &scope)], HeaderMap::new()).await?;
+        let text = |name: &str| begun[name].as_str().ok_or_else(|| format!("no {name}: {begun}"));
+        let end = |location: &str| location.ends_with("/device/allowed").then_some(());
+        self.go(&endpoint(&begun, "verification_uri_complete")?, end).await?;
+        self.token(&[("grant_type", DEVICE), ("device_code", text("device_code")?)], None).await.map(drop)
     }
 
     fn issuer(&self) -> Result<&str> {

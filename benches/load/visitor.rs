@@ -38,7 +38,7 @@ pub struct Registration {
     #[arg(long, default_value = "https://app.example/callback")]
     redirect_uri: String,
     #[arg(long, default_value = "openid offline_access")]
-    scope: String,
+    pub(super) scope: String,
     #[arg(long, default_value = "ada")]
     username: String,
     #[arg(long, default_value = "correct horse battery staple")]
@@ -67,7 +67,8 @@ impl Registration {
                 while visitor.send_login_form().await?.status != StatusCode::TOO_MANY_REQUESTS {}
             }
             Flow::Register => visitor.open_form("/register").await?,
-            Flow::Pushed => drop(visitor.push_a_request().await?),
+            Flow::Pushed => visitor.push_a_request().await?,
+            Flow::Device => visitor.connect_a_device().await?,
             Flow::Assertion | Flow::Possession => {}
         }
         Ok(visitor)
@@ -150,12 +151,18 @@ impl Visitor {
 
     /// The same, from another address of the request.
     pub(super) async fn code_flow_from(&mut self, target: &str) -> Result<Value> {
+        let redirect_uri = self.registration.redirect_uri.clone();
+        let code = self.go(target, |location| location.strip_prefix(&redirect_uri).and_then(code)).await?;
+        self.redeem(&code).await
+    }
+
+    /// Through pages and redirects, with a yes to everything, as far as the redirect that `end` takes something from.
+    pub(super) async fn go<T>(&mut self, target: &str, end: impl Fn(&str) -> Option<T>) -> Result<T> {
         let mut answer = self.visit(target).await?;
         for _ in 0..MOST_STEPS {
             if let Some(location) = location(&answer) {
-                if let Some(answer) = location.strip_prefix(&self.registration.redirect_uri) {
-                    let code = code(answer).ok_or("the client got no code")?;
-                    return self.redeem(&code).await;
+                if let Some(found) = end(location) {
+                    return Ok(found);
                 }
                 let next = path_of(location);
                 answer = self.visit(&next).await?;
@@ -164,7 +171,7 @@ impl Visitor {
                 answer = self.submit(&form).await?;
             }
         }
-        Err("the login leads nowhere".into())
+        Err("it leads nowhere".into())
     }
 
     async fn redeem(&mut self, code: &str) -> Result<Value> {
