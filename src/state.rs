@@ -46,6 +46,7 @@ use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
 use crate::web::dpop::{JudgesProofs, Proofs};
 use crate::web::error::Problem;
+use crate::web::request_objects::RequestObjects;
 
 /// The application's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ pub struct Shared {
     pub passkeys: Option<RelyingParty>,
     /// Takes mail.
     pub outbound: Outbound,
+    pub request_objects: RequestObjects,
     pub outbox: Outbox,
     /// Says who may do what how often.
     pub guard: Guard,
@@ -161,6 +163,7 @@ impl AppState {
             passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
+            request_objects: RequestObjects::new(&outbound),
             client_secrets: ClientSecrets::new(&master),
             subjects: Subjects::new(&master),
             outbound,

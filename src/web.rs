@@ -19,6 +19,7 @@ pub mod error;
 pub mod headers;
 pub mod params;
 pub mod redirect;
+pub mod request_objects;
 pub mod sector;
 pub mod server;
 pub mod shell;

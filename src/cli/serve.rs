@@ -196,7 +196,7 @@ fn messenger(state: &AppState) -> Messenger {
     Messenger::new(logout::Parts {
         db: state.db.clone(),
         clock: state.clock.clone(),
-        outbound: state.outbound.clone(),
+        outbound: state.outbound.apart(),
         clients: state.clients.clone(),
         keys: state.keys.clone(),
         subjects: state.subjects.clone(),

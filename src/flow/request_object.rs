@@ -1,8 +1,5 @@
 //! Opens a request object that came with the request (RFC 9101 §6).
 
-use http::StatusCode;
-use url::Url;
-
 use crate::keys::foreign;
 use crate::keys::ring::Untrusted;
 use crate::protocol::client::{Algorithm, Client, RequestObjectAlgorithm};
@@ -35,7 +32,7 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
     let object = match (outer.get("request"), outer.get("request_uri")) {
         (Some(object), _) => object,
         (None, Some(uri)) => {
-            published = fetch(state, client, uri).await?;
+            published = fetch(state, now, client, uri).await?;
             published.as_str()
         }
         (None, None) if client.metadata.require_signed_request_object => return Err(REQUIRED),
@@ -61,20 +58,15 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
 }
 
 /// What the client has published there.
-async fn fetch(state: &AppState, client: &Client, uri: &str) -> Result<String, OAuthError> {
+async fn fetch(state: &AppState, now: Timestamp, client: &Client, uri: &str) -> Result<String, OAuthError> {
     request_uri::registered(client, uri).inspect_err(|_| note("request_uri_registered", "presented_bytes", uri.len()))?;
-    let unavailable = |cause: &dyn std::fmt::Display| {
+    let fits = |content: &[u8]| request_uri::fits(uri, content).is_ok();
+    let content = state.request_objects.at(request_uri::split(uri).0, fits, now).await.map_err(|cause| {
         note("request_uri_content", "failure", cause);
         request_uri::UNAVAILABLE
-    };
-    let url = Url::parse(request_uri::split(uri).0).map_err(|error| unavailable(&error))?;
-    let accept = "application/oauth-authz-req+jwt, application/jwt";
-    let answer = state.outbound.get(&url, accept).await.map_err(|failure| unavailable(&failure))?;
-    if answer.status != StatusCode::OK {
-        return Err(unavailable(&format_args!("the answer is not 200 but {}", answer.status)));
-    }
-    request_uri::fits(uri, &answer.body)?;
-    let object = String::from_utf8(answer.body.into()).map_err(|_| MALFORMED)?;
+    })?;
+    request_uri::fits(uri, &content)?;
+    let object = String::from_utf8(content.into()).map_err(|_| MALFORMED)?;
     Ok(object.trim_ascii().to_owned())
 }
 

@@ -68,6 +68,8 @@ enum Attempt {
     /// It says no, and would say so again.
     Refused(String),
     Later(String),
+    /// It was not asked: its server failed a moment ago, or is busy with other notices.
+    Unasked(String),
 }
 
 impl Messenger {
@@ -167,6 +169,10 @@ impl Messenger {
                 let next = (clock.now() + pause(notice.attempts)).min(notice.created_at + logout_notices::LIFETIME);
                 db.write(async |tx| logout_notices::postpone(tx, id, claimed_until, next, &why).await).await
             }
+            Attempt::Unasked(why) => {
+                let next = (clock.now() + POLL).min(notice.created_at + logout_notices::LIFETIME);
+                db.write(async |tx| logout_notices::put_back(tx, id, claimed_until, next, &why).await).await
+            }
         }
     }
 
@@ -190,6 +196,7 @@ impl Messenger {
             }
             Ok(status) => Attempt::Refused(format!("status {}", status.as_u16())),
             Err(failure @ Failure::Forbidden) => Attempt::Refused(failure.to_string()),
+            Err(failure) if failure.is_unasked() => Attempt::Unasked(failure.to_string()),
             Err(failure) => Attempt::Later(failure.to_string()),
         }
     }

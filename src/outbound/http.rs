@@ -32,14 +32,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest body of an answer, in bytes.
 pub const MAX_BODY: usize = 64 * 1_024;
 
-/// Asks other servers.
+/// Asks other servers, for one purpose.
 #[derive(Clone)]
-pub struct Outbound(Arc<Shared>);
+pub struct Outbound {
+    shared: Arc<Shared>,
+    hosts: Arc<Hosts>,
+}
 
 struct Shared {
     private_hosts: Vec<String>,
     tls: TlsConnector,
-    hosts: Hosts,
     clock: Clock,
     patience: Duration,
 }
@@ -71,8 +73,17 @@ pub enum Failure {
     TooLarge,
     #[error("the answer took too long")]
     TooSlow,
-    #[error("the server failed a moment ago, or is asked too much at once")]
+    #[error("the server failed a moment ago")]
     Resting,
+    #[error("the server is asked too much at once")]
+    Busy,
+}
+
+impl Failure {
+    /// Whether the server was not even asked.
+    pub fn is_unasked(self) -> bool {
+        matches!(self, Self::Resting | Self::Busy)
+    }
 }
 
 impl Outbound {
@@ -86,12 +97,20 @@ impl Outbound {
         }
         let tls = Authorities::load(&config.ca_file)?.connector()?;
         let private_hosts = config.private_hosts.clone();
-        Ok(Self(Arc::new(Shared { private_hosts, tls, hosts: Hosts::default(), clock: clock.clone(), patience })))
+        let shared = Shared { private_hosts, tls, clock: clock.clone(), patience };
+        Ok(Self { shared: Arc::new(shared), hosts: Arc::default() })
+    }
+
+    /// For another purpose: how a server does there, and how much it is asked, is nothing to this one. An endpoint that is broken
+    /// must not keep anybody from the keys at the same host.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), hosts: Arc::default() }
     }
 
     /// Whether a URL may be asked, as far as can be told without resolving its name: for the registration of one.
     pub fn may_ask(&self, url: &Url) -> bool {
-        self.0.target(url).is_ok()
+        self.shared.target(url).is_ok()
     }
 
     pub async fn get(&self, url: &Url, accept: &'static str) -> Result<Answer, Failure> {
@@ -108,10 +127,11 @@ impl Outbound {
 
     /// Any status is an answer; a server error counts against the server all the same.
     pub async fn send(&self, method: Method, url: &Url, fields: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
-        let target = self.0.target(url)?;
-        let host = self.0.hosts.of(&target.authority);
-        let _seat = host.seat(self.0.clock.now()).ok_or(Failure::Resting)?;
-        let answer = match tokio::time::timeout(self.0.patience, self.0.ask(&target, method, url, fields, body)).await {
+        let Shared { clock, patience, .. } = &*self.shared;
+        let target = self.shared.target(url)?;
+        let host = self.hosts.of(&target.authority);
+        let _seat = host.seat(clock, *patience).await?;
+        let answer = match tokio::time::timeout(*patience, self.shared.ask(&target, method, url, fields, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::TooSlow),
         };
@@ -119,7 +139,7 @@ impl Outbound {
             Ok(answer) if !answer.status.is_server_error() => host.works(),
             // What was vetted says nothing of the server's health.
             Err(Failure::NotPublic) => {}
-            _ => host.fails(self.0.clock.now()),
+            _ => host.fails(clock.now()),
         }
         answer
     }

@@ -130,6 +130,16 @@ pub async fn postpone(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, 
     Ok(())
 }
 
+/// The same for one that was not sent after all: that was no attempt.
+pub async fn put_back(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, error: &str) -> Result<(), Error> {
+    tx.query("UPDATE logout_notices SET attempts = attempts - 1 WHERE id = $1 AND claimed_until = $2")
+        .bind(id)
+        .bind(until)
+        .execute()
+        .await?;
+    postpone(tx, id, until, next, error).await
+}
+
 /// Removes one that arrived, or never will: `true` for one caller alone.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, Error> {
     Ok(tx.query("DELETE FROM logout_notices WHERE id = $1").bind(id).execute().await? == 1)

@@ -81,7 +81,7 @@ struct Known {
 
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { outbound: outbound.clone(), registered: shared(), published: shared() }
+        Self { outbound: outbound.apart(), registered: shared(), published: shared() }
     }
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lru::LruCache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::Failure;
+use crate::clock::Clock;
 use crate::outbound::breaker::Breaker;
 use crate::protocol::time::Timestamp;
 
@@ -38,12 +41,18 @@ impl Hosts {
 }
 
 impl Server {
-    /// A seat for one request, if the server may be asked now.
-    pub(super) fn seat(&self, now: Timestamp) -> Option<OwnedSemaphorePermit> {
-        if self.breaker.closed_until(now).is_some() {
-            return None;
-        }
-        Arc::clone(&self.seats).try_acquire_owned().ok()
+    /// A seat for one request, as soon as there is one, if the server may be asked.
+    pub(super) async fn seat(&self, clock: &Clock, patience: Duration) -> Result<OwnedSemaphorePermit, Failure> {
+        self.is_awake(clock)?;
+        let seat = tokio::time::timeout(patience, Arc::clone(&self.seats).acquire_owned()).await;
+        let seat = seat.ok().and_then(Result::ok).ok_or(Failure::Busy)?;
+        // Whoever had it before may have found out.
+        self.is_awake(clock)?;
+        Ok(seat)
+    }
+
+    fn is_awake(&self, clock: &Clock) -> Result<(), Failure> {
+        if self.breaker.closed_until(clock.now()).is_some() { Err(Failure::Resting) } else { Ok(()) }
     }
 
     pub(super) fn works(&self) {

@@ -152,12 +152,31 @@ async fn a_server_that_failed_is_left_alone_for_a_while() {
 
 #[tokio::test]
 async fn a_server_is_asked_four_times_at_once_and_no_more() {
-    let hosts = Hosts::default();
-    let now = Timestamp::from_seconds(0);
-    let server = hosts.of("app.example:443");
-    let seats: Vec<_> = (0..4).map(|_| server.seat(now).unwrap()).collect();
-    assert!(hosts.of("app.example:443").seat(now).is_none());
-    assert!(hosts.of("other.example:443").seat(now).is_some());
-    drop(seats);
-    assert!(server.seat(now).is_some());
+    let (hosts, clock) = (Hosts::default(), Clock::fixed(Timestamp::from_seconds(1_800_000_000)));
+    let soon = Duration::from_millis(20);
+    let seat = async |authority: &str, patience| hosts.of(authority).seat(&clock, patience).await;
+    let mut seats = Vec::new();
+    for _ in 0..4 {
+        seats.push(seat("app.example:443", soon).await.unwrap());
+    }
+    assert_eq!(seat("app.example:443", soon).await.err(), Some(Failure::Busy));
+    assert!(seat("other.example:443", soon).await.is_ok());
+    // Whoever waits gets the seat that becomes free, unless the server was found broken meanwhile.
+    let (waiting, ()) = tokio::join!(seat("app.example:443", PATIENCE), async { drop(seats.pop()) });
+    let seated = waiting.unwrap();
+    let (waiting, ()) = tokio::join!(seat("app.example:443", PATIENCE), async {
+        hosts.of("app.example:443").fails(clock.now());
+        drop(seated);
+    });
+    assert_eq!(waiting.err(), Some(Failure::Resting));
+}
+
+#[tokio::test]
+async fn what_a_server_does_for_one_purpose_is_nothing_to_another() {
+    let outbound = outbound(&["127.0.0.1"]);
+    let url = server("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n").await;
+    let logout = outbound.apart();
+    assert!(logout.get(&url, "*/*").await.is_ok());
+    assert_eq!(logout.get(&url, "*/*").await.err(), Some(Failure::Resting));
+    assert!(outbound.get(&url, "*/*").await.is_ok());
 }

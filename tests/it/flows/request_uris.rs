@@ -55,10 +55,12 @@ on_both! {
 
         // With the hash of what is there, and no other.
         publish(&publisher, &object);
+        server.clock.advance(1);
         let hash = encode(&Sha256::digest(&object));
         let good = open(&server, &at(&client, &format!("{}#{hash}", publisher.url))).await;
         assert!(good.redirect_params().contains_key("code"), "{good:#?}");
         publish(&publisher, &format!("{object}A"));
+        server.clock.advance(10);
         let stale = at(&client, &format!("{}#{hash}", publisher.url));
         assert_refused(&server, &stale, "invalid_request_uri", "request_uri_hash_mismatch").await;
         assert_refused(&server, &at(&client, &publisher.url), "invalid_request_object", "request_object_signature_wrong").await;
@@ -87,6 +89,34 @@ on_both! {
         // Where there is no redirection URI of the client's, the person is told.
         assert_page(&server.get(&at(&client, &other).with("redirect_uri", "https://evil.example/").path()).await, 400);
         assert_eq!(publisher.asked(), 0);
+    }
+
+    async fn however_many_browsers_bring_it_a_published_request_is_asked_for_once(database: TestDatabase) {
+        let server = start(database).await;
+        let key = signer(Algorithm::ES256);
+        let publisher = Publisher::start(&Value::Null).await;
+        let client = server.client(Persona::Web, |metadata| {
+            with_key(metadata, &key);
+            metadata.request_uris = vec![publisher.url.clone()];
+        }).await;
+        let object = sign(&key, &json!({ "alg": "ES256" }), &claims(&server, &AuthorizationUrl::new(&client)));
+        publish(&publisher, &object);
+        let path = at(&client, &publisher.url).path();
+        let asking: tokio::task::JoinSet<_> = (0..20).map(|_| {
+            let (server, path) = (server.clone(), path.clone());
+            async move { server.get(&path).await.status.as_u16() }
+        }).collect();
+        assert_eq!(asking.join_all().await, [303; 20]);
+        assert_eq!(publisher.asked(), 1);
+        // Nor does the hash of something else make it more than one a second.
+        for _ in 0..5 {
+            let other = format!("{}#{}", publisher.url, "A".repeat(43));
+            assert_refused(&server, &at(&client, &other), "invalid_request_uri", "request_uri_hash_mismatch").await;
+        }
+        assert_eq!(publisher.asked(), 0);
+        server.clock.advance(10);
+        assert_eq!(server.get(&path).await.status, 303);
+        assert_eq!(publisher.asked(), 1);
     }
 
     async fn n5_what_is_registered_and_not_public_is_not_asked_either(database: TestDatabase) {
