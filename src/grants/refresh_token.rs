@@ -1,7 +1,7 @@
 //! The refresh token grant (RFC 6749 §6; RFC 9700 §4.14.2; OpenID Connect Core §12).
 //!
-//! A public client's refresh token rotates; a confidential client's stays, since its secret already binds it (RFC 9700
-//! §2.2.2), unless the client asks for rotation. A rotated token works again while its successor has not been used, for a
+//! A public client's refresh token rotates, unless it is bound to the client's key; a confidential client's stays, since its secret
+//! already binds it (RFC 9700 §2.2.2), unless the client asks for rotation. A rotated token works again while its successor has not been used, for a
 //! bounded time: an answer that was lost on the way logs nobody out. Every other reuse revokes the family.
 
 use super::access_token::{self, Prepared, Terms};
@@ -58,7 +58,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let target = request.target(&grant.reach, &scope).await?;
     let token = access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation }, context.now);
     let idle_end = (context.now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at);
-    let refresh = if rotates(client) {
+    let refresh = if rotates(client, &grant, &stored) {
         Some(rotate(&request, &stored, &grant, &token, idle_end).await?)
     } else {
         keep(&request, &stored, &grant, &token, idle_end).await?;
@@ -86,8 +86,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     })
 }
 
-fn rotates(client: &Client) -> bool {
-    client.is_public() || client.metadata.rotate_refresh_tokens
+/// A token that was exchanged before the key came is judged as it was then: its answer may have been lost.
+fn rotates(client: &Client, grant: &Grant, stored: &RefreshToken) -> bool {
+    let is_unbound = grant.confirmation.is_none() || stored.used_at.is_some() || stored.dead;
+    client.metadata.rotate_refresh_tokens || client.is_public() && is_unbound
 }
 
 /// What can be judged without writing. A used token goes on to [`rotate`], which knows whether it is a retry or a theft.
@@ -167,7 +169,8 @@ async fn rotate(
     token: &Prepared,
     idle_end: Timestamp,
 ) -> Result<String, Failure> {
-    let TokenRequest { state, context, client, .. } = *request;
+    let TokenRequest { state, context, client, confirmation, .. } = *request;
+    let binding = confirmation.filter(|_| client.is_public() && grant.confirmation.is_none());
     let secret = random::secret();
     let successor = RefreshToken {
         hash: state.tokens.hash(TokenKind::RefreshToken, &secret),
@@ -200,6 +203,14 @@ async fn rotate(
                     storage::audit::insert(tx, &replayed).await?;
                     return Ok(rotation);
                 }
+            }
+            // RFC 9449 §5: from the first proof on the family belongs to its key. Two keys at once are one too many.
+            if let Some(binding) = &binding
+                && !storage::grants::bind(tx, &grant.id, binding).await?
+            {
+                storage::grants::revoke(tx, &grant.id, context.now).await?;
+                storage::audit::insert(tx, &replayed).await?;
+                return Ok(Rotation::Replayed);
             }
             token.store(tx).await?;
             seen(tx, grant, context.now).await?;

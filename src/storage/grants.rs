@@ -199,6 +199,17 @@ pub async fn revoke(tx: &mut Tx, id: &GrantId, now: Timestamp) -> Result<bool, E
     Ok(revoked == 1)
 }
 
+/// Binds one to a key: `false` when it is bound to another one.
+pub async fn bind(tx: &mut Tx, id: &GrantId, confirmation: &Confirmation) -> Result<bool, Error> {
+    let bound = tx
+        .query("UPDATE grants SET cnf = $2 WHERE id = $1 AND (cnf IS NULL OR cnf = $2)")
+        .bind(id)
+        .bind(Json(*confirmation))
+        .execute()
+        .await?;
+    Ok(bound == 1)
+}
+
 /// Revokes all of a person's and tells how many; what logged in without a browser is logged out by that. Authorization codes
 /// that are still under way die too.
 pub async fn revoke_for_user(tx: &mut Tx, user: &UserId, now: Timestamp) -> Result<u64, Error> {

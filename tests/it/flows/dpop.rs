@@ -101,13 +101,52 @@ on_both! {
             assert_error(&answer, 400, "invalid_grant");
             assert_eq!(reason(&server, &answer).await, "refresh_token_of_another_key");
         }
-        // Nothing was lost by it, and the successor is bound too.
-        let refreshed = refresh(&server, &client, &token, &[&prover.proof(&server, "POST", "/token")]).await.json();
-        assert_eq!(refreshed["token_type"], "DPoP", "{refreshed:#}");
-        let successor = text(&refreshed, "refresh_token");
-        assert_error(&refresh(&server, &client, &successor, &[]).await, 400, "invalid_grant");
-        let last = refresh(&server, &client, &successor, &[&prover.proof(&server, "POST", "/token")]).await;
-        assert_eq!(last.status, 200, "{last:#?}");
+        // Nothing was lost by it, and what is bound to a key does not rotate.
+        for _ in 0..2 {
+            let refreshed = refresh(&server, &client, &token, &[&prover.proof(&server, "POST", "/token")]).await.json();
+            assert_eq!((&refreshed["token_type"], &refreshed["refresh_token"]), (&json!("DPoP"), &Value::Null), "{refreshed:#}");
+        }
+    }
+
+    async fn q11_a_family_that_began_without_a_key_belongs_to_the_first_that_is_proved(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Spa, |_| {}).await;
+        let (prover, thief) = (Prover::new(), Prover::new());
+        let code = code(&server, &client, "anna").await;
+        let unbound = text(&redeem(&server, &client, &code, &[]).await.json(), "refresh_token");
+        let lost = refresh(&server, &client, &unbound, &[&prover.proof(&server, "POST", "/token")]).await.json();
+        for token in [&unbound, &text(&lost, "refresh_token")] {
+            let of_thief = thief.proof(&server, "POST", "/token");
+            for proofs in [&[][..], &[of_thief.as_str()]] {
+                let answer = refresh(&server, &client, token, proofs).await;
+                assert_error(&answer, 400, "invalid_grant");
+                assert_eq!(reason(&server, &answer).await, "refresh_token_of_another_key");
+            }
+        }
+        // The answer of that refresh may have been lost.
+        let again = refresh(&server, &client, &unbound, &[&prover.proof(&server, "POST", "/token")]).await.json();
+        let bound = text(&again, "refresh_token");
+        let last = refresh(&server, &client, &bound, &[&prover.proof(&server, "POST", "/token")]).await;
+        assert_eq!((last.status.as_u16(), &last.json()["refresh_token"]), (200, &Value::Null), "{last:#?}");
+    }
+
+    async fn q11_of_twenty_keys_at_once_one_gets_the_family(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Spa, |_| {}).await;
+        let code = code(&server, &client, "anna").await;
+        let unbound = text(&redeem(&server, &client, &code, &[]).await.json(), "refresh_token");
+        let asking: tokio::task::JoinSet<_> = (0..20).map(|_| {
+            let (server, client, unbound) = (server.clone(), client.clone(), unbound.clone());
+            async move {
+                let proof = Prover::new().proof(&server, "POST", "/token");
+                refresh(&server, &client, &unbound, &[&proof]).await.status.as_u16()
+            }
+        }).collect();
+        let statuses = asking.join_all().await;
+        assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| matches!(status, 200 | 400)), "{statuses:?}");
     }
 
     async fn q10_a_code_for_a_key_is_redeemed_with_this_key(database: TestDatabase) {
