@@ -14,4 +14,5 @@ CREATE TABLE resources (
 -- JSON; empty where nothing was asked for.
 ALTER TABLE authorization_codes ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
 ALTER TABLE grants ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
-ALTER TABLE consents ADD COLUMN reach TEXT NOT NULL DEFAULT '{}';
+-- What was agreed to together, a JSON object each time; empty before there were resources: `scope` and `claims`, and nothing else.
+ALTER TABLE consents ADD COLUMN agreements TEXT NOT NULL DEFAULT '[]';

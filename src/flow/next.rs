@@ -60,7 +60,9 @@ pub async fn next(
 ) -> Result<Next, Problem> {
     let session = login.map(|login| &login.session);
     let remembered = match session {
-        Some(session) if !client.metadata.first_party && consented_now.is_none() => remembered(state, session, client).await?,
+        Some(session) if !client.metadata.first_party && consented_now.is_none() => {
+            remembered(state, session, client, &flow.request).await?
+        }
         _ => None,
     };
     let standing = match login {
@@ -179,10 +181,16 @@ pub(super) fn record(state: &AppState, context: &RequestContext, flow: &Flow, se
     });
 }
 
-async fn remembered(state: &AppState, session: &Session, client: &Client) -> Result<Option<ConsentedScope>, Problem> {
+async fn remembered(
+    state: &AppState,
+    session: &Session,
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<Option<ConsentedScope>, Problem> {
     let mut conn = state.db.read().await?;
-    let consent = consents::load(&mut conn, &session.user_id, &client.id).await?;
-    Ok(consent.map(|consent| ConsentedScope { scope: consent.scope, claims: consent.claims, reach: consent.reach }))
+    let Some(mut consent) = consents::load(&mut conn, &session.user_id, &client.id).await? else { return Ok(None) };
+    let covering = consent.agreements.iter().position(|given| given.covers(request));
+    Ok(covering.map(|at| consent.agreements.swap_remove(at)).or_else(|| consent.agreements.pop()))
 }
 
 /// Why the client may have what it asks for.
@@ -257,8 +265,8 @@ async fn issue(
             }
             if matches!(basis, Basis::Remembered) {
                 let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                let covers = |consent: Consent| row.scope.is_subset(&consent.scope) && row.reach.is_within(&consent.reach);
-                if !consent.is_some_and(covers) {
+                let stands = |given: &ConsentedScope| row.scope.is_subset(&given.scope) && row.reach.is_within(&given.reach);
+                if !consent.is_some_and(|consent| consent.agreements.iter().any(stands)) {
                     return Ok(Issued::ConsentGone);
                 }
             }
@@ -294,7 +302,7 @@ pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: 
         client_id: request.client_id.clone(),
         scope: given.scope.clone(),
         claims: given.claims.clone(),
-        reach: given.reach.clone(),
+        agreements: vec![given.clone()],
         created_at: now,
         updated_at: now,
     }

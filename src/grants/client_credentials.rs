@@ -2,8 +2,6 @@
 //!
 //! A JWT access token costs no database write and no database read: the client comes from memory, and so does the key.
 
-use std::collections::BTreeSet;
-
 use super::access_token::{self, Prepared, Terms};
 use super::{Failure, TokenRequest, TokenResponse, refuse};
 use crate::audit;
@@ -50,7 +48,7 @@ async fn target(request: &TokenRequest<'_>, scope: &Scope) -> Result<Target, Fai
     let TokenRequest { state, client, params, .. } = *request;
     let (resources, issuer) = (state.resources.current().await?, &state.config.server.issuer);
     let asked = resources
-        .asked(params, client, issuer)
+        .asked_by_service(params, client, issuer)
         .inspect_err(|_| params.values("resource").for_each(|value| note("resource", "presented", value)))?;
     let authorization_details = authorization_details::asked(params, client, (&resources, &asked), issuer)?;
     Ok(Target { authorization_details, ..resources.target(client, &asked, scope, issuer) })
@@ -79,10 +77,9 @@ async fn granted(request: &TokenRequest<'_>) -> Result<Scope, Failure> {
         return Err(refuse(ErrorCode::InvalidScope, "scope_needs_a_person", "A scope that was asked for concerns a person."));
     }
     let resources = request.state.resources.current().await?;
-    let named: BTreeSet<String> = request.params.values("resource").map(str::to_owned).collect();
     let is_known = |value: &str| request.state.knows_scope(value, request.client, &resources);
     let asked = asked.filter(is_known);
-    if !asked.iter().all(|value| allowed.contains(value) || resources.open_scope(&named, value)) {
+    if !asked.iter().all(|value| allowed.contains(value)) {
         note("scope", "asked_for", &asked);
         note("scope", "registered", allowed);
         return Err(refuse(ErrorCode::InvalidScope, "scope_not_allowed", "The client may not have a scope that it asked for."));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::authentication::{Acr, Enrolled, Factors, Missing, Offer, missing};
 use super::authorization_request::AuthorizationRequest;
 use super::claims_request::ClaimsRequest;
@@ -75,7 +77,7 @@ pub struct SessionFacts<'a> {
 }
 
 /// Scope values, names of single claims, and resources that a person agreed to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentedScope {
     pub scope: Scope,
     /// Claims asked for by the `claims` parameter beyond the scope's own: [`ClaimsRequest::beyond`].
@@ -87,6 +89,20 @@ impl ConsentedScope {
     /// All that a request asks for.
     pub fn asked(request: &AuthorizationRequest) -> Self {
         Self { scope: request.scope.clone(), claims: request.claims.beyond(&request.scope), reach: request.reach.clone() }
+    }
+
+    /// Whether who agreed to this agreed to the request.
+    pub fn covers(&self, request: &AuthorizationRequest) -> bool {
+        request.scope.is_subset(&self.scope)
+            && request.claims.beyond(&self.scope).is_subset(&self.claims)
+            && request.reach.is_within(&self.reach)
+    }
+
+    /// What counts another time: details are agreed to each time.
+    #[must_use]
+    pub fn remembered(&self) -> Self {
+        let reach = Reach { authorization_details: Vec::new(), ..self.reach.clone() };
+        Self { reach, ..self.clone() }
     }
 }
 
@@ -235,12 +251,7 @@ fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>, acr
     if situation.client.metadata.first_party {
         return everything();
     }
-    let covers = |given: &ConsentedScope| {
-        asked.scope.is_subset(&given.scope)
-            && request.claims.beyond(&given.scope).is_subset(&given.claims)
-            && asked.reach.is_within(&given.reach)
-    };
-    if situation.remembered.is_some_and(covers) { everything() } else { ask(CONSENT_REQUIRED) }
+    if situation.remembered.is_some_and(|given| given.covers(request)) { everything() } else { ask(CONSENT_REQUIRED) }
 }
 
 #[cfg(test)]

@@ -103,15 +103,10 @@ impl Reach {
     }
 
     /// Whether who agreed to `other` agreed to this. Details are agreed to each time: who paid once did not agree to pay again.
+    /// Nor did who agreed to one API agree to all that the client is registered for, which is what naming none means.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.resources.is_subset(&other.resources) && self.authorization_details.is_empty()
-    }
-
-    /// What is remembered of both.
-    #[must_use]
-    pub fn remembered(&self, other: &Self) -> Self {
-        let resources = self.resources.union(&other.resources).cloned().collect();
-        Self { resources, authorization_details: Vec::new() }
+        let is_part = self.resources.is_empty() == other.resources.is_empty() && self.resources.is_subset(&other.resources);
+        is_part && self.authorization_details.is_empty()
     }
 }
 
@@ -151,9 +146,11 @@ impl Resources {
         self.0.values().flat_map(|resource| &resource.metadata.scopes)
     }
 
-    /// The scope values that a client may ask for together with these resources, though it isn't registered for them.
+    /// The scope values that a client may ask for together with these resources, though it isn't registered for them. One that
+    /// is not open may make more of a value than the open one does: then it has to be a value that the client is registered for.
     pub fn open_scope(&self, asked: &BTreeSet<String>, value: &str) -> bool {
-        self.among(asked).any(|resource| resource.metadata.open && resource.owns(value))
+        let is_open = |identifier: &String| self.get(identifier).is_some_and(|resource| resource.metadata.open);
+        asked.iter().all(is_open) && self.among(asked).any(|resource| resource.owns(value))
     }
 
     fn among<'a>(&'a self, asked: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Resource> {
@@ -164,6 +161,13 @@ impl Resources {
     pub fn allows(&self, client: &Client, identifier: &str, issuer: &str) -> bool {
         let is_open = self.get(identifier).is_some_and(|resource| resource.metadata.open);
         is_open || identifier == issuer || client.metadata.audiences.iter().any(|audience| audience == identifier)
+    }
+
+    /// [`Resources::asked`] where no person is asked: what is open is open because its people decide.
+    pub fn asked_by_service(&self, params: &Params, client: &Client, issuer: &str) -> Result<BTreeSet<String>, OAuthError> {
+        let asked = self.asked(params, client, issuer)?;
+        let is_registered = |identifier: &String| identifier == issuer || client.metadata.audiences.contains(identifier);
+        if asked.iter().all(is_registered) { Ok(asked) } else { Err(NOT_ALLOWED) }
     }
 
     /// The resources that a request names, all of which the client may have (RFC 8707 §2). Empty when it names none.

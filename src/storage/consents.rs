@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::value::Json;
+use crate::protocol::authorize::ConsentedScope;
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
@@ -18,28 +19,61 @@ pub struct Consent {
     pub scope: Scope,
     /// Names of claims beyond the scope, asked for by the `claims` parameter.
     pub claims: BTreeSet<String>,
-    pub reach: Reach,
+    /// What was agreed to together, the latest last: who lets an application read at one API and write at another did not let it
+    /// write at the first.
+    pub agreements: Vec<ConsentedScope>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
 macro_rules! consent_columns {
     () => {
-        "user_id, client_id, scope, claims, reach, created_at, updated_at"
+        "user_id, client_id, scope, claims, agreements, created_at, updated_at"
     };
 }
 
 impl Record for Consent {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self {
+        let mut consent = Self {
             user_id: columns.read()?,
             client_id: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Json<_>>()?.0,
-            reach: columns.read::<Json<_>>()?.0,
+            agreements: columns.read::<Json<_>>()?.0,
             created_at: columns.read()?,
             updated_at: columns.read()?,
-        })
+        };
+        if consent.agreements.is_empty() {
+            let (scope, claims) = (consent.scope.clone(), consent.claims.clone());
+            consent.agreements.push(ConsentedScope { scope, claims, reach: Reach::default() });
+        }
+        Ok(consent)
+    }
+}
+
+/// How many agreements with different APIs are remembered: for more, the person is asked again.
+const MOST_AGREEMENTS: usize = 32;
+
+impl Consent {
+    /// All resources that an agreement names.
+    pub fn resources(&self) -> BTreeSet<String> {
+        self.agreements.iter().flat_map(|agreement| &agreement.reach.resources).cloned().collect()
+    }
+
+    fn agree(&mut self, other: &Self) {
+        self.scope = self.scope.union(&other.scope);
+        self.claims.extend(other.claims.iter().cloned());
+        for new in other.agreements.iter().map(ConsentedScope::remembered) {
+            match self.agreements.iter_mut().find(|known| known.reach == new.reach) {
+                Some(known) => {
+                    known.scope = known.scope.union(&new.scope);
+                    known.claims.extend(new.claims);
+                }
+                None => self.agreements.push(new),
+            }
+        }
+        let surplus = self.agreements.len().saturating_sub(MOST_AGREEMENTS);
+        self.agreements.drain(..surplus);
     }
 }
 
@@ -51,12 +85,12 @@ pub async fn load(conn: &mut Conn, user: &UserId, client: &ClientId) -> Result<O
         .await
 }
 
-/// Adds scope, claims and reach to what was allowed before.
+/// Adds what was agreed to now to what was allowed before.
 pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
     // The update of a row that is there locks it on PostgreSQL: of two unions at once none is lost.
     let stored = tx
         .query(concat!(
-            "INSERT INTO consents (user_id, client_id, scope, claims, reach, created_at, updated_at) \
+            "INSERT INTO consents (user_id, client_id, scope, claims, agreements, created_at, updated_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id, client_id) DO UPDATE SET updated_at = excluded.updated_at RETURNING ",
             consent_columns!()
         ))
@@ -64,21 +98,20 @@ pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
         .bind(&consent.client_id)
         .bind(consent.scope.clone())
         .bind(Json(consent.claims.clone()))
-        .bind(Json(consent.reach.remembered(&Reach::default())))
+        .bind(Json(consent.agreements.iter().map(ConsentedScope::remembered).collect::<Vec<_>>()))
         .bind(consent.created_at)
         .bind(consent.updated_at)
         .fetch_one::<Consent>()
         .await?;
-    let scope = stored.scope.union(&consent.scope);
-    let claims: BTreeSet<String> = stored.claims.union(&consent.claims).cloned().collect();
-    let reach = stored.reach.remembered(&consent.reach);
-    if scope != stored.scope || claims != stored.claims || reach != stored.reach {
-        tx.query("UPDATE consents SET scope = $3, claims = $4, reach = $5 WHERE user_id = $1 AND client_id = $2")
+    let mut whole = stored.clone();
+    whole.agree(consent);
+    if whole != stored {
+        tx.query("UPDATE consents SET scope = $3, claims = $4, agreements = $5 WHERE user_id = $1 AND client_id = $2")
             .bind(&consent.user_id)
             .bind(&consent.client_id)
-            .bind(scope)
-            .bind(Json(claims))
-            .bind(Json(reach))
+            .bind(whole.scope)
+            .bind(Json(whole.claims))
+            .bind(Json(whole.agreements))
             .execute()
             .await?;
     }

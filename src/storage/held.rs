@@ -126,7 +126,7 @@ async fn consents_of(conn: &mut Conn, user_id: &UserId) -> Result<Value, Error> 
     let shown = consents::list_for_user(conn, user_id).await?.into_iter().map(|consent| {
         json!({
             "client_id": consent.client_id.as_str(), "scope": consent.scope.to_string(), "claims": consent.claims,
-            "resources": consent.reach.resources,
+            "resources": consent.resources(),
             "created_at": time(consent.created_at), "updated_at": time(consent.updated_at),
         })
     });

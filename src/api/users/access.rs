@@ -81,10 +81,10 @@ pub struct ConsentView {
 impl From<Consent> for ConsentView {
     fn from(consent: Consent) -> Self {
         Self {
+            resources: consent.resources().into_iter().collect(),
             client_id: consent.client_id.into(),
             scope: consent.scope.to_string(),
             claims: consent.claims.into_iter().collect(),
-            resources: consent.reach.resources.into_iter().collect(),
             created_at: Time(consent.created_at),
             updated_at: Time(consent.updated_at),
         }

@@ -150,7 +150,7 @@ on_both! {
         assert!(authorize(&mut browser, &first, "anna").await.contains_key("code"));
         let silent = |resources: &[&str]| asking(&client, "openid files:read", resources).with("prompt", "none");
         for (resources, answer) in
-            [(&[FILES][..], "code"), (&[], "code"), (&[FILES, MAIL], "consent_required"), (&[MAIL], "consent_required")]
+            [(&[FILES][..], "code"), (&[], "consent_required"), (&[FILES, MAIL], "consent_required"), (&[MAIL], "consent_required")]
         {
             let params = browser.visit(&silent(resources).path()).await.redirect_params();
             let got = params.get("error").map_or("code", String::as_str);
@@ -158,6 +158,25 @@ on_both! {
         }
         assert!(authorize(&mut browser, &asking(&client, "openid files:read", &[FILES, MAIL]), "anna").await.contains_key("code"));
         assert!(browser.visit(&silent(&[MAIL]).path()).await.redirect_params().contains_key("code"));
+    }
+
+    async fn a22_what_is_agreed_to_at_one_api_is_not_agreed_to_at_another(database: TestDatabase) {
+        let server = start(database).await;
+        let client = app(&server).await;
+        let mut browser = server.browser();
+        for (scope, resource) in [("openid files:read", FILES), ("openid mail:read", MAIL)] {
+            assert!(authorize(&mut browser, &asking(&client, scope, &[resource]), "anna").await.contains_key("code"));
+        }
+        for (scope, resource, answer) in [
+            ("openid files:read", FILES, "code"), ("openid mail:read", MAIL, "code"),
+            ("openid files:read", MAIL, "consent_required"), ("openid mail:read", FILES, "consent_required"),
+        ] {
+            let silent = asking(&client, scope, &[resource]).with("prompt", "none");
+            let params = browser.visit(&silent.path()).await.redirect_params();
+            let got = params.get("error").map_or("code", String::as_str);
+            // What may not be asked for there is no question.
+            assert!(got == answer || answer == "consent_required" && got == "invalid_scope", "{scope} {resource} {params:?}");
+        }
     }
 
     async fn resources_may_be_pushed_and_a_code_redeemed_for_one_of_them(database: TestDatabase) {
@@ -202,5 +221,6 @@ on_both! {
         assert_eq!(told(&[]).await, (json!([FILES, "https://api.example"]), json!("files:read reports:read")));
         assert_error(&ask(&["https://other.example"]).await, 400, "invalid_target");
         assert_error(&ask(&["other"]).await, 400, "invalid_target");
+        assert_error(&ask(&[MAIL]).await, 400, "invalid_target");
     }
 }

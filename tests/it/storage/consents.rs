@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ostiary::protocol::authorize::ConsentedScope;
 use ostiary::protocol::resource::Reach;
 use ostiary::protocol::scope::Scope;
 use ostiary::protocol::time::Timestamp;
@@ -11,13 +12,17 @@ use tokio::task::JoinSet;
 use super::persona::{anna_and_app, at, client_id, user_id};
 use crate::support::database::{TestDatabase, on_both};
 
+fn agreement(scope: &str, claims: &[&str], reach: Reach) -> ConsentedScope {
+    ConsentedScope { scope: Scope::parse(scope).unwrap(), claims: claims.iter().map(ToString::to_string).collect(), reach }
+}
+
 fn consent(scope: &str, claims: &[&str], now: Timestamp) -> Consent {
     Consent {
         user_id: user_id("u-anna"),
         client_id: client_id("app"),
         scope: Scope::parse(scope).unwrap(),
         claims: claims.iter().map(ToString::to_string).collect(),
-        reach: Reach::default(),
+        agreements: vec![agreement(scope, claims, Reach::default())],
         created_at: now,
         updated_at: now,
     }
@@ -30,12 +35,20 @@ on_both! {
         db.write(async |tx| consents::save(tx, &consent("openid email", &["name"], at(1))).await).await.unwrap();
         let detail = serde_json::json!({ "type": "payment" });
         let reach = |resource: &str| Reach { resources: [resource.to_owned()].into(), authorization_details: vec![detail.clone()] };
-        for (resource, seconds) in [("https://a.example", 2), ("https://b.example", 2)] {
-            let more = Consent { reach: reach(resource), ..consent("openid phone", &["birthdate"], at(seconds)) };
+        let bare = |resource: &str| Reach { authorization_details: Vec::new(), ..reach(resource) };
+        let (first, second) = ("https://a.example", "https://b.example");
+        for (scope, resource) in [("openid phone", first), ("openid", second), ("address", first)] {
+            let agreements = vec![agreement(scope, &["birthdate"], reach(resource))];
+            let more = Consent { agreements, ..consent(scope, &["birthdate"], at(2)) };
             db.write(async |tx| consents::save(tx, &more).await).await.unwrap();
         }
-        let reach = reach("https://a.example").remembered(&reach("https://b.example"));
-        let both = Consent { reach, updated_at: at(2), ..consent("email openid phone", &["birthdate", "name"], at(1)) };
+        let agreements = vec![
+            agreement("openid email", &["name"], Reach::default()),
+            agreement("address openid phone", &["birthdate"], bare(first)),
+            agreement("openid", &["birthdate"], bare(second)),
+        ];
+        let both =
+            Consent { agreements, updated_at: at(2), ..consent("address email openid phone", &["birthdate", "name"], at(1)) };
         let mut conn = db.read().await.unwrap();
         let (anna, app) = (user_id("u-anna"), client_id("app"));
         assert_eq!(consents::load(&mut conn, &anna, &app).await.unwrap(), Some(both.clone()));
