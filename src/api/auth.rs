@@ -81,8 +81,9 @@ impl FirstParty {
             Ok(client) => client,
             Err(problem) => {
                 refusal::record_unauthenticated(state, context, &params, &problem);
-                failed(state, context).await;
-                return Err(ApiError::from(problem).into_response());
+                let error = ApiError::from(problem);
+                failed(state, context, &error).await;
+                return Err(error.into_response());
             }
         };
         let (verdict, standing) = limit::tokens_standing(state, context, &client).await;

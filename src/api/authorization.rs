@@ -44,7 +44,7 @@ pub async fn authenticate(
         Err(error) => {
             if error.status().is_client_error() {
                 state.refusals.refused(audit::refused(audit::Kind::ApiRefused, &context, error.reason()));
-                limit::failed(&state, &context).await;
+                limit::failed(&state, &context, &error).await;
             }
             return Err(error);
         }

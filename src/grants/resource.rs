@@ -21,6 +21,8 @@ pub const INACTIVE: OAuthError = invalid("token_inactive", "The access token is 
 const OF_ANOTHER_KEY: OAuthError = invalid("token_of_another_key", "The access token is bound to another key");
 const WITHOUT_PROOF: OAuthError = invalid("token_without_proof", "The access token is bound to a key: use the scheme DPoP");
 const NOT_BOUND: OAuthError = invalid("token_not_bound", "The access token is bound to no key: use the scheme Bearer");
+/// The client was registered for bound tokens since (RFC 9449 §5.2).
+const TO_BE_BOUND: OAuthError = invalid("token_to_be_bound", "The client's access tokens have to be bound to a key");
 const OF_ANOTHER_CERTIFICATE: OAuthError =
     invalid("token_of_another_certificate", "The access token is bound to another certificate");
 /// RFC 9449 §7.1: the Authorization field alone.
@@ -48,6 +50,9 @@ impl<P: Into<Problem>> From<P> for Refused {
 pub async fn open(state: &AppState, context: &RequestContext, presented: Presented<'_>) -> Result<ActiveToken, Refused> {
     let Presented { token, way } = presented;
     let active = access_token::active(state, token, context.now).await?.ok_or(Refused::Token(INACTIVE, None))?;
+    if active.claims.cnf.is_none() && active.client.metadata.dpop_bound_access_tokens {
+        return Err(Refused::Token(TO_BE_BOUND, Some(active.client)));
+    }
     match held(state, context, presented, active.claims.cnf).await? {
         Ok(()) => Ok(active),
         Err(WITHOUT_PROOF) if way == Way::Body => Err(Refused::Token(IN_BODY, Some(active.client))),

@@ -114,7 +114,7 @@ pub(super) async fn presented(
     };
     if let Err(error) = &found {
         state.refusals.refused(audit::refused(Kind::ApiRefused, context, error.reason()));
-        limit::failed(state, context).await;
+        limit::failed(state, context, error).await;
     }
     found
 }

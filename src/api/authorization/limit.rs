@@ -7,6 +7,7 @@ use crate::api::error::ApiError;
 use crate::guard::gcra::{self, Decision};
 use crate::guard::limit::Action;
 use crate::guard::{Standing, Subject, Verdict};
+use crate::protocol::dpop;
 use crate::state::AppState;
 use crate::web::bearer;
 use crate::web::context::RequestContext;
@@ -46,8 +47,11 @@ pub fn look(state: &AppState, context: &RequestContext) -> Result<(), ApiError> 
     }
 }
 
-/// Counts a request whose credentials count for nothing.
-pub async fn failed(state: &AppState, context: &RequestContext) {
+/// Counts a request whose credentials count for nothing. To ask for a nonce says nothing against them (RFC 9449 §9).
+pub async fn failed(state: &AppState, context: &RequestContext, error: &ApiError) {
+    if error.reason() == dpop::NONCE.reason {
+        return;
+    }
     // The next one learns of it.
     let _ = state.guard.admit(Action::FailApi, &Subject::new(context.address), context.now).await;
 }

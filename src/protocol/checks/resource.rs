@@ -32,7 +32,14 @@ pub const TOKEN_COUNTS: Check = check(
 
 pub const TOKEN_HELD: Check = check(
     "token_binding",
-    &["token_without_proof", "bound_token_in_body", "token_not_bound", "token_of_another_key", "token_of_another_certificate"],
+    &[
+        "token_without_proof",
+        "bound_token_in_body",
+        "token_not_bound",
+        "token_to_be_bound",
+        "token_of_another_key",
+        "token_of_another_certificate",
+    ],
     "Does the sender hold what the token is bound to?",
     "For a token with `cnf`: the scheme DPoP and a proof by its key, or a connection with its certificate. For any other one the scheme Bearer.",
 );

@@ -119,6 +119,11 @@ async fn q7_a_resource_asks_for_the_nonce_too_and_scripts_may_read_it() {
     claims["nonce"] = json!(nonce);
     let tokens = redeem(&server, &client, &code, &[&prover.sign(&claims)]).await.json();
     let token = text(&tokens, "access_token");
+    // However many are told of it, nobody at their address is taken for a guesser.
+    for _ in 0..70 {
+        let proof = prover.sign(&Prover::claims_for(&server, "GET", "/api/v1/users/me", &token));
+        assert_eq!(open(&server, "/api/v1/users/me", &format!("DPoP {token}"), &[&proof]).await.status, 401);
+    }
     for path in PLACES {
         let proof = prover.sign(&Prover::claims_for(&server, "GET", path, &token));
         let request = Request::get(path).header("authorization", format!("DPoP {token}")).header("dpop", &proof);
