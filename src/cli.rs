@@ -116,7 +116,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Failed, format!("the asynchronous runtime can't be started: {error}")))?;
     runtime.block_on(async {
         match line.command {
-            None | Some(Command::Serve) => serve::run(config, output).await,
+            None | Some(Command::Serve) => Box::pin(serve::run(config, output)).await,
             Some(Command::Dev(arguments)) => dev::run(arguments, config, output).await,
             Some(Command::User(command)) => Box::pin(user::run(command, config, output)).await,
             Some(Command::Password(command)) => password::run(command, config, output).await,

@@ -160,11 +160,11 @@ fn fill_in_page(headers: &mut HeaderMap) {
     let may_be_framed = headers
         .get(header::CONTENT_SECURITY_POLICY)
         .is_some_and(|policy| !policy.as_bytes().windows(FRAME_ANCESTORS.len()).any(|part| part == FRAME_ANCESTORS));
-    if !may_be_framed {
+    if may_be_framed {
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+    } else {
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
-    } else {
-        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
     }
     headers.entry(OPENER_POLICY).or_insert(SAME_ORIGIN);
     headers.insert(

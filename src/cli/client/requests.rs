@@ -3,11 +3,11 @@
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
     /// Only authorization requests that it pushed first are taken (RFC 9126).
-    #[arg(long)]
-    pub(super) require_pushed_requests: bool,
+    #[arg(long = "require-pushed-requests")]
+    pub(super) pushed_only: bool,
     /// Only authorization requests that it signed are taken (RFC 9101): it needs keys.
-    #[arg(long)]
-    pub(super) require_signed_requests: bool,
+    #[arg(long = "require-signed-requests")]
+    pub(super) signed_only: bool,
     /// It is given access tokens alone that are bound to a key of its own (DPoP, RFC 9449).
     #[arg(long)]
     pub(super) require_dpop: bool,
