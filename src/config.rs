@@ -15,14 +15,21 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientRegistrationConfig,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates, ClientRegistrationConfig,
     ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, KeysConfig, LogConfig, LogFormat, MailConfig,
     MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
-    SessionConfig, TokenConfig, UserVerification,
+    SessionConfig, TlsConfig, TokenConfig, UserVerification,
 };
 pub use validate::InvalidConfig;
 
 use serde::{Deserialize, Serialize};
+
+impl Config {
+    /// Whether certificates of clients can be seen at all.
+    pub fn has_mutual_tls(&self) -> bool {
+        self.tls.client_auth == ClientCertificates::Optional || self.server.client_certificate_header
+    }
+}
 
 /// One documented key, as the reference prints it.
 #[derive(Clone, Debug)]
@@ -85,6 +92,7 @@ macro_rules! config {
 
 config! {
     server: ServerConfig,
+    tls: TlsConfig,
     database: DatabaseConfig,
     keys: KeysConfig,
     tokens: TokenConfig,

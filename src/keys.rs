@@ -6,12 +6,14 @@
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
 //! dpop_nonce  nonces for proofs of possession
+//! certificate  of clients, and who vouches for them
 //! foreign  keys of others, and what they signed
 //! ring     which key signs, which keys verify, the published JWKS
 //! store    the ring's keys in the database: read, made, rotated, forgotten
 //! rotation when each of that is due (pure)
 //! ```
 
+pub mod certificate;
 pub mod client_secret;
 pub mod dpop_nonce;
 pub mod foreign;

@@ -17,6 +17,7 @@ use crate::config::{ClientRegistrationMode, Config, RegistrationMode};
 use crate::explain;
 use crate::guard::limit::Action;
 use crate::guard::{self, Guard, Subject, Verdict};
+use crate::keys::certificate::{self, Authorities};
 use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
@@ -81,6 +82,8 @@ pub struct Shared {
     pub clients: ClientCache,
     /// Their public keys.
     pub client_keys: ClientKeys,
+    /// Who vouches for their certificates.
+    pub certificate_authorities: Option<Authorities>,
     /// Their secrets.
     pub client_secrets: ClientSecrets,
     /// Says by which `sub` they know people.
@@ -130,6 +133,8 @@ pub enum StateError {
     #[error("configuration: {0}")]
     Passkeys(#[from] UnusablePasskeyAuthorities),
     #[error("configuration: {0}")]
+    CertificateAuthorities(#[from] certificate::UnusableAuthorities),
+    #[error("configuration: {0}")]
     Guard(#[from] guard::Unusable),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
@@ -164,6 +169,7 @@ impl AppState {
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
+            certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
             client_secrets: ClientSecrets::new(&master),
             subjects: Subjects::new(&master),
             outbound,
@@ -264,6 +270,10 @@ impl ClientRegistry for AppState {
         &self.client_keys
     }
 
+    fn certificate_authorities(&self) -> Option<&Authorities> {
+        self.certificate_authorities.as_ref()
+    }
+
     fn client_secrets(&self) -> &ClientSecrets {
         &self.client_secrets
     }
@@ -313,6 +323,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         pushed_requests_only: config.tokens.require_pushed_authorization_requests,
         client_registration: config.client_registration.mode != ClientRegistrationMode::Off,
         check_session: config.session.check_session_iframe,
+        mutual_tls: config.has_mutual_tls(),
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

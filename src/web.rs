@@ -7,8 +7,10 @@
 pub mod audience;
 pub mod bearer;
 pub mod body;
+pub mod certificate;
 pub mod client;
 mod client_assertion;
+mod client_certificate;
 pub mod client_keys;
 pub mod context;
 pub mod cookie;

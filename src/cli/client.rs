@@ -207,6 +207,12 @@ impl Create {
             frontchannel_logout_uri: self.logout.frontchannel_logout_uri,
             token_exchange: self.exchange.policy(),
             may_act: None,
+            tls_client_auth_subject_dn: self.keys.certificate_dn,
+            tls_client_auth_san_dns: self.keys.certificate_dns,
+            tls_client_auth_san_uri: None,
+            tls_client_auth_san_ip: None,
+            tls_client_auth_san_email: None,
+            tls_client_certificate_bound_access_tokens: self.requests.require_certificate,
         })
     }
 }

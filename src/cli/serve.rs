@@ -26,7 +26,7 @@ use crate::storage::audit::{Actor, Event, insert as record};
 use crate::storage::error::Error as StorageError;
 use crate::storage::{setup_links, users};
 use crate::telemetry::{self, TraceId};
-use crate::web::server::{self, Limits, Shutdown};
+use crate::web::server::{self, Limits, Listener, Shutdown, Tls};
 use crate::{app, explain, random};
 
 pub const EXAMPLE: &str = "\
@@ -60,6 +60,7 @@ pub async fn run(config: Config, output: Output) -> Result<(), Failure> {
 pub struct Server {
     pub state: AppState,
     listener: TcpListener,
+    tls: Option<Tls>,
     refusals: Worker,
     explanations: explain::Worker,
     /// None where mail is off.
@@ -78,6 +79,7 @@ impl Server {
     /// The same on a socket that listens already.
     pub async fn prepare_on(listener: TcpListener, installation: Installation) -> Result<Self, Failure> {
         let Installation { config, clock, master, db } = installation;
+        let tls = Tls::new(&config.tls).map_err(|error| Failure::new(Exit::Configuration, format!("configuration: {error}")))?;
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
@@ -86,7 +88,7 @@ impl Server {
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, refusals, explanations, postman })
+        Ok(Self { state, listener, tls, refusals, explanations, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -109,7 +111,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, refusals, explanations, postman } = self;
+        let Self { state, listener, tls, refusals, explanations, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -126,6 +128,7 @@ impl Server {
                 }
             }),
         ];
+        let follow_certificate = tls.clone().map(|tls| tokio::spawn(tls.follow()));
         let (stop_mail, mail_stops) = oneshot::channel::<()>();
         let mail = postman.map(|postman| {
             tokio::spawn(postman.run(async {
@@ -149,7 +152,7 @@ impl Server {
             let _ = after_explaining.await;
         }));
 
-        let stopped = server::serve(listener, app::shell(&state), limits(&state.config), shutdown).await;
+        let stopped = server::serve(Listener::new(listener, tls), app::shell(&state), limits(&state.config), shutdown).await;
         if stopped.cut_off > 0 {
             tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
         }
@@ -178,7 +181,7 @@ impl Server {
         if let Err(error) = notices.await {
             tracing::error!(%error, "applications may be told of a logout twice");
         }
-        for task in background {
+        for task in background.into_iter().chain(follow_certificate) {
             task.abort();
         }
         db.close().await;

@@ -6,6 +6,7 @@ mod outbound;
 mod passkeys;
 mod password;
 mod registration;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};
 pub use password::{CharacterKind, PasswordConfig};
 pub use registration::{Identifier, RegistrationConfig, RegistrationMode};
+pub use tls::{ClientCertificates, TlsConfig};
 
 section! {
     /// Where the server listens and who it says it is.
@@ -39,6 +41,9 @@ section! {
         data_dir: PathBuf = PathBuf::from("data");
         /// Networks of reverse proxies whose `X-Forwarded-For` is believed.
         trusted_proxies: Vec<IpNet> = Vec::new();
+        /// Whether the trusted proxies tell the certificate of the client in `Client-Cert` and `Client-Cert-Chain` (RFC 9440). They have to
+        /// take these fields out of what clients send: whoever can send them is whoever they say.
+        client_certificate_header: bool = false;
         /// Seconds a client may take to send the request's head.
         header_timeout: u64 = 8;
         /// Seconds a client may take to send the request's body.

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
+use super::{ClientCertificates, Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
 use crate::protocol::email_address::EmailAddress;
 use crate::protocol::scope::{self, Scope};
 use crate::text::Text;
@@ -19,6 +19,16 @@ impl Config {
     /// Checks what the types can't say.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         issuer(&self.server.issuer)?;
+        let (has_cert, has_key) = (!self.tls.cert.as_os_str().is_empty(), !self.tls.key.as_os_str().is_empty());
+        require(has_cert == has_key, "tls.key", "must stand beside tls.cert")?;
+        require(!has_cert || self.server.issuer.starts_with("https:"), "tls.cert", "needs an issuer that begins with https:")?;
+        let asks = self.tls.client_auth == ClientCertificates::Optional;
+        require(has_cert || !asks, "tls.client_auth", "needs tls.cert: without it there is no TLS")?;
+        require(
+            !self.server.client_certificate_header || !self.server.trusted_proxies.is_empty(),
+            "server.client_certificate_header",
+            "needs server.trusted_proxies",
+        )?;
         for network in &self.server.trusted_proxies {
             require(network.prefix_len() > 0, "server.trusted_proxies", "must not trust every address")?;
         }

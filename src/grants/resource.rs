@@ -71,8 +71,10 @@ async fn held(
         (None, Way::Bearer | Way::Body) => return Ok(Ok(())),
         (None | Some(Confirmation::Certificate(_)), Way::Dpop) => return Ok(Err(NOT_BOUND)),
         (Some(Confirmation::Dpop(_)), Way::Bearer | Way::Body) => return Ok(Err(WITHOUT_PROOF)),
-        // No request brings a certificate yet.
-        (Some(Confirmation::Certificate(_)), Way::Bearer | Way::Body) => return Ok(Err(OF_ANOTHER_CERTIFICATE)),
+        (Some(Confirmation::Certificate(bound_to)), Way::Bearer | Way::Body) => {
+            let is_held = context.certificate.as_ref().is_some_and(|certificate| certificate.thumbprint() == bound_to);
+            return Ok(if is_held { Ok(()) } else { Err(OF_ANOTHER_CERTIFICATE) });
+        }
         (Some(Confirmation::Dpop(key)), Way::Dpop) => key,
     };
     Ok(match state.proofs.key(context, Some(token)).await? {

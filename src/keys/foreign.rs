@@ -55,6 +55,11 @@ impl ForeignKeys {
         header.is_ok_and(|header| self.candidates(header.kid.as_deref(), &header.alg).next().is_some())
     }
 
+    /// Whether the key with this thumbprint is among them.
+    pub fn hold(&self, key: Thumbprint) -> bool {
+        self.0.iter().any(|known| known.material().thumbprint() == key)
+    }
+
     /// The claims of a token that one of the keys signed.
     pub fn verify(&self, text: &str, expected: Expected<'_>) -> Result<Claims, Untrusted> {
         let (token, algorithm, kid) = expected.read(text)?;

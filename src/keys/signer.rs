@@ -141,13 +141,13 @@ pub(super) fn verifier(material: &Material) -> jsonwebtoken::errors::Result<Deco
     }
 }
 
-fn rsa_material(pkcs1: &[u8]) -> Result<Material, SignerError> {
+pub(super) fn rsa_material(pkcs1: &[u8]) -> Result<Material, SignerError> {
     let public = rsa::RsaPublicKey::from_pkcs1_der(pkcs1).map_err(|_| SignerError("the public key can't be read"))?;
     Ok(Material::rsa(&public.n_bytes(), &public.e_bytes()))
 }
 
 /// An uncompressed point: 4, x, y (SEC 1 §2.3.3).
-fn p256_material(point: &[u8]) -> Result<Material, SignerError> {
+pub(super) fn p256_material(point: &[u8]) -> Result<Material, SignerError> {
     const UNREADABLE: SignerError = SignerError("the public key can't be read");
     let (&form, coordinates) = point.split_first().ok_or(UNREADABLE)?;
     let (x, y) = coordinates.split_first_chunk::<32>().ok_or(UNREADABLE)?;

@@ -1,6 +1,7 @@
 //! A client and its registered metadata (RFC 6749 §2; RFC 7591 §2; OpenID Connect Registration 1.0 §2).
 
 mod algorithm;
+mod certificates;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::id::ClientId;
 use super::scope::Scope;
 use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
+pub use certificates::CertificateSubject;
 
 pub use algorithm::{Algorithm, AssertionAlgorithm, RequestObjectAlgorithm};
 
@@ -190,6 +192,21 @@ pub struct ClientMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub may_act: Option<ClientId>,
+    // Certificates (RFC 8705).
+    /// What the certificate of a client with `tls_client_auth` names: one of these five.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_subject_dn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_dns: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_uri: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_ip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client_auth_san_email: Option<String>,
+    /// It is given tokens alone that are bound to its certificate (RFC 8705 §3.4).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tls_client_certificate_bound_access_tokens: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
@@ -246,6 +263,10 @@ pub enum ClientAuthMethod {
     ClientSecretJwt,
     /// An assertion that is signed with a key of the client's.
     PrivateKeyJwt,
+    /// A certificate that an authority vouches for (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// A certificate whose key is registered (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
 }
 
 impl ClientAuthMethod {
@@ -253,8 +274,13 @@ impl ClientAuthMethod {
     pub const fn has_secret(self) -> bool {
         match self {
             Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt => true,
-            Self::None | Self::PrivateKeyJwt => false,
+            Self::None | Self::PrivateKeyJwt | Self::TlsClientAuth | Self::SelfSignedTlsClientAuth => false,
         }
+    }
+
+    /// Whether such a client shows a certificate.
+    pub const fn has_certificate(self) -> bool {
+        matches!(self, Self::TlsClientAuth | Self::SelfSignedTlsClientAuth)
     }
 
     /// The value of `token_endpoint_auth_method`.
@@ -265,6 +291,8 @@ impl ClientAuthMethod {
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretJwt => "client_secret_jwt",
             Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
         }
     }
 }
@@ -313,8 +341,15 @@ impl GrantType {
 }
 
 impl ClientAuthMethod {
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::ClientSecretJwt, Self::PrivateKeyJwt];
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::ClientSecretJwt,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+    ];
 }
 
 impl Client {
@@ -326,6 +361,11 @@ impl Client {
     /// Whether it is told a secret when it is registered.
     pub const fn has_secret(&self) -> bool {
         self.metadata.token_endpoint_auth_method.has_secret()
+    }
+
+    /// Whether it authenticates with a certificate.
+    pub const fn has_certificate(&self) -> bool {
+        self.metadata.token_endpoint_auth_method.has_certificate()
     }
 
     pub fn is_active(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
+mod certificates;
 mod exchange;
 mod keys;
 mod logout;
@@ -68,6 +69,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     keys::check(metadata, policy, &mut problems);
     logout::check(metadata, policy, &mut problems);
     exchange::check(metadata, policy, &mut problems);
+    certificates::check(metadata, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 

@@ -50,14 +50,17 @@ pub struct Capabilities<'a> {
     pub client_registration: bool,
     /// Applications may watch the session.
     pub check_session: bool,
+    /// Certificates of clients can be seen.
+    pub mutual_tls: bool,
     pub service_documentation: Option<&'a str>,
 }
 
 /// The document for `issuer`, one for both specifications: neither forbids the members of the other.
 pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     let url = |path: &str| format!("{issuer}{path}");
-    let methods = ClientAuthMethod::ALL;
-    let authenticated: Vec<_> = methods.into_iter().filter(|method| *method != ClientAuthMethod::None).collect();
+    let methods: Vec<_> =
+        ClientAuthMethod::ALL.into_iter().filter(|method| capabilities.mutual_tls || !method.has_certificate()).collect();
+    let authenticated: Vec<_> = methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
     let standard = scope::STANDARD.into_iter().chain(scope::MANAGEMENT.map(|(value, _)| value));
     let scopes: Vec<_> = standard.chain(capabilities.scopes.iter().copied()).collect();
     let mut document = json!({
@@ -87,6 +90,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "revocation_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
         "introspection_endpoint_auth_methods_supported": authenticated,
         "introspection_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
+        // RFC 8705 §3.3.
+        "tls_client_certificate_bound_access_tokens": capabilities.mutual_tls,
         // RFC 9449 §5.1.
         "dpop_signing_alg_values_supported": Algorithm::ALL,
         "subject_types_supported": SubjectType::ALL,
@@ -175,6 +180,7 @@ mod tests {
                 pushed_requests_only: false,
                 client_registration: false,
                 check_session: false,
+                mutual_tls: false,
                 service_documentation: None,
             },
         )

@@ -10,10 +10,11 @@ use http::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use subtle::{Choice, ConstantTimeEq};
 
-use super::client_assertion;
 use super::client_keys::ClientKeys;
 use super::context::RequestContext;
 use super::error::Problem;
+use super::{client_assertion, client_certificate};
+use crate::keys::certificate::Authorities;
 use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::{TokenHasher, TokenKind};
 use crate::protocol::client::Client;
@@ -38,6 +39,9 @@ pub trait ClientRegistry {
     fn client_keys(&self) -> &ClientKeys;
     fn client_secrets(&self) -> &ClientSecrets;
 
+    /// Who vouches for certificates of clients, if there is anybody.
+    fn certificate_authorities(&self) -> Option<&Authorities>;
+
     /// Whether somebody who says to be this client may be checked: not after too many failures from the same address.
     fn may_try(&self, id: &ClientId, context: &RequestContext) -> Result<(), Problem>;
 
@@ -57,7 +61,7 @@ impl Deref for AuthenticatedClient {
     }
 }
 
-/// Authenticates the client by the `Authorization` field or the body: a secret, or an assertion.
+/// Authenticates the client by the `Authorization` field or the body: a secret, or an assertion; or by the certificate of its connection.
 pub async fn authenticate(
     registry: &impl ClientRegistry,
     context: &RequestContext,
@@ -80,7 +84,13 @@ pub async fn authenticate(
         PresentedCredentials::Assertion { assertion, .. } => {
             client_assertion::check(registry, &presented, assertion, client.as_deref(), context.now).await?
         }
-        _ => check(&presented, client.as_deref(), registry.token_hasher(), context.now),
+        _ => {
+            match client.as_deref().filter(|client| matches!(presented, PresentedCredentials::Id(_)) && client.has_certificate())
+            {
+                Some(client) => client_certificate::check(registry, client, context).await,
+                None => check(&presented, client.as_deref(), registry.token_hasher(), context.now),
+            }
+        }
     };
     if let Err(error) = checked {
         saw(&presented, client.as_deref(), context.now);

@@ -16,6 +16,7 @@ use url::Url;
 use crate::keys::foreign::ForeignKeys;
 use crate::outbound::http::{Failure, Outbound};
 use crate::protocol::client::Client;
+use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -79,6 +80,22 @@ struct Known {
     usable_until: Timestamp,
 }
 
+/// The key that the keys are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Sought<'a> {
+    SignerOf(&'a str),
+    Key(Thumbprint),
+}
+
+impl Sought<'_> {
+    fn is_among(self, keys: &ForeignKeys) -> bool {
+        match self {
+            Self::SignerOf(token) => keys.may_have_signed(token),
+            Self::Key(key) => keys.hold(key),
+        }
+    }
+}
+
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
         Self { outbound: outbound.apart(), registered: shared(), published: shared() }
@@ -86,11 +103,20 @@ impl ClientKeys {
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.
     pub async fn of(&self, client: &Client, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        self.sought(client, Sought::SignerOf(token), now).await
+    }
+
+    /// The keys of a client, to look for this one: if it isn't among them, they are asked for anew.
+    pub async fn holding(&self, client: &Client, key: Thumbprint, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        self.sought(client, Sought::Key(key), now).await
+    }
+
+    async fn sought(&self, client: &Client, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         if let Some(jwks) = &client.metadata.jwks {
             return Ok(self.registered(&client.id, jwks)?);
         }
         match &client.metadata.jwks_uri {
-            Some(uri) => self.published(uri, token, now).await,
+            Some(uri) => self.published(uri, sought, now).await,
             None => Ok(Arc::default()),
         }
     }
@@ -108,14 +134,14 @@ impl ClientKeys {
         Ok(keys)
     }
 
-    async fn published(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+    async fn published(&self, uri: &str, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         let entry = {
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(published.get_or_insert_ref(uri, Arc::default))
         };
         // Who comes while another one asks waits here, and finds the answer.
         let published = entry.lock_owned().await;
-        if !published.should_ask(token, now) {
+        if !published.should_ask(sought, now) {
             return published.usable(now);
         }
         let url = Url::parse(uri).map_err(|_| Failure::Forbidden)?;
@@ -125,8 +151,8 @@ impl ClientKeys {
 }
 
 impl Published {
-    fn should_ask(&self, token: &str, now: Timestamp) -> bool {
-        let is_fresh = |known: &Known| now < known.fresh_until && known.keys.may_have_signed(token);
+    fn should_ask(&self, sought: Sought<'_>, now: Timestamp) -> bool {
+        let is_fresh = |known: &Known| now < known.fresh_until && sought.is_among(&known.keys);
         !self.known.as_ref().is_some_and(is_fresh) && self.tried_at.is_none_or(|tried_at| now >= tried_at + PAUSE)
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::header::{HeaderMap, HeaderValue, USER_AGENT};
@@ -9,11 +10,12 @@ use http::request::Parts;
 use http::{Method, Request};
 use ipnet::IpNet;
 
-use super::dpop;
 use super::error::{Error, Problem};
+use super::{certificate, dpop};
 use crate::audit::Origin;
 use crate::authn::device::{Words, device};
 use crate::authn::session::Device;
+use crate::keys::certificate::ClientCertificate;
 use crate::protocol::time::Timestamp;
 pub use crate::telemetry::TraceId;
 
@@ -36,6 +38,8 @@ pub struct RequestContext {
     pub path: String,
     /// `DPoP`, as often as it was sent.
     pub proofs: Vec<HeaderValue>,
+    /// The client's, of the connection or as a trusted proxy tells it.
+    pub certificate: Option<Arc<ClientCertificate>>,
     user_agent: Option<HeaderValue>,
     /// `Sec-CH-UA` and `Sec-CH-UA-Platform`.
     hints: [Option<HeaderValue>; 2],
@@ -52,9 +56,16 @@ impl RequestContext {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             proofs: headers.get_all(dpop::FIELD).iter().cloned().map(undisclosed).collect(),
+            certificate: certificate::of_peer(request.extensions()),
             user_agent: headers.get(USER_AGENT).cloned(),
             hints,
         }
+    }
+
+    /// The same, of a request that came through a proxy which tells the client's certificate: its own is another one.
+    #[must_use]
+    pub fn behind_proxy(self, headers: &HeaderMap) -> Self {
+        Self { certificate: certificate::of_fields(headers), ..self }
     }
 
     /// The first 256 printable ASCII characters of User-Agent; empty when there is none.
@@ -100,6 +111,11 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
 /// The other end of the connection, put into a request's extensions by the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// Whether the other end is a trusted proxy.
+pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|network| network.contains(&peer.to_canonical()))
+}
 
 /// Whose address the request comes from: the rightmost hop of `X-Forwarded-For` that is no trusted proxy.
 ///

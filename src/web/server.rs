@@ -1,7 +1,7 @@
 //! The accept loop: time-outs, limits, graceful shutdown.
 //!
-//! Plain HTTP/1.1 today. A connection is served over anything that reads and writes, so TLS will wrap the socket between
-//! [`serve`] and the connection.
+//! HTTP/1.1, plain or within TLS. A connection is served over anything that reads and writes: TLS stands between [`serve`] and the
+//! connection, and its handshake has no more time than a request's head.
 
 mod connection;
 mod io;
@@ -10,6 +10,7 @@ mod progress;
 mod refusal;
 mod shutdown;
 mod target;
+mod tls;
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,6 +25,7 @@ use self::connection::Connection;
 use self::places::Places;
 use self::progress::Progress;
 pub use self::shutdown::{Shutdown, Stage};
+pub use self::tls::{Tls, UnusableCertificate};
 use super::shell::Shell;
 use crate::config::ServerConfig;
 
@@ -106,6 +108,25 @@ fn open_files(limits: &str) -> Option<usize> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
 }
 
+/// A socket that listens, and how its connections are accepted.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    tls: Option<Tls>,
+}
+
+impl Listener {
+    pub const fn new(socket: TcpListener, tls: Option<Tls>) -> Self {
+        Self { socket, tls }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(socket: TcpListener) -> Self {
+        Self::new(socket, None)
+    }
+}
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -114,7 +135,8 @@ pub struct Stopped {
 }
 
 /// Serves connections until `shutdown` is requested and what is under way has been finished, or its time is up.
-pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown: Shutdown) -> Stopped {
+pub async fn serve(listener: impl Into<Listener>, shell: Shell, limits: Limits, shutdown: Shutdown) -> Stopped {
+    let Listener { socket: listener, tls } = listener.into();
     let limits = Arc::new(limits.within_open_files());
     let mut places = Places::new(Arc::clone(&limits));
     let connect = |places: &mut Places, permit, (socket, peer): (TcpStream, SocketAddr)| {
@@ -126,7 +148,11 @@ pub async fn serve(listener: TcpListener, shell: Shell, limits: Limits, shutdown
         // Without it, small answers wait for the peer's delayed acknowledgement.
         _ = socket.set_nodelay(true);
         let (shell, limits, shutdown) = (shell.clone(), Arc::clone(&limits), shutdown.clone());
-        tokio::spawn(Connection { shell, limits, shutdown, peer, place, progress }.serve(socket));
+        let connection = Connection { shell, limits, shutdown, peer, place, progress, began: Instant::now(), certificate: None };
+        match &tls {
+            Some(tls) => tokio::spawn(connection.serve_within(tls.acceptor().clone(), socket)),
+            None => tokio::spawn(connection.serve(socket)),
+        };
     };
 
     let leave = async {

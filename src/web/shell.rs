@@ -21,7 +21,7 @@ use ipnet::IpNet;
 use tower::Service;
 
 use super::audience::{Audiences, Reader};
-use super::context::{Peer, RequestContext, TraceId, client_address};
+use super::context::{Peer, RequestContext, TraceId, client_address, is_trusted};
 use super::error::{ErrorPage, Problem};
 use super::headers::{self, Csp};
 use crate::clock::Clock;
@@ -50,6 +50,8 @@ pub struct Shell {
 struct Shared {
     clock: Clock,
     trusted_proxies: Vec<IpNet>,
+    /// These tell the certificates of clients.
+    certificate_field: bool,
     hsts: bool,
     audiences: Audiences,
     /// The issuer's path.
@@ -66,6 +68,7 @@ impl Shell {
         let shared = Shared {
             clock,
             trusted_proxies: config.trusted_proxies.clone(),
+            certificate_field: config.client_certificate_header,
             hsts: config.issuer.starts_with("https:"),
             audiences,
             base: issuer_path(&config.issuer).to_owned(),
@@ -121,6 +124,8 @@ impl Shell {
         let asked = Asked { method: Some(request.method().clone()), uri: request.uri().clone(), address };
         let mut findings = Findings::default();
         let context = RequestContext::new(trace_id, address, self.shared.clock.now(), &request);
+        let told = self.shared.certificate_field && is_trusted(peer, &self.shared.trusted_proxies);
+        let context = if told { context.behind_proxy(request.headers()) } else { context };
         if let Some(problem) = refuse(&request) {
             let work = Work::Refused(Box::new(problem));
             return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work };

@@ -22,6 +22,7 @@ mod language;
 mod login;
 mod logout;
 mod logout_watch;
+mod mutual_tls;
 mod outage;
 mod pairwise;
 mod passkey_account;

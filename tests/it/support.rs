@@ -4,6 +4,7 @@ pub mod assertion;
 pub mod attestation;
 pub mod authenticator;
 pub mod browser;
+pub mod certificate;
 pub mod database;
 pub mod dpop;
 pub mod factors;

@@ -9,8 +9,8 @@ use crate::protocol::client::ClientAuthMethod;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Keys {
-    /// How it proves who it is: client_secret_basic, client_secret_post, client_secret_jwt or private_key_jwt. With keys
-    /// private_key_jwt, otherwise client_secret_basic.
+    /// How it proves who it is: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or
+    /// self_signed_tls_client_auth. With keys private_key_jwt, with a certificate's name tls_client_auth, otherwise client_secret_basic.
     #[arg(long, value_name = "METHOD", value_parser = auth_method, conflicts_with_all = ["public", "native", "secret_in_body"])]
     auth_method: Option<ClientAuthMethod>,
     /// A file with its public keys, as a JWK Set. Then it has no secret.
@@ -19,6 +19,12 @@ pub(super) struct Keys {
     /// Where it publishes its public keys, as a JWK Set. Then it has no secret.
     #[arg(long, value_name = "URL", conflicts_with_all = ["public", "native", "secret_in_body"])]
     pub(super) jwks_uri: Option<String>,
+    /// The subject of its certificate, such as 'CN=payroll,O=Example': it authenticates with one of an authority of tls.client_ca_file.
+    #[arg(long, value_name = "DN", conflicts_with_all = ["certificate_dns", "jwks_file", "jwks_uri", "public", "native", "secret_in_body"])]
+    pub(super) certificate_dn: Option<String>,
+    /// The same, by a DNS name that the certificate is for.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["jwks_file", "jwks_uri", "public", "native", "secret_in_body"])]
+    pub(super) certificate_dns: Option<String>,
     /// Its assertions may name the token endpoint's URL in 'aud', as older libraries do, in the place of the issuer.
     #[arg(long)]
     pub(super) legacy_assertion_audience: bool,
@@ -27,7 +33,11 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn method(&self) -> ClientAuthMethod {
         let has_keys = self.jwks_file.is_some() || self.jwks_uri.is_some();
-        let usual = if has_keys { ClientAuthMethod::PrivateKeyJwt } else { ClientAuthMethod::ClientSecretBasic };
+        let usual = match (self.certificate_dn.is_some() || self.certificate_dns.is_some(), has_keys) {
+            (true, _) => ClientAuthMethod::TlsClientAuth,
+            (false, true) => ClientAuthMethod::PrivateKeyJwt,
+            (false, false) => ClientAuthMethod::ClientSecretBasic,
+        };
         self.auth_method.unwrap_or(usual)
     }
 

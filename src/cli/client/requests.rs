@@ -23,4 +23,7 @@ pub(super) struct Requests {
     /// A type of authorization_details that it may ask for (RFC 9396); may be given several times.
     #[arg(long = "authorization-details-type", value_name = "TYPE")]
     pub(super) authorization_details_types: Vec<String>,
+    /// It is given access tokens alone that are bound to the certificate of its connection (RFC 8705).
+    #[arg(long, conflicts_with = "require_dpop")]
+    pub(super) require_certificate: bool,
 }

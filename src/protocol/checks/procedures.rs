@@ -9,7 +9,7 @@ use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATIO
 use super::logout::{END_SESSION, LOGOUT_FORM};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
 use super::request_object::REQUEST_OBJECT;
-use super::resource::{BEARER, PROOF, PUSHED_KEY, USERINFO};
+use super::resource::{BEARER, CERTIFICATE, PROOF, PUSHED_KEY, USERINFO};
 use super::target::RESOURCE;
 use super::token::{CLIENT, CLIENT_CREDENTIALS, CODE, GRANT, INTROSPECTION, OWN_TOKEN, RATE, REFRESH, TOKEN};
 use super::token_exchange::TOKEN_EXCHANGE;
@@ -65,37 +65,61 @@ pub const PROCEDURES: &[Procedure] = &[
         "token",
         &["POST /token"],
         "A client asks for tokens:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT],
     ),
     procedure(
         "token/authorization_code",
         &[],
         "A client redeems an authorization code. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CODE, &RESOURCE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &CODE, &RESOURCE],
     ),
     procedure(
         "token/refresh_token",
         &[],
         "A client uses a refresh token. Part of `POST /token` and of `POST /api/v1/auth/refresh`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &REFRESH, &RESOURCE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &REFRESH, &RESOURCE],
     ),
     procedure(
         "token/client_credentials",
         &[],
         "A service asks for a token of its own. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &CLIENT_CREDENTIALS, &RESOURCE],
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &CLIENT_CREDENTIALS,
+            &RESOURCE,
+        ],
     ),
     procedure(
         "token/device_code",
         &[],
         "A device asks whether its person has decided. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &DEVICE_CODE, &RESOURCE],
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &DEVICE_CODE,
+            &RESOURCE,
+        ],
     ),
     procedure(
         "token/token_exchange",
         &[],
         "A client exchanges a token. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &GRANT, &TOKEN_EXCHANGE],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &TOKEN_EXCHANGE],
     ),
     procedure(
         "device_authorization",
@@ -214,19 +238,19 @@ pub const PROCEDURES: &[Procedure] = &[
         "api/auth/register",
         &["* /api/v1/auth/register", "* /api/v1/auth/email/*"],
         "Somebody wants an account, in an application of the operator's own:",
-        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &FIRST_PARTY, &REGISTRATION, &MAILED_CODE, &STEPS],
     ),
     procedure(
         "api/auth/password",
         &["* /api/v1/auth/password/*"],
         "Somebody forgot a password, in an application of the operator's own:",
-        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &FIRST_PARTY, &MAILED_CODE, &CHANGE],
     ),
     procedure(
         "api/auth/passkey",
         &["* /api/v1/auth/passkey", "* /api/v1/auth/passkey/*"],
         "A passkey logs somebody in, in an application of the operator's own:",
-        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &FIRST_PARTY, &PASSKEY, &SESSION, &STEPS],
+        &[&HEAD, &ADDRESS, &CONTENT, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &FIRST_PARTY, &PASSKEY, &SESSION, &STEPS],
     ),
     procedure(
         "api/auth/reauthenticate",
@@ -246,6 +270,7 @@ pub const PROCEDURES: &[Procedure] = &[
             &CLIENT,
             &RATE,
             &PROOF,
+            &CERTIFICATE,
             &FIRST_PARTY,
             &PASSWORD,
             &SECOND_FACTOR,

@@ -91,6 +91,17 @@ pub const PROOF: Group = Group {
     ],
 };
 
+/// What tokens are bound to, beside [`PROOF`].
+pub const CERTIFICATE: Group = Group {
+    name: "Certificate of the connection",
+    checks: &[sometimes(
+        "certificate_given",
+        &["certificate_missing"],
+        "For tls_client_certificate_bound_access_tokens: is there a certificate?",
+        "A connection with a certificate.",
+    )],
+};
+
 /// At the endpoint for pushed requests.
 pub const PUSHED_KEY: Group = Group {
     name: "Key of a pushed request",

@@ -162,6 +162,36 @@ pub const CLIENT: Group = Group {
             "`jti`",
             "A `jti` of 1 to 255 bytes, another one in each assertion.",
         ),
+        sometimes(
+            "certificate",
+            &["client_certificate_missing"],
+            "For tls_client_auth and self_signed_tls_client_auth: is there a certificate?",
+            "A connection with the client's certificate, which `tls.client_auth` or `server.client_certificate_header` lets the server see.",
+        ),
+        sometimes(
+            "certificate_authority",
+            &["client_certificate_untrusted"],
+            "tls_client_auth: does somebody vouch for it, now and for clients?",
+            "A certificate of an authority in `tls.client_ca_file`, with the whole chain, within its time.",
+        ),
+        sometimes(
+            "certificate_subject",
+            &["client_certificate_of_another_subject"],
+            "Whose is it?",
+            "A certificate that names what is registered for the client (RFC 8705 section 2.1.2).",
+        ),
+        sometimes(
+            "certificate_age",
+            &["client_certificate_expired"],
+            "self_signed_tls_client_auth: is it within its time?",
+            "A certificate that is good already and still.",
+        ),
+        sometimes(
+            "certificate_key",
+            &["client_certificate_unknown"],
+            "Is its key one of the client's?",
+            "A certificate of a key in the client's jwks or at its jwks_uri: P-256, Ed25519, or RSA.",
+        ),
         check("client_status", &["client_disabled"], "Is the client enabled?", "Enabling the client: `ostiary client enable`."),
         sometimes(
             "assertion_use",

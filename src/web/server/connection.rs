@@ -15,12 +15,17 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use super::io::Io;
 use super::places::Place;
 use super::progress::{Phase, Progress, Stopwatch};
 use super::{Limits, Shutdown, Stage};
+use crate::keys::certificate::ClientCertificate;
 use crate::web::body::TimedBody;
+use crate::web::certificate::PeerCertificate;
 use crate::web::context::Peer;
 use crate::web::shell::{Handling, Shell};
 
@@ -33,9 +38,28 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) place: Place,
     pub(super) progress: Arc<Progress>,
+    pub(super) began: Instant,
+    /// The peer's, where it showed one.
+    pub(super) certificate: Option<PeerCertificate>,
 }
 
 impl Connection {
+    /// Serves within TLS. A peer that breaks the handshake off, or takes too long for it, is no news.
+    pub(super) async fn serve_within(mut self, tls: TlsAcceptor, socket: TcpStream) {
+        let handshake = timeout_at(self.began + self.limits.header_timeout, tls.accept(socket));
+        let accepted = tokio::select! {
+            biased;
+            () = self.shutdown.reached(Stage::Draining) => return,
+            () = self.progress.asked_to_leave() => return,
+            accepted = handshake => accepted,
+        };
+        let Ok(Ok(stream)) = accepted else { return };
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        self.certificate = ClientCertificate::new(chain).map(|certificate| PeerCertificate(Arc::new(certificate)));
+        self.serve(stream).await;
+    }
+
     /// Serves requests until the peer leaves, time is up, or the server stops.
     pub(super) async fn serve(self, socket: impl AsyncRead + AsyncWrite + Unpin) {
         let progress = self.progress;
@@ -43,6 +67,7 @@ impl Connection {
         let service = PerConnection {
             shell: self.shell,
             peer: Peer(self.peer),
+            certificate: self.certificate,
             progress: Arc::clone(&progress),
             limits: Arc::clone(&self.limits),
         };
@@ -51,7 +76,7 @@ impl Connection {
         builder.half_close(true).header_read_timeout(None).max_buf_size(self.limits.max_head);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
 
-        let mut stopwatch = Stopwatch::start(&self.limits);
+        let mut stopwatch = Stopwatch::start(&self.limits, self.began);
         let is_crowded = || self.place.others_free() < self.limits.max_connections / 4;
         let mut served = pin!(poll_fn(|context| {
             // A peer that breaks the connection or the protocol is no news.
@@ -82,6 +107,7 @@ impl Connection {
 struct PerConnection {
     shell: Shell,
     peer: Peer,
+    certificate: Option<PeerCertificate>,
     progress: Arc<Progress>,
     limits: Arc<Limits>,
 }
@@ -97,6 +123,9 @@ impl hyper::service::Service<Request<Incoming>> for PerConnection {
             if body.is_end_stream() { Body::empty() } else { Body::new(TimedBody::new(body, self.limits.body_timeout)) }
         });
         request.extensions_mut().insert(self.peer);
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         Answering { handling: self.shell.handle(request), progress: Arc::clone(&self.progress) }
     }
 }

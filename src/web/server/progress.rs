@@ -144,8 +144,8 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    pub(super) fn start(limits: &Limits) -> Self {
-        let deadline = Instant::now() + limits.header_timeout;
+    pub(super) fn start(limits: &Limits, began: Instant) -> Self {
+        let deadline = began + limits.header_timeout;
         Self { timer: Box::pin(tokio::time::sleep_until(deadline)), seen: 0, deadline: Some(deadline) }
     }
 

@@ -17,7 +17,7 @@ use ostiary::web::body::{BodyError, json};
 use ostiary::web::context::RequestContext;
 use ostiary::web::error::{self, Error, ErrorRenderer, PageError, Problem};
 use ostiary::web::params::{Form, PageForm};
-use ostiary::web::server::{Limits, Shutdown, Stopped, serve};
+use ostiary::web::server::{Limits, Listener, Shutdown, Stopped, Tls, serve};
 use ostiary::web::shell::Shell;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -70,6 +70,10 @@ impl Server {
     }
 
     pub(super) async fn with(limits: Limits, config: &ServerConfig) -> Self {
+        Self::within(limits, config, None).await
+    }
+
+    pub(super) async fn within(limits: Limits, config: &ServerConfig, tls: Option<Tls>) -> Self {
         let (gate, shutdown) = (Gate::default(), Shutdown::new());
         let audiences = Audiences {
             page: ErrorRenderer::default(),
@@ -79,7 +83,7 @@ impl Server {
         let shell = Shell::new(router(gate.clone()), Clock::system(), config, audiences);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stopped = tokio::spawn(serve(listener, shell.clone(), limits, shutdown.clone()));
+        let stopped = tokio::spawn(serve(Listener::new(listener, tls), shell.clone(), limits, shutdown.clone()));
         Self { address, shell, shutdown, gate, stopped }
     }
 
@@ -112,6 +116,12 @@ fn router(gate: Gate) -> Router {
     Router::new()
         .route("/json", get(|| async { axum::Json(serde_json::json!({"a": 1})) }))
         .route("/address", get(|context: RequestContext| async move { context.address.to_string() }))
+        .route(
+            "/certificate",
+            get(|context: RequestContext| async move {
+                context.certificate.map_or_else(|| "-".to_owned(), |certificate| certificate.thumbprint().to_string())
+            }),
+        )
         .route("/token", post(|Form(params): Form| async move { params.get("a").unwrap_or("-").to_owned() }))
         .route("/login", post(|PageForm(params): PageForm| async move { params.get("a").unwrap_or("-").to_owned() }))
         .route(

@@ -7,3 +7,4 @@ pub mod load;
 mod requests;
 mod slow;
 mod stopping;
+mod tls;

@@ -1,0 +1,30 @@
+//! TLS without a reverse proxy.
+
+use std::path::PathBuf;
+
+use crate::config::section;
+
+section! {
+    /// TLS on `server.listen`, for a server without a reverse proxy in front: TLS 1.3, and 1.2 with ECDHE and AES-GCM. Without `cert` the
+    /// server speaks plain HTTP.
+    TlsConfig {
+        /// A file with the server's certificate and those that vouch for it (PEM). A change of the file is taken up within ten seconds,
+        /// without a restart.
+        cert: PathBuf = PathBuf::new();
+        /// A file with its private key (PEM).
+        key: PathBuf = PathBuf::new();
+        /// Whether clients are asked for a certificate: `none`, or `optional` for mutual TLS (RFC 8705). Browsers that have one may then
+        /// ask their person which to show.
+        client_auth: ClientCertificates = ClientCertificates::None;
+        /// A file with the certificate authorities (PEM) that vouch for clients which authenticate with `tls_client_auth`, through this
+        /// listener or through a proxy. Without it there are none.
+        client_ca_file: PathBuf = PathBuf::new();
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    None,
+    Optional,
+}
