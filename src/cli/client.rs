@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::exchange::Exchange;
-use self::keys::Keys;
+use self::keys::{CREATE_EXAMPLES, Keys};
 use self::logout::Logout;
 use self::registration_token::RegistrationToken;
 use self::requests::Requests;
@@ -40,15 +40,6 @@ use crate::storage::error::Error as StorageError;
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::resources;
 use crate::web::sector;
-
-const CREATE_EXAMPLES: &str = "\
-Examples:
-  ostiary client create --name 'My app' --redirect-uri https://app.example/callback
-  ostiary client create --name 'My single-page app' --public --redirect-uri https://spa.example/ --origin https://spa.example
-  ostiary client create --name 'My phone app' --native --redirect-uri com.example.app:/callback
-  ostiary client create --name 'My television' --public --device
-  ostiary client create --name 'Nightly report' --service --audience https://api.example
-  ostiary client create --name 'Payroll' --service --jwks-uri https://payroll.example/jwks.json";
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

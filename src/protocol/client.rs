@@ -270,6 +270,16 @@ pub enum ClientAuthMethod {
 }
 
 impl ClientAuthMethod {
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::ClientSecretBasic,
+        Self::ClientSecretPost,
+        Self::ClientSecretJwt,
+        Self::PrivateKeyJwt,
+        Self::TlsClientAuth,
+        Self::SelfSignedTlsClientAuth,
+    ];
+
     /// Whether such a client shares a secret with this server.
     pub const fn has_secret(self) -> bool {
         match self {
@@ -338,18 +348,6 @@ pub enum AccessTokenFormat {
 impl GrantType {
     pub const ALL: [Self; 5] =
         [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::DeviceCode, Self::TokenExchange];
-}
-
-impl ClientAuthMethod {
-    pub const ALL: [Self; 7] = [
-        Self::None,
-        Self::ClientSecretBasic,
-        Self::ClientSecretPost,
-        Self::ClientSecretJwt,
-        Self::PrivateKeyJwt,
-        Self::TlsClientAuth,
-        Self::SelfSignedTlsClientAuth,
-    ];
 }
 
 impl Client {

@@ -17,15 +17,15 @@ pub(super) const FAILED: &str = "Client authentication failed";
 pub const MISSING: OAuthError =
     OAuthError::new(ErrorCode::InvalidClient, "client_authentication_missing", "Client authentication is required");
 /// RFC 8705 §2.
-const fn certificate(reason: &'static str) -> OAuthError {
+const fn refused(reason: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClient, reason, FAILED)
 }
 
-pub const CERTIFICATE_MISSING: OAuthError = certificate("client_certificate_missing");
-pub const CERTIFICATE_UNTRUSTED: OAuthError = certificate("client_certificate_untrusted");
-pub const CERTIFICATE_OF_ANOTHER_SUBJECT: OAuthError = certificate("client_certificate_of_another_subject");
-pub const CERTIFICATE_EXPIRED: OAuthError = certificate("client_certificate_expired");
-pub const CERTIFICATE_UNKNOWN: OAuthError = certificate("client_certificate_unknown");
+pub const CERTIFICATE_MISSING: OAuthError = refused("client_certificate_missing");
+pub const CERTIFICATE_UNTRUSTED: OAuthError = refused("client_certificate_untrusted");
+pub const CERTIFICATE_OF_ANOTHER_SUBJECT: OAuthError = refused("client_certificate_of_another_subject");
+pub const CERTIFICATE_EXPIRED: OAuthError = refused("client_certificate_expired");
+pub const CERTIFICATE_UNKNOWN: OAuthError = refused("client_certificate_unknown");
 pub const UNKNOWN_CLIENT: OAuthError = OAuthError::new(ErrorCode::InvalidClient, "client_unknown", FAILED);
 pub const WRONG_SECRET: OAuthError = OAuthError::new(ErrorCode::InvalidClient, "client_secret_wrong", FAILED);
 pub const DISABLED_CLIENT: OAuthError = OAuthError::new(ErrorCode::InvalidClient, "client_disabled", FAILED);

@@ -7,6 +7,16 @@ use serde_json::Value;
 use crate::cli::failure::Failure;
 use crate::protocol::client::ClientAuthMethod;
 
+/// Of every kind of client.
+pub(super) const CREATE_EXAMPLES: &str = "\
+Examples:
+  ostiary client create --name 'My app' --redirect-uri https://app.example/callback
+  ostiary client create --name 'My single-page app' --public --redirect-uri https://spa.example/ --origin https://spa.example
+  ostiary client create --name 'My phone app' --native --redirect-uri com.example.app:/callback
+  ostiary client create --name 'My television' --public --device
+  ostiary client create --name 'Nightly report' --service --audience https://api.example
+  ostiary client create --name 'Payroll' --service --jwks-uri https://payroll.example/jwks.json";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Keys {
     /// How it proves who it is: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt, tls_client_auth or

@@ -128,7 +128,8 @@ fn a_client_with_keys_has_no_secret() {
     assert!(refuse(&["--jwks-file", path]).contains("--jwks-file"));
     assert!(refuse(&["--jwks-uri", "http://127.0.0.1/jwks"]).contains("jwks_uri"));
     assert!(refuse(&["--auth-method", "private_key_jwt"]).contains("jwks"));
-    assert!(refuse(&["--auth-method", "tls_client_auth"]).contains("client_secret_jwt"));
+    assert!(refuse(&["--auth-method", "tls_client_auth"]).contains("tls_client_auth_subject_dn"));
+    assert!(refuse(&["--auth-method", "tls"]).contains("client_secret_jwt"));
 }
 
 #[test]
