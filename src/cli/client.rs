@@ -14,7 +14,7 @@ use self::exchange::Exchange;
 use self::keys::{CREATE_EXAMPLES, Keys};
 use self::logout::Logout;
 use self::registration_token::RegistrationToken;
-use self::requests::Requests;
+use self::requests::{Requests, required_acr};
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
 use super::start::Installation;
@@ -121,10 +121,6 @@ pub struct Create {
     logout: Logout,
     #[command(flatten)]
     exchange: Exchange,
-}
-
-fn required_acr(text: &str) -> Result<Acr, String> {
-    Acr::parse(text).ok_or_else(|| format!("not one of {}", Acr::ALL.map(Acr::as_str).join(", ")))
 }
 
 impl Create {

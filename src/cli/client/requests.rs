@@ -1,5 +1,7 @@
 //! How a client has to send its requests, and what it is told.
 
+use crate::protocol::authentication::Acr;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
     /// Only authorization requests that it pushed first are taken (RFC 9126).
@@ -26,4 +28,8 @@ pub(super) struct Requests {
     /// It is given access tokens alone that are bound to the certificate of its connection (RFC 8705).
     #[arg(long, conflicts_with = "require_dpop")]
     pub(super) require_certificate: bool,
+}
+
+pub(super) fn required_acr(text: &str) -> Result<Acr, String> {
+    Acr::parse(text).ok_or_else(|| format!("not one of {}", Acr::ALL.map(Acr::as_str).join(", ")))
 }
