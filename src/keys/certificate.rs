@@ -91,8 +91,8 @@ impl fmt::Debug for ClientCertificate {
 fn is_named(name: &GeneralName, subject: &CertificateSubject<'_>) -> bool {
     match (name, subject) {
         (GeneralName::DnsName(name), CertificateSubject::Dns(wanted)) => name.as_str().eq_ignore_ascii_case(wanted),
-        (GeneralName::UniformResourceIdentifier(name), CertificateSubject::Uri(wanted)) => name.as_str() == *wanted,
-        (GeneralName::Rfc822Name(name), CertificateSubject::Email(wanted)) => name.as_str() == *wanted,
+        (GeneralName::UniformResourceIdentifier(name), CertificateSubject::Uri(wanted))
+        | (GeneralName::Rfc822Name(name), CertificateSubject::Email(wanted)) => name.as_str() == *wanted,
         (GeneralName::IpAddress(name), CertificateSubject::Ip(IpAddr::V4(wanted))) => name.as_bytes() == wanted.octets(),
         (GeneralName::IpAddress(name), CertificateSubject::Ip(IpAddr::V6(wanted))) => name.as_bytes() == wanted.octets(),
         _ => false,
