@@ -127,8 +127,8 @@ on_both! {
         // The answer of that refresh may have been lost.
         let again = refresh(&server, &client, &unbound, &[&prover.proof(&server, "POST", "/token")]).await.json();
         let bound = text(&again, "refresh_token");
-        let last = refresh(&server, &client, &bound, &[&prover.proof(&server, "POST", "/token")]).await;
-        assert_eq!((last.status.as_u16(), &last.json()["refresh_token"]), (200, &Value::Null), "{last:#?}");
+        let kept = refresh(&server, &client, &bound, &[&prover.proof(&server, "POST", "/token")]).await;
+        assert_eq!((kept.status.as_u16(), &kept.json()["refresh_token"]), (200, &Value::Null), "{kept:#?}");
     }
 
     async fn q11_of_twenty_keys_at_once_one_gets_the_family(database: TestDatabase) {

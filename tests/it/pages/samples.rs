@@ -123,18 +123,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, details, ..consent };
     add("consent-hostile", &hostile);
 
-    let device = Device {
-        frame: frame.clone(),
-        action: action("/device"),
-        csrf: "c".to_owned(),
-        user_code: "WDJB-MJHT".to_owned(),
-        refused: false,
-    };
-    add("device", &device);
-    add("device-refused", &Device { user_code: HOSTILE.to_owned(), refused: true, ..device });
-    add("device-allowed", &DeviceEnded { frame: frame.clone(), allowed: true });
-    add("device-denied", &DeviceEnded { frame: frame.clone(), allowed: false });
-
+    devices(&frame, &mut add);
     let error = Error {
         frame: Frame { nonce: None, ..frame.clone() },
         status: 400,
@@ -166,10 +155,37 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add_factors(&frame, base, &mut add);
 
     people(&frame, &form, &mut add);
+    logouts(&frame, &mut add);
+    rooms::add(&frame, &mut add);
+    let issuer = format!("https://id.example.org{base}");
+    add(
+        "admin",
+        &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
+    );
+    pages
+}
+
+/// The pages on which devices are connected.
+fn devices(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
+    let device = Device {
+        frame: frame.clone(),
+        action: "/device".to_owned(),
+        csrf: "c".to_owned(),
+        user_code: "WDJB-MJHT".to_owned(),
+        refused: false,
+    };
+    add("device", &device);
+    add("device-refused", &Device { user_code: HOSTILE.to_owned(), refused: true, ..device });
+    add("device-allowed", &DeviceEnded { frame: frame.clone(), allowed: true });
+    add("device-denied", &DeviceEnded { frame: frame.clone(), allowed: false });
+}
+
+/// The pages of a logout.
+fn logouts(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
     let logout = LogoutConfirm {
         frame: frame.clone(),
         sign_in_name: "alice".to_owned(),
-        action: action("/logout"),
+        action: "/logout".to_owned(),
         csrf: "c".to_owned(),
         destination: None,
         place: None,
@@ -181,13 +197,6 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let frames = vec!["https://app.example/logout?sid=s".to_owned()];
     let next = Some("https://app.example/".to_owned());
     add("signed-out-of-applications", &SignedOut { frame: frame.clone(), frames, next });
-    rooms::add(&frame, &mut add);
-    let issuer = format!("https://id.example.org{base}");
-    add(
-        "admin",
-        &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
-    );
-    pages
 }
 
 /// The pages about second factors.

@@ -73,10 +73,10 @@ on_both! {
 
         // From another browser; what was allowed there stays.
         let (mut here, mut there) = (logged_in(&server).await, logged_in(&server).await);
-        let (of_here, of_there) = (allowed_in(&mut here).await, allowed_in(&mut there).await);
+        let (of_here, elsewhere) = (allowed_in(&mut here).await, allowed_in(&mut there).await);
         let page = here.visit("/account/sessions").await;
         here.submit(&page.form_with_button("end-others").set("others", "all")).await;
-        assert_error(&poll(&server, &client, &of_there).await, 400, "access_denied");
+        assert_error(&poll(&server, &client, &elsewhere).await, 400, "access_denied");
         assert_eq!(poll(&server, &client, &of_here).await.status, 200);
 
         // By an administrator who ends all, also of a session that ended by itself.
