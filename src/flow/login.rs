@@ -188,17 +188,17 @@ impl Entrance<'_> {
                 Ok(outcome)
             })
             .await?;
-        let (reason, step) = match outcome {
+        let reason = match &outcome {
             Outcome::Begun(id) => {
-                begun.session.id = id;
+                begun.session.id = id.clone();
                 return Ok(Step::Done(Box::new(begun)));
             }
-            Outcome::ChangedMeanwhile => ("changed_meanwhile", Step::Ended),
-            Outcome::Spent => ("code_replayed", Step::Spent),
+            Outcome::ChangedMeanwhile => "changed_meanwhile",
+            Outcome::Spent => "code_replayed",
         };
         let (user_id, client_id) = (event.user_id, event.client_id);
         state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserLogin, context, reason) });
-        Ok(step)
+        Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
     }
 
     /// Somebody who is logged in proved a factor, to be asked for no more or to reach more. The session goes on under a new
