@@ -1,5 +1,6 @@
 //! Every page in every state worth looking at, some of them filled by somebody with bad intentions.
 
+mod ends;
 mod rooms;
 
 use std::collections::BTreeMap;
@@ -11,11 +12,10 @@ use ostiary::authn::qr::QrCode;
 use ostiary::pages::account::nav::Place;
 use ostiary::pages::text::Text;
 use ostiary::pages::view::{
-    Admin, AnswerByHand, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent,
-    Counts, DetailRow, Device, DeviceEnded, Enrolment, EnrolmentProblem, Error, Factor, FactorProblem, Form, FormPost, Frame,
-    Login, LoginProblem, LogoutConfirm, Moment, NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys,
-    Password, Reauthenticate, Recover, RecoverPassword, RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount,
-    Setup, SignedOut,
+    Admin, AuthenticatorRow, Challenge, ChangeEmail, ChangePassword, ClaimRow, ClientView, Code, CodeKind, Consent, Counts,
+    DetailRow, Enrolment, EnrolmentProblem, Factor, FactorProblem, Form, Frame, Login, LoginProblem, Moment, NamePasskey,
+    NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password, Reauthenticate, Recover, RecoverPassword,
+    RecoveryCodes, Register, ResourceRow, ScopeRow, Security, SelectAccount, Setup,
 };
 use ostiary::protocol::authentication::Offer;
 use ostiary::protocol::time::Timestamp;
@@ -123,20 +123,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, details, ..consent };
     add("consent-hostile", &hostile);
 
-    devices(&frame, &mut add);
-    let error = Error {
-        frame: Frame { nonce: None, ..frame.clone() },
-        status: 400,
-        title: text.of("error-redirect-uri"),
-        text: text.of("error-redirect-uri.text"),
-        trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
-    };
-    add("error", &error);
-    let fields = vec![("code".to_owned(), "abc".to_owned()), ("state".to_owned(), HOSTILE.to_owned())];
-    let (place, next) = ("app.example".to_owned(), "https://app.example/cb?error=login_required".to_owned());
-    add("answer-by-hand", &AnswerByHand { frame: frame.clone(), place, error: "login_required".to_owned(), next });
-    add("form-post", &FormPost { frame: frame.clone(), action: "https://app.example/cb?a=1&b=2".to_owned(), fields });
-
+    ends::devices(&frame, &mut add);
+    ends::answers(&frame, &mut add);
     let form = Form {
         text: frame.text,
         action: action("/setup"),
@@ -155,7 +143,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     add_factors(&frame, base, &mut add);
 
     people(&frame, &form, &mut add);
-    logouts(&frame, &mut add);
+    ends::logouts(&frame, &mut add);
     rooms::add(&frame, &mut add);
     let issuer = format!("https://id.example.org{base}");
     add(
@@ -163,40 +151,6 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
     );
     pages
-}
-
-/// The pages on which devices are connected.
-fn devices(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
-    let device = Device {
-        frame: frame.clone(),
-        action: "/device".to_owned(),
-        csrf: "c".to_owned(),
-        user_code: "WDJB-MJHT".to_owned(),
-        refused: false,
-    };
-    add("device", &device);
-    add("device-refused", &Device { user_code: HOSTILE.to_owned(), refused: true, ..device });
-    add("device-allowed", &DeviceEnded { frame: frame.clone(), allowed: true });
-    add("device-denied", &DeviceEnded { frame: frame.clone(), allowed: false });
-}
-
-/// The pages of a logout.
-fn logouts(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
-    let logout = LogoutConfirm {
-        frame: frame.clone(),
-        sign_in_name: "alice".to_owned(),
-        action: "/logout".to_owned(),
-        csrf: "c".to_owned(),
-        destination: None,
-        place: None,
-    };
-    add("logout", &logout);
-    let asked = LogoutConfirm { destination: Some("sealed".to_owned()), place: Some("app.example".to_owned()), ..logout };
-    add("logout-for-an-application", &asked);
-    add("signed-out", &SignedOut { frame: frame.clone(), frames: Vec::new(), next: None });
-    let frames = vec!["https://app.example/logout?sid=s".to_owned()];
-    let next = Some("https://app.example/".to_owned());
-    add("signed-out-of-applications", &SignedOut { frame: frame.clone(), frames, next });
 }
 
 /// The pages about second factors.
