@@ -49,7 +49,7 @@ pub(super) fn logouts(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender))
     let asked = LogoutConfirm { destination: Some("sealed".to_owned()), place: Some("app.example".to_owned()), ..logout };
     add("logout-for-an-application", &asked);
     add("signed-out", &SignedOut { frame: frame.clone(), frames: Vec::new(), next: None });
-    let frames = vec!["https://app.example/logout?sid=s".to_owned()];
-    let next = Some("https://app.example/".to_owned());
-    add("signed-out-of-applications", &SignedOut { frame: frame.clone(), frames, next });
+    // The way on is here: a browser that looks at this is not to leave.
+    let next = Some("#continue".to_owned());
+    add("signed-out-for-an-application", &SignedOut { frame: frame.clone(), frames: Vec::new(), next });
 }
