@@ -55,7 +55,7 @@ pub async fn open(state: &AppState, context: &RequestContext, presented: Present
     }
     match held(state, context, presented, active.claims.cnf).await? {
         Ok(()) => Ok(active),
-        Err(WITHOUT_PROOF) if way == Way::Body => Err(Refused::Token(IN_BODY, Some(active.client))),
+        Err(error) if error == WITHOUT_PROOF && way == Way::Body => Err(Refused::Token(IN_BODY, Some(active.client))),
         Err(error) => Err(Refused::Token(error, Some(active.client))),
     }
 }
