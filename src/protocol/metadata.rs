@@ -138,7 +138,10 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
 /// The document with `authorization_details_types_supported` (RFC 9396 §10); `None` if there are none.
 pub fn with_detail_types<'a>(document: &[u8], types: impl Iterator<Item = &'a String>) -> Option<Vec<u8>> {
     let types: BTreeSet<&String> = types.collect();
-    let mut document: Value = serde_json::from_slice(document).ok().filter(|_| !types.is_empty())?;
+    if types.is_empty() {
+        return None;
+    }
+    let mut document: Value = serde_json::from_slice(document).ok()?;
     document["authorization_details_types_supported"] = json!(types);
     serde_json::to_vec(&document).ok()
 }
