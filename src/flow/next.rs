@@ -265,8 +265,8 @@ async fn issue(
             }
             if matches!(basis, Basis::Remembered) {
                 let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                let stands = |given: &ConsentedScope| row.scope.is_subset(&given.scope) && row.reach.is_within(&given.reach);
-                if !consent.is_some_and(|consent| consent.agreements.iter().any(stands)) {
+                let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
+                if !consent.is_some_and(stands) {
                     return Ok(Issued::ConsentGone);
                 }
             }
