@@ -160,14 +160,13 @@ impl Resources {
     /// Whether the client may have tokens for it.
     pub fn allows(&self, client: &Client, identifier: &str, issuer: &str) -> bool {
         let is_open = self.get(identifier).is_some_and(|resource| resource.metadata.open);
-        is_open || identifier == issuer || client.metadata.audiences.iter().any(|audience| audience == identifier)
+        is_open || is_registered_for(client, identifier, issuer)
     }
 
     /// [`Resources::asked`] where no person is asked: what is open is open because its people decide.
     pub fn asked_by_service(&self, params: &Params, client: &Client, issuer: &str) -> Result<BTreeSet<String>, OAuthError> {
         let asked = self.asked(params, client, issuer)?;
-        let is_registered = |identifier: &String| identifier == issuer || client.metadata.audiences.contains(identifier);
-        if asked.iter().all(is_registered) { Ok(asked) } else { Err(NOT_ALLOWED) }
+        if asked.iter().all(|identifier| is_registered_for(client, identifier, issuer)) { Ok(asked) } else { Err(NOT_ALLOWED) }
     }
 
     /// The resources that a request names, all of which the client may have (RFC 8707 §2). Empty when it names none.
@@ -263,6 +262,11 @@ impl Resources {
         let takes_any = |identifier: &String| self.get(identifier).is_none_or(|known| known.metadata.scopes.is_empty());
         self.among(asked).any(|known| known.owns(value)) || !self.knows_scope(value) && asked.iter().any(takes_any)
     }
+}
+
+/// Whether it is this server, or one that the client was registered for.
+fn is_registered_for(client: &Client, identifier: &str, issuer: &str) -> bool {
+    identifier == issuer || client.metadata.audiences.iter().any(|audience| audience == identifier)
 }
 
 /// RFC 8707 §2: an absolute URI without a fragment.
