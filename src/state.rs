@@ -159,8 +159,10 @@ impl AppState {
         let origin = issuer.origin().ascii_serialization();
         let scopes = configured_scopes(&config.tokens.scopes)?;
         let outbound = Outbound::new(&config.outbound, &clock)?;
+        let tokens = TokenHasher::new(&master);
         Ok(Self(Arc::new(Shared {
-            tokens: TokenHasher::new(&master),
+            proofs: Proofs::new(&master, &tokens, config.dpop.require_nonce, &origin, &db),
+            tokens,
             flows: Sealer::new(&master.derive("seal/flows")),
             codes: Sealer::new(&master.derive("seal/email-codes")),
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
@@ -177,7 +179,6 @@ impl AppState {
             guard: Guard::new(&config, &master, &db, &clock)?,
             clients: ClientCache::new(&db),
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
-            proofs: Proofs::new(&master, config.dpop.require_nonce, &origin, &db),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
             policy: ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer),

@@ -43,8 +43,8 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    pub fn new(master: &MasterKey, nonce_required: bool, origin: &str, db: &Db) -> Self {
-        let (nonces, tokens) = (Nonces::new(master), TokenHasher::new(master));
+    pub fn new(master: &MasterKey, tokens: &TokenHasher, nonce_required: bool, origin: &str, db: &Db) -> Self {
+        let (nonces, tokens) = (Nonces::new(master), tokens.clone());
         Self { nonces, nonce_required, origin: origin.to_owned(), tokens, db: db.clone() }
     }
 
