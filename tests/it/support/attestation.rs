@@ -4,20 +4,14 @@ use std::str::FromStr;
 
 use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::random;
-use p256::ecdsa::{DerSignature, SigningKey};
+use p256::ecdsa::SigningKey;
 use x509_cert::Certificate;
-use x509_cert::builder::profile::BuilderProfile;
-use x509_cert::builder::{Builder, CertificateBuilder, Result};
-use x509_cert::certificate::TbsCertificate;
 use x509_cert::der::asn1::UtcTime;
 use x509_cert::der::{Encode, EncodePem};
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
-use x509_cert::ext::{Extension, ToExtension};
 use x509_cert::name::Name;
-use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use x509_cert::time::Validity;
 
+use super::certificate::{Profile, sign};
 use super::server::START;
 
 /// What a new passkey says of its authenticator (WebAuthn Level 3 §6.5.4).
@@ -103,35 +97,5 @@ fn certify(
     is_authority: bool,
     validity: Validity,
 ) -> Certificate {
-    let profile = Profile { subject: subject.clone(), issuer: issuer.clone(), is_authority };
-    let public = SubjectPublicKeyInfo::from_key(key.verifying_key()).unwrap();
-    let builder = CertificateBuilder::new(profile, SerialNumber::from(7u32), validity, public).unwrap();
-    builder.build::<_, DerSignature>(issuer_key).unwrap()
-}
-
-struct Profile {
-    subject: Name,
-    issuer: Name,
-    is_authority: bool,
-}
-
-impl BuilderProfile for Profile {
-    fn get_issuer(&self, _: &Name) -> Name {
-        self.issuer.clone()
-    }
-
-    fn get_subject(&self) -> Name {
-        self.subject.clone()
-    }
-
-    fn build_extensions(
-        &self,
-        _: SubjectPublicKeyInfoRef<'_>,
-        _: SubjectPublicKeyInfoRef<'_>,
-        tbs: &TbsCertificate,
-    ) -> Result<Vec<Extension>> {
-        let usage = if self.is_authority { KeyUsages::KeyCertSign } else { KeyUsages::DigitalSignature };
-        let constraints = BasicConstraints { ca: self.is_authority, path_len_constraint: None };
-        Ok(vec![constraints.to_extension(tbs.subject(), &[])?, KeyUsage(usage.into()).to_extension(tbs.subject(), &[])?])
-    }
+    sign(key, Profile::new(subject, issuer, None, is_authority), issuer_key, validity)
 }

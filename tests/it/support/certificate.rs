@@ -113,14 +113,19 @@ fn certify(key: &[u8], profile: Profile, issuer: &[u8], (from, until): (u64, u64
     let own = SigningKey::from_pkcs8_der(key).unwrap();
     let issuer = SigningKey::from_pkcs8_der(issuer).unwrap();
     let moment = |seconds| Time::from(UtcTime::from_unix_duration(Duration::from_secs(seconds)).unwrap());
-    let public = SubjectPublicKeyInfo::from_key(own.verifying_key()).unwrap();
-    let validity = Validity::new(moment(from), moment(until));
-    let builder = CertificateBuilder::new(profile, SerialNumber::from(7u32), validity, public).unwrap();
-    let certificate: Certificate = builder.build::<_, DerSignature>(&issuer).unwrap();
+    let certificate = sign(&own, profile, &issuer, Validity::new(moment(from), moment(until)));
     Held { key: key.to_vec(), certificate: certificate.to_der().unwrap() }
 }
 
-struct Profile {
+/// The certificate of a key, by its issuer's.
+pub fn sign(key: &SigningKey, profile: Profile, issuer: &SigningKey, validity: Validity) -> Certificate {
+    let public = SubjectPublicKeyInfo::from_key(key.verifying_key()).unwrap();
+    let builder = CertificateBuilder::new(profile, SerialNumber::from(7u32), validity, public).unwrap();
+    builder.build::<_, DerSignature>(issuer).unwrap()
+}
+
+/// What a certificate says.
+pub struct Profile {
     subject: Name,
     issuer: Name,
     alternative: Option<GeneralName>,
@@ -128,7 +133,7 @@ struct Profile {
 }
 
 impl Profile {
-    fn new(subject: &Name, issuer: &Name, alternative: Option<GeneralName>, is_authority: bool) -> Self {
+    pub fn new(subject: &Name, issuer: &Name, alternative: Option<GeneralName>, is_authority: bool) -> Self {
         Self { subject: subject.clone(), issuer: issuer.clone(), alternative, is_authority }
     }
 }
