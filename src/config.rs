@@ -16,9 +16,9 @@ pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
     AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates, ClientRegistrationConfig,
-    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, KeysConfig, LogConfig, LogFormat, MailConfig,
-    MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
-    SessionConfig, TlsConfig, TokenConfig, UserVerification,
+    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, JwtBearerConfig, KeysConfig, LogConfig,
+    LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig,
+    RegistrationMode, ServerConfig, SessionConfig, SubjectIs, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
 };
 pub use validate::InvalidConfig;
 
@@ -103,6 +103,7 @@ config! {
     mail: MailConfig,
     outbound: OutboundConfig,
     dpop: DpopConfig,
+    jwt_bearer: JwtBearerConfig,
     account: AccountConfig,
     authentication: AuthenticationConfig,
     passkeys: PasskeysConfig,

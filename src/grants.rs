@@ -7,6 +7,7 @@ pub mod device_code;
 pub mod family;
 pub mod first_party;
 pub mod id_token;
+pub mod jwt_bearer;
 pub mod possession;
 pub mod refresh_token;
 pub mod resource;
@@ -22,7 +23,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
 use crate::protocol::resource::{Reach, Target};
 use crate::protocol::scope::Scope;
-use crate::state::AppState;
+use crate::state::{AppState, offered};
 use crate::telemetry::findings;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
@@ -92,7 +93,8 @@ impl Failure {
 /// Redeems whatever grant the request brings (RFC 6749 §4, §5.2).
 pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
     let grant = request.required("grant_type")?;
-    let grant = GrantType::ALL.into_iter().find(|known| known.as_str() == grant).ok_or(OAuthError::new(
+    let offered = offered(&request.state.config);
+    let grant = offered.into_iter().find(|known| known.as_str() == grant).ok_or(OAuthError::new(
         ErrorCode::UnsupportedGrantType,
         "grant_type_unknown",
         "This grant type is not supported.",
@@ -109,6 +111,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::ClientCredentials => "token/client_credentials",
         GrantType::DeviceCode => "token/device_code",
         GrantType::TokenExchange => "token/token_exchange",
+        GrantType::JwtBearer => "token/jwt_bearer",
     };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     let redeemed = match grant {
@@ -117,6 +120,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
         GrantType::DeviceCode => Box::pin(device_code::redeem(request)).await,
         GrantType::TokenExchange => Box::pin(token_exchange::redeem(request)).await,
+        GrantType::JwtBearer => Box::pin(jwt_bearer::redeem(request)).await,
     };
     redeemed.inspect_err(|_| findings::procedure(procedure))
 }
@@ -129,6 +133,7 @@ impl<'a> TokenRequest<'a> {
                 "code" => "code_given",
                 "refresh_token" => "refresh_token_given",
                 "device_code" => "device_code_given",
+                "assertion" => "bearer_given",
                 "subject_token" | "subject_token_type" => "subject_token_given",
                 _ => "grant_type_given",
             };

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number: such values are arguments.
 
 pub mod access_token;
+pub mod assertion;
 pub mod audience;
 pub mod authentication;
 pub mod authorization_details;
@@ -30,6 +31,7 @@ pub mod introspection;
 pub mod json_schema;
 pub mod jwk;
 pub mod jwt;
+pub mod jwt_bearer;
 pub mod logout_token;
 pub mod metadata;
 pub mod outbound_url;

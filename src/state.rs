@@ -28,7 +28,7 @@ use crate::outbound::http::{Outbound, UnusableAuthorities};
 use crate::outbound::mail::Outbox;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, GrantType};
 use crate::protocol::id::ClientId;
 use crate::protocol::metadata::{self, Capabilities};
 use crate::protocol::resource::Resources;
@@ -48,6 +48,7 @@ use crate::web::csrf::Csrf;
 use crate::web::dpop::{JudgesProofs, Proofs};
 use crate::web::error::Problem;
 use crate::web::request_objects::RequestObjects;
+use crate::web::trusted_issuers::{TrustedIssuers, UnusableKeys};
 
 /// The application's state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,6 +83,8 @@ pub struct Shared {
     pub clients: ClientCache,
     /// Their public keys.
     pub client_keys: ClientKeys,
+    /// Who else may say whom they act for.
+    pub trusted_issuers: TrustedIssuers,
     /// Who vouches for their certificates.
     pub certificate_authorities: Option<Authorities>,
     /// Their secrets.
@@ -135,6 +138,8 @@ pub enum StateError {
     #[error("configuration: {0}")]
     CertificateAuthorities(#[from] certificate::UnusableAuthorities),
     #[error("configuration: {0}")]
+    TrustedIssuers(#[from] UnusableKeys),
+    #[error("configuration: {0}")]
     Guard(#[from] guard::Unusable),
     #[error("configuration: the list of breached passwords, {0}")]
     BreachedPasswords(#[from] UnusablePasswords),
@@ -171,6 +176,7 @@ impl AppState {
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
+            trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
             client_secrets: ClientSecrets::new(&master),
             subjects: Subjects::new(&master),
@@ -308,6 +314,12 @@ fn configured_scopes(scopes: &BTreeMap<String, String>) -> Result<Scope, Invalid
     Scope::parse(&names.join(" "))
 }
 
+/// The grant types that there are here.
+pub fn offered(config: &Config) -> Vec<GrantType> {
+    let is_offered = |grant: &GrantType| *grant != GrantType::JwtBearer || !config.jwt_bearer.issuers.is_empty();
+    GrantType::ALL.into_iter().filter(is_offered).collect()
+}
+
 fn anybody_may_register(config: &Config) -> bool {
     config.registration.mode == RegistrationMode::Open
 }
@@ -325,6 +337,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         client_registration: config.client_registration.mode != ClientRegistrationMode::Off,
         check_session: config.session.check_session_iframe,
         mutual_tls: config.has_mutual_tls(),
+        grant_types: &offered(config),
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

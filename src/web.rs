@@ -25,3 +25,4 @@ pub mod request_objects;
 pub mod sector;
 pub mod server;
 pub mod shell;
+pub mod trusted_issuers;

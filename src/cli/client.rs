@@ -137,8 +137,8 @@ impl Create {
             (of_people, GrantType::RefreshToken),
             (self.service, GrantType::ClientCredentials),
             (self.device, GrantType::DeviceCode),
-            (self.exchange.is_wanted(), GrantType::TokenExchange),
         ];
+        let grant_types = grant_types.into_iter().chain(self.exchange.grant_types());
         let scope = if self.scopes.is_empty() && of_people {
             "openid profile email offline_access".to_owned()
         } else {
@@ -153,7 +153,7 @@ impl Create {
                 (false, false) => self.keys.method(),
             },
             redirect_uris: self.redirect_uris,
-            grant_types: grant_types.into_iter().filter_map(|(wanted, grant)| wanted.then_some(grant)).collect(),
+            grant_types: grant_types.filter_map(|(wanted, grant)| wanted.then_some(grant)).collect(),
             scope: Scope::parse(&scope).map_err(|error| Failure::usage(format!("--scope: {error}")))?,
             audiences: self.audiences,
             access_token_format: if self.opaque { AccessTokenFormat::Opaque } else { AccessTokenFormat::Jwt },

@@ -1,6 +1,7 @@
 //! The sections, one declaration each.
 
 mod client_registration;
+mod jwt_bearer;
 mod mail;
 mod outbound;
 mod passkeys;
@@ -20,6 +21,7 @@ use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
 pub use client_registration::{ClientRegistrationConfig, ClientRegistrationMode};
+pub use jwt_bearer::{JwtBearerConfig, SubjectIs, TrustedIssuer};
 pub use mail::{MailConfig, MailTls, MailTransport};
 pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};

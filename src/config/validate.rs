@@ -1,5 +1,7 @@
 //! Refuses a configuration that could not be run safely.
 
+mod jwt_bearer;
+
 use url::Url;
 
 use super::{ClientCertificates, Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
@@ -90,6 +92,7 @@ impl Config {
         let own = Scope::parse(&self.client_registration.scopes.join(" "));
         let harmless = own.is_ok_and(|own| own.intersection(&scope::management().union(&scope::account())).is_empty());
         require(harmless, "client_registration.scopes", "must be scope values, and none of this server's own API")?;
+        jwt_bearer::check(self)?;
         mail(&self.mail, &self.server.issuer)?;
         passkeys(&self.passkeys, &self.server.issuer)?;
         self.limits()?;

@@ -116,8 +116,8 @@ pub fn prepare_claims(
                 created_at: claims.iat,
                 expires_at: claims.exp,
                 confirmation: claims.cnf,
-                authentication: claims.auth_time.zip(claims.acr.clone()).map(|(auth_time, acr)| Authentication {
-                    auth_time,
+                authentication: claims.acr.clone().map(|acr| Authentication {
+                    auth_time: claims.auth_time,
                     acr,
                     amr: claims.amr.clone(),
                 }),
@@ -245,7 +245,7 @@ async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
     let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
     let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
     let (auth_time, acr, amr) = match row.authentication {
-        Some(Authentication { auth_time, acr, amr }) => (Some(auth_time), Some(acr), amr),
+        Some(Authentication { auth_time, acr, amr }) => (auth_time, Some(acr), amr),
         None => (None, None, Vec::new()),
     };
     let claims = AccessTokenClaims {

@@ -29,6 +29,8 @@ pub enum TokenKind {
     Invitation,
     /// The `jti` of an assertion, with the client's identifier.
     ClientAssertion,
+    /// The `jti` of an assertion about a person, with its issuer.
+    BearerAssertion,
     /// The reference in a `request_uri`.
     PushedRequest,
     DeviceCode,
@@ -45,7 +47,7 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -57,6 +59,7 @@ impl TokenKind {
         Self::Mailbox,
         Self::Invitation,
         Self::ClientAssertion,
+        Self::BearerAssertion,
         Self::PushedRequest,
         Self::DeviceCode,
         Self::UserCode,
@@ -80,6 +83,7 @@ impl TokenKind {
             Self::Mailbox => "hash/mailbox",
             Self::Invitation => "hash/invitation",
             Self::ClientAssertion => "hash/client-assertion",
+            Self::BearerAssertion => "hash/bearer-assertion",
             Self::PushedRequest => "hash/pushed-request",
             Self::DeviceCode => "hash/device-code",
             Self::UserCode => "hash/user-code",

@@ -10,6 +10,7 @@ mod api;
 mod authorize;
 mod client_registration;
 mod device;
+mod jwt_bearer;
 mod login;
 mod logout;
 mod procedures;

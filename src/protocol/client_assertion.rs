@@ -2,26 +2,18 @@
 
 use serde_json::{Map, Value};
 
+use super::assertion::{self, Once, Refusals};
 use super::client_auth::FAILED;
 use super::error::{ErrorCode, OAuthError};
 use super::id::ClientId;
-use super::jwt::{Compact, Malformed, numeric_date};
-use super::time::{Seconds, Timestamp};
+use super::jwt::{Compact, Malformed};
+use super::time::Timestamp;
 
 /// The one value of `client_assertion_type` (RFC 7523 §2.2).
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Values of `typ`. Libraries write `JWT` or nothing; the last one is the assertions' own (draft-ietf-oauth-rfc7523bis).
 pub const TYPES: &[Option<&str>] = &[None, Some("jwt"), Some("client-authentication+jwt")];
-
-/// How far the client's clock may be from this one.
-pub const SKEW: Seconds = Seconds(10);
-
-/// How long an assertion may be good for. There are libraries that write an hour and can't be told otherwise.
-pub const LONGEST: Seconds = Seconds::hours(1);
-
-/// The longest `jti`.
-const MAX_JTI: usize = 255;
 
 const fn refused(reason: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClient, reason, FAILED)
@@ -51,13 +43,8 @@ pub struct Expected<'a> {
     pub token_endpoint: Option<&'a str>,
 }
 
-/// What makes an assertion good for one use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Once {
-    pub jti: String,
-    /// From then on it is refused for its age.
-    pub ends_at: Timestamp,
-}
+const REFUSALS: Refusals =
+    Refusals { malformed_time: MALFORMED_TIME, expired: EXPIRED, too_long: TOO_LONG, not_yet: NOT_YET, no_id: NO_ID };
 
 /// Who an assertion says to be, and by which algorithm; nothing of it is verified.
 pub fn unverified(token: &str) -> Result<(String, String), Malformed> {
@@ -70,7 +57,6 @@ pub fn unverified(token: &str) -> Result<(String, String), Malformed> {
 /// Checks the claims.
 pub fn check(claims: &Map<String, Value>, expected: &Expected<'_>, now: Timestamp) -> Result<Once, OAuthError> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let time = |name: &str| numeric_date::claim(claims, name).map_err(|_| MALFORMED_TIME);
     // §3 (1), (2): both are the client, who speaks for nobody else.
     let client = Some(expected.client.as_str());
     if text("iss") != client || text("sub") != client {
@@ -81,22 +67,7 @@ pub fn check(claims: &Map<String, Value>, expected: &Expected<'_>, now: Timestam
     if audience != expected.issuer && Some(audience) != expected.token_endpoint {
         return Err(AUDIENCE);
     }
-    let (expires_at, issued_at, not_before) = (time("exp")?, time("iat")?, time("nbf")?);
-    let expires_at = expires_at.ok_or(EXPIRED)?;
-    let ends_at = expires_at + SKEW;
-    if now >= ends_at {
-        return Err(EXPIRED);
-    }
-    if expires_at > now + LONGEST + SKEW {
-        return Err(TOO_LONG);
-    }
-    if issued_at.max(not_before).is_some_and(|begin| begin > now + SKEW) {
-        return Err(NOT_YET);
-    }
-    match text("jti") {
-        Some(jti) if (1..=MAX_JTI).contains(&jti.len()) => Ok(Once { jti: jti.to_owned(), ends_at }),
-        _ => Err(NO_ID),
-    }
+    assertion::once(claims, &REFUSALS, now)
 }
 
 #[cfg(test)]
@@ -104,6 +75,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::protocol::assertion::SKEW;
 
     const NOW: i64 = 1_800_000_000;
 

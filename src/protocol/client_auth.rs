@@ -54,7 +54,7 @@ const IN_QUERY: OAuthError =
     invalid("credentials_in_query", "Credentials must not be sent in the URL: others may have logged them");
 
 /// Parameters that prove something, and must never stand in a URL (RFC 6749 §2.3.1).
-const CREDENTIALS: [&str; 2] = ["client_secret", "client_assertion"];
+const CREDENTIALS: [&str; 3] = ["client_secret", "client_assertion", "assertion"];
 
 /// What a request says about its client; nothing of it is verified.
 #[derive(Clone, Debug)]

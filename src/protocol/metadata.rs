@@ -50,6 +50,7 @@ pub struct Capabilities<'a> {
     pub client_registration: bool,
     /// Applications may watch the session.
     pub check_session: bool,
+    pub grant_types: &'a [GrantType],
     /// Certificates of clients can be seen.
     pub mutual_tls: bool,
     pub service_documentation: Option<&'a str>,
@@ -81,7 +82,7 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
         // RFC 9207 §3.
         "authorization_response_iss_parameter_supported": true,
-        "grant_types_supported": GrantType::ALL,
+        "grant_types_supported": capabilities.grant_types,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
@@ -183,6 +184,7 @@ mod tests {
                 pushed_requests_only: false,
                 client_registration: false,
                 check_session: false,
+                grant_types: &[GrantType::AuthorizationCode, GrantType::DeviceCode],
                 mutual_tls: false,
                 service_documentation: None,
             },
@@ -209,9 +211,7 @@ mod tests {
         }
         assert_eq!(document["issuer"], ISSUER);
         assert_eq!(document["id_token_signing_alg_values_supported"], json!(["RS256", "ES256"]));
-        let device = "urn:ietf:params:oauth:grant-type:device_code";
-        let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
-        let grant_types = json!(["authorization_code", "refresh_token", "client_credentials", device, exchange]);
+        let grant_types = json!(["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]);
         assert_eq!(document["grant_types_supported"], grant_types);
         assert_eq!(
             document["response_modes_supported"],

@@ -39,7 +39,8 @@ pub struct AccessToken {
 /// How the person of a token had proved who they are when it was given out: what a JWT says of it itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authentication {
-    pub auth_time: Timestamp,
+    /// `None`: somebody else says who they are, and nobody here saw them.
+    pub auth_time: Option<Timestamp>,
     pub acr: String,
     pub amr: Vec<String>,
 }
@@ -69,7 +70,7 @@ impl Record for AccessToken {
 fn authentication(columns: &mut Columns<'_>) -> Result<Option<Authentication>, Error> {
     let (auth_time, acr) = (columns.read::<Option<Timestamp>>()?, columns.read::<Option<String>>()?);
     let amr = columns.read::<Option<Json<Vec<String>>>>()?.map(|json| json.0).unwrap_or_default();
-    Ok(auth_time.zip(acr).map(|(auth_time, acr)| Authentication { auth_time, acr, amr }))
+    Ok(acr.map(|acr| Authentication { auth_time, acr, amr }))
 }
 
 pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
@@ -90,7 +91,7 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(token.created_at)
     .bind(token.expires_at)
     .bind(token.confirmation.map(Json))
-    .bind(authentication.map(|authentication| authentication.auth_time))
+    .bind(authentication.and_then(|authentication| authentication.auth_time))
     .bind(authentication.map(|authentication| authentication.acr.as_str()))
     .bind(authentication.map(|authentication| Json(authentication.amr.clone())))
     .bind(token.subject.as_deref())

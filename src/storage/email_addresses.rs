@@ -2,7 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
-use super::users::lock_names;
+use super::users::{User, lock_names, user_columns};
 use crate::protocol::email_address::EmailAddress;
 use crate::protocol::id::UserId;
 use crate::protocol::time::Timestamp;
@@ -30,6 +30,18 @@ pub async fn load(conn: &mut Conn, user: &UserId) -> Result<Option<PersonsAddres
         .bind(user)
         .fetch_optional()
         .await
+}
+
+/// Who proved that they read what comes to this address.
+pub async fn reader(conn: &mut Conn, address: &EmailAddress) -> Result<Option<User>, Error> {
+    conn.query(concat!(
+        "SELECT ",
+        user_columns!(),
+        " FROM users u JOIN email_addresses e ON e.user_id = u.id WHERE e.canonical = $1 AND e.verified_at IS NOT NULL"
+    ))
+    .bind(address.canonical())
+    .fetch_optional()
+    .await
 }
 
 /// Whether the address is somebody else's: they proved it, or sign in with it. One that somebody merely claims is free.

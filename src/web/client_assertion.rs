@@ -8,9 +8,10 @@ use super::client::ClientRegistry;
 use crate::keys::foreign::{self, Claims};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::Untrusted;
+use crate::protocol::assertion::Once;
 use crate::protocol::client::{Algorithm, AssertionAlgorithm, Client, ClientAuthMethod};
 use crate::protocol::client_assertion::{
-    self, Expected, KEYS_UNAVAILABLE, MALFORMED, Once, REPLAYED, TYPES, UNKNOWN_KEY, WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
+    self, Expected, KEYS_UNAVAILABLE, MALFORMED, REPLAYED, TYPES, UNKNOWN_KEY, WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
 };
 use crate::protocol::client_auth::{DISABLED_CLIENT, PresentedCredentials, UNKNOWN_CLIENT};
 use crate::protocol::error::OAuthError;

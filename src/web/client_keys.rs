@@ -111,6 +111,11 @@ impl ClientKeys {
         self.sought(client, Sought::Key(key), now).await
     }
 
+    /// The keys that anybody publishes at this URL, to check `token` with.
+    pub async fn at(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        self.published(uri, Sought::SignerOf(token), now).await
+    }
+
     async fn sought(&self, client: &Client, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         if let Some(jwks) = &client.metadata.jwks {
             return Ok(self.registered(&client.id, jwks)?);

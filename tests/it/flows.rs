@@ -18,6 +18,7 @@ mod export;
 mod factors;
 mod fuzz;
 mod interaction;
+mod jwt_bearer;
 mod language;
 mod login;
 mod logout;

@@ -1,5 +1,6 @@
-//! What a client may exchange.
+//! What a client may exchange, or have for what others say.
 
+use crate::protocol::client::GrantType;
 use crate::protocol::token_exchange::ExchangePolicy;
 
 #[derive(Debug, clap::Args)]
@@ -10,15 +11,19 @@ pub(super) struct Exchange {
     /// The audience of the tokens that it is called with and may exchange; may be given several times.
     #[arg(long = "exchange-accepts", value_name = "URI", requires = "exchange_audiences")]
     exchange_accepts: Vec<String>,
+    /// It brings assertions about people of the issuers in jwt_bearer.issuers (RFC 7523).
+    #[arg(long, conflicts_with_all = ["public", "native"])]
+    jwt_bearer: bool,
 }
 
 impl Exchange {
-    pub(super) fn is_wanted(&self) -> bool {
-        !self.exchange_audiences.is_empty()
+    /// The grant types that it is about, and whether they are wanted.
+    pub(super) fn grant_types(&self) -> [(bool, GrantType); 2] {
+        [(!self.exchange_audiences.is_empty(), GrantType::TokenExchange), (self.jwt_bearer, GrantType::JwtBearer)]
     }
 
     pub(super) fn policy(self) -> Option<ExchangePolicy> {
-        let Self { exchange_audiences: audiences, exchange_accepts: accepts } = self;
+        let Self { exchange_audiences: audiences, exchange_accepts: accepts, .. } = self;
         (!audiences.is_empty()).then_some(ExchangePolicy { audiences, accepts, impersonation: false })
     }
 }

@@ -5,6 +5,7 @@ use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
 use super::client_registration::{CLIENT_METADATA, REGISTRATION_TOKEN};
 use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
+use super::jwt_bearer::{JWT_BEARER, JWT_BEARER_END};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::logout::{END_SESSION, LOGOUT_FORM};
 use super::request::{ADDRESS, BODY, CREDENTIALS_IN_QUERY, CSRF, FLOW, HEAD, QUERY, UNREPEATED};
@@ -120,6 +121,24 @@ pub const PROCEDURES: &[Procedure] = &[
         &[],
         "A client exchanges a token. Part of `POST /token`.",
         &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &TOKEN_EXCHANGE],
+    ),
+    procedure(
+        "token/jwt_bearer",
+        &[],
+        "A client brings an assertion about a person. Part of `POST /token`.",
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &JWT_BEARER,
+            &JWT_BEARER_END,
+        ],
     ),
     procedure(
         "device_authorization",

@@ -1,4 +1,4 @@
-//! What a client may exchange (RFC 8693).
+//! What a client may exchange (RFC 8693), and who may bring what others say of people (RFC 7523).
 
 use super::{Problems, RegistrationPolicy, audiences};
 use crate::protocol::client::{ClientAuthMethod, ClientMetadata, GrantType};
@@ -7,6 +7,10 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     let exchanges = metadata.grant_types.contains(&GrantType::TokenExchange);
     if exchanges && metadata.token_endpoint_auth_method == ClientAuthMethod::None {
         problems.add("grant_types", "public_client", "must not hold token exchange for a client that can not authenticate");
+    }
+    let brings = metadata.grant_types.contains(&GrantType::JwtBearer);
+    if brings && metadata.token_endpoint_auth_method == ClientAuthMethod::None {
+        problems.add("grant_types", "public_client", "must not hold jwt-bearer for a client that can not authenticate");
     }
     if exchanges != metadata.token_exchange.is_some() {
         problems.add("token_exchange", "grant_type", "and the grant type token-exchange must stand together");

@@ -24,7 +24,7 @@ fn token() -> AccessToken {
         expires_at: at(900),
         confirmation: Some(Confirmation::Dpop(Thumbprint::new([8; 32]))),
         // Other than the grant's by now.
-        authentication: Some(Authentication { auth_time: at(-9), acr: "1".to_owned(), amr: vec!["pwd".to_owned()] }),
+        authentication: Some(Authentication { auth_time: Some(at(-9)), acr: "1".to_owned(), amr: vec!["pwd".to_owned()] }),
         subject: None,
         act: Some(Actor { sub: "b".to_owned(), act: Some(Box::new(Actor { sub: "a".to_owned(), act: None })) }),
         may_act: Some(MayAct { sub: "c".to_owned() }),
