@@ -14,6 +14,9 @@ const MAX_KID: usize = 128;
 /// Bits of an RSA modulus: the least that RFC 7518 §3.3 allows, and the most that doesn't keep the server busy.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
+/// What the library verifies with takes: neither 1 nor more than 33 bits.
+const EXPONENT_BITS: std::ops::RangeInclusive<usize> = 2..=33;
+
 /// Members of private and of symmetric keys (RFC 7518 §6.2.2, §6.3.2, §6.4).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -97,7 +100,10 @@ fn material(jwk: &Map<String, Value>) -> Result<Material, InvalidJwk> {
     match (text(jwk, "kty")?, optional_text(jwk, "crv")?) {
         ("RSA", _) => {
             let (modulus, exponent) = (bytes("n")?, bytes("e")?);
-            if !RSA_BITS.contains(&bits(&modulus)) || bits(&exponent) > 64 || exponent.last().is_none_or(|last| last % 2 == 0) {
+            if !RSA_BITS.contains(&bits(&modulus))
+                || !EXPONENT_BITS.contains(&bits(&exponent))
+                || exponent.last().is_none_or(|last| last % 2 == 0)
+            {
                 return Err(InvalidJwk::Malformed);
             }
             Ok(Material::rsa(&modulus, &exponent))
