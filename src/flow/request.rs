@@ -59,7 +59,7 @@ pub async fn asked(state: &AppState, now: Timestamp, params: Params, client: &Cl
     if client.metadata.require_signed_request_object && !stored.signed {
         return Err(REQUEST_OBJECT_REQUIRED.into());
     }
-    Ok(Asked { params: Params::parse(stored.parameters.as_bytes())?, pushed: Some(reference) })
+    Ok(Asked { params: Params::parse_own(stored.parameters.as_bytes())?, pushed: Some(reference) })
 }
 
 /// The request, read and judged but for who is logged in. A refusal goes to the client.

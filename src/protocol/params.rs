@@ -33,13 +33,16 @@ impl Params {
     /// Stricter than a browser's parser in one point: a `%` that begins no escape is refused, because two parsers on the
     /// way may read it differently, and no serializer writes it.
     pub fn parse(encoded: &[u8]) -> Result<Self, ParamsError> {
-        let mut pairs = Vec::new();
-        let mut seen = 0;
-        for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            seen += 1;
-            if seen > MAX_PARAMS {
-                return Err(ParamsError::TooMany);
-            }
+        if pairs(encoded).nth(MAX_PARAMS).is_some() {
+            return Err(ParamsError::TooMany);
+        }
+        Self::parse_own(encoded)
+    }
+
+    /// Decodes what [`Params::to_query`] wrote, however many there are: some may be ours.
+    pub fn parse_own(encoded: &[u8]) -> Result<Self, ParamsError> {
+        let mut params = Vec::new();
+        for pair in pairs(encoded) {
             let split = pair.iter().position(|byte| *byte == b'=');
             let (name, value) = match split {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -47,10 +50,10 @@ impl Params {
             };
             let (name, value) = (decode(name)?, decode(value)?);
             if !name.is_empty() && !value.is_empty() {
-                pairs.push((name, value));
+                params.push((name, value));
             }
         }
-        Ok(Self(pairs))
+        Ok(Self(params))
     }
 
     /// Parameters that did not come form-encoded: those of a JSON body, say. One without a value counts as absent here too.
@@ -105,6 +108,10 @@ impl fmt::Debug for Params {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
+}
+
+fn pairs(encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty())
 }
 
 /// Decodes one name or value: `+` is a space, every `%` begins an escape, the result is UTF-8 without NUL.

@@ -10,6 +10,7 @@ use super::assert_page;
 use crate::guard::attack::recorded;
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::dpop::Prover;
 use crate::support::flow::{AuthorizationUrl, allow, assert_error, claims, log_in, redeem, text};
 use crate::support::server::{Persona, TestClient, TestServer, basic};
 
@@ -279,4 +280,21 @@ async fn scripts_of_the_clients_own_origin_may_push() {
         let preflight = server.send(preflight).await;
         assert_eq!((preflight.status.as_u16(), preflight.header("access-control-allow-origin")), (204, allowed));
     }
+}
+
+#[tokio::test]
+async fn p1_as_many_parameters_as_may_be_pushed_can_be_opened() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    let client = server.client(Persona::Web, |_| {}).await;
+    let url = AuthorizationUrl::new(&client);
+    let own: Vec<_> = url.params().iter().filter(|(name, _)| name.as_str() != "client_id").cloned().collect();
+    let more = (own.len()..64).map(|number| (format!("unknown{number}"), "x".to_owned()));
+    let fields: Vec<(String, String)> = own.iter().cloned().chain(more).collect();
+    let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let secret = basic(client.id(), client.secret.as_deref().unwrap());
+    let proof = Prover::new().proof(&server, "POST", "/par");
+    let answer = server.post_with("/par", &[("authorization", &secret), ("dpop", &proof)], &fields).await;
+    assert_eq!(answer.status, 201, "{answer:#?}");
+    let opened = server.get(&opening(&client, &text(&answer.json(), "request_uri"))).await;
+    assert!(opened.header("location").is_some_and(|to| to.starts_with("/login?flow=")), "{opened:#?}");
 }
