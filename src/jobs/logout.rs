@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use form_urlencoded::Serializer;
+use http::StatusCode;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
@@ -39,6 +40,9 @@ const BATCH: i64 = 64;
 /// How long one attempt may take: more than [`Outbound`] gives a server.
 const PATIENCE: Seconds = Seconds(15);
 
+/// How often a client may say no before it is believed: ten minutes, in which a proxy answers for one that is being replaced.
+const REFUSALS: i64 = 8;
+
 /// Sends notices. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Messenger(Arc<Shared>);
@@ -65,7 +69,7 @@ struct Shared {
 enum Attempt {
     /// The client took it, or wants none any more.
     Done,
-    /// It says no, and would say so again.
+    /// It says no, and went on to.
     Refused(String),
     Later(String),
     /// It was not asked: its server failed a moment ago, or is busy with other notices.
@@ -191,7 +195,7 @@ impl Messenger {
         let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
         match outbound.post_form(&uri, form).await.map(|answer| answer.status) {
             Ok(status) if status.is_success() => Attempt::Done,
-            Ok(status) if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) => {
+            Ok(status) if is_transient(status) || notice.attempts < REFUSALS => {
                 Attempt::Later(format!("status {}", status.as_u16()))
             }
             Ok(status) => Attempt::Refused(format!("status {}", status.as_u16())),
@@ -230,6 +234,11 @@ impl Messenger {
         });
         write.await
     }
+}
+
+/// Whether the status says that it will pass.
+fn is_transient(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
 fn untold(notice: &Notice, reason: &'static str, why: &str, now: Timestamp) -> Event {
