@@ -334,9 +334,11 @@ impl IntoResponse for ApiError {
 /// The outermost layer of the API: writes the envelope with the trace id, and forbids storing any answer.
 pub async fn render(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = request.extensions().get::<RequestContext>().cloned();
+    let way = bearer::presented(request.headers(), None, None).ok().flatten().map(|presented| presented.way);
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = envelope(error, context.as_ref(), response);
+        bearer::in_the_way(response.headers_mut(), way.unwrap_or(Way::Bearer));
         bearer::point_to_metadata(response.headers_mut(), &Own::Api.url(&state.config.server.issuer));
     }
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -73,6 +73,24 @@ pub fn point_to_metadata(headers: &mut HeaderMap, url: &str) {
     }
 }
 
+/// Writes the challenges of a refusal for the way in which the token came. Those who hold one that is bound to a key must not be
+/// asked to send it as a bearer's (RFC 9449 §7.1).
+pub fn in_the_way(headers: &mut HeaderMap, way: Way) {
+    if way != Way::Dpop {
+        return;
+    }
+    for challenge in headers.iter_mut().filter(|(name, _)| *name == header::WWW_AUTHENTICATE).map(|(_, value)| value) {
+        let Some(parameters) = challenge.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")) else { continue };
+        if let Ok(of_key) = HeaderValue::try_from(format!("DPoP {parameters}, {}", algorithms())) {
+            *challenge = of_key;
+        }
+    }
+}
+
+fn algorithms() -> String {
+    format!("algs=\"{}\"", Algorithm::ALL.map(Algorithm::as_str).join(" "))
+}
+
 fn of_field(field: &str) -> Result<Option<Presented<'_>>, OAuthError> {
     let (scheme, token) = field.split_once(' ').ok_or(MALFORMED)?;
     let ways = [("bearer", Way::Bearer), ("dpop", Way::Dpop)];
@@ -97,12 +115,11 @@ pub fn challenges(error: Option<&OAuthError>, way: Way, scope: Option<&Scope>) -
     if let Some(scope) = scope {
         _ = write!(challenge, ", scope=\"{scope}\"");
     }
-    let algorithms = format!("algs=\"{}\"", Algorithm::ALL.map(Algorithm::as_str).join(" "));
     if is_dpop {
-        _ = write!(challenge, ", {algorithms}");
+        _ = write!(challenge, ", {}", algorithms());
     }
     let also = (!is_dpop && error.is_none_or(|error| error.code == ErrorCode::InvalidToken))
-        .then(|| format!("DPoP realm=\"ostiary\", {algorithms}"));
+        .then(|| format!("DPoP realm=\"ostiary\", {}", algorithms()));
     [Some(challenge), also].into_iter().flatten().filter_map(|text| HeaderValue::try_from(text).ok()).collect()
 }
 

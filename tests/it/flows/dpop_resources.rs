@@ -106,6 +106,26 @@ async fn q1_q2_q8_q9_a_bound_token_opens_nothing_without_its_key_and_a_plain_one
 }
 
 #[tokio::test]
+async fn a_refused_token_with_a_key_is_not_asked_for_as_a_bearer_token() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    server.person("anna").await;
+    let client = client(&server).await;
+    let prover = Prover::new();
+    let token = bound(&server, &client, &prover).await;
+    let answer = prover.open(&server, "/api/v1/admin/users", &token).await;
+    assert_eq!(answer.status, 403, "{answer:#?}");
+    let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
+    let metadata = format!("{}/.well-known/oauth-protected-resource/api/v1", server.issuer());
+    assert_eq!(
+        challenges,
+        [format!(
+            "DPoP realm=\"ostiary\", error=\"insufficient_scope\", scope=\"users:read\", algs=\"RS256 PS256 ES256 EdDSA\", \
+             resource_metadata=\"{metadata}\""
+        )]
+    );
+}
+
+#[tokio::test]
 async fn q7_a_resource_asks_for_the_nonce_too_and_scripts_may_read_it() {
     let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.dpop.require_nonce = true).await;
     server.person("anna").await;
