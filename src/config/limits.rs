@@ -113,6 +113,8 @@ section! {
         token: Rate = Rate::new(2_000, 1_000, 1);
         /// Introspections by one client.
         introspect: Rate = Rate::per(5_000, 1);
+        /// Requests for userinfo with one access token.
+        userinfo: Rate = Rate::new(50, 10, 1);
         /// Failed authentications as one client from one address.
         client_authentication: Rate = Rate::per(10, MINUTE);
         /// Requests to the management API with one access token or session.

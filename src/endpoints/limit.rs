@@ -27,6 +27,15 @@ pub async fn introspection(state: &AppState, context: &RequestContext, client: &
     admit(state, context, client, Action::Introspect).await.0
 }
 
+/// A request for userinfo, by its token: before anything is looked up, or written for its proof.
+pub async fn userinfo(state: &AppState, context: &RequestContext, token: &str) -> Result<(), Problem> {
+    let subject = Subject::new(context.address).token(token);
+    match state.guard.admit(Action::UserInfo, &subject, context.now).await {
+        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
+        Verdict::Allowed | Verdict::Challenge => Ok(()),
+    }
+}
+
 async fn admit(
     state: &AppState,
     context: &RequestContext,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 use serde::Serialize;
 
+use super::limit;
 use crate::audit::{self, Kind};
 use crate::grants::access_token::ActiveToken;
 use crate::grants::resource::{self, Refused};
@@ -92,6 +93,7 @@ async fn present(
     let refused = |error, way| (Error::access_token(error, way, None), None);
     let presented = bearer::presented(headers, query, params).map_err(|error| refused(Some(error), Way::Bearer))?;
     let presented = presented.ok_or_else(|| refused(None, Way::Bearer))?;
+    limit::userinfo(state, context, presented.token).await.map_err(|limited| (limited.into(), None))?;
     let way = presented.way;
     match resource::open(state, context, presented).await {
         Ok(token) => Ok((token, way)),

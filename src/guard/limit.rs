@@ -43,6 +43,8 @@ pub enum Action {
     /// The token or revocation endpoint, for a client that authenticated.
     Token,
     Introspect,
+    /// Userinfo is asked for, by a token that nobody has looked at yet.
+    UserInfo,
     /// A client failed to authenticate.
     FailClientAuthentication,
     /// The management API.
@@ -104,7 +106,7 @@ impl Limit {
             Action::Register | Action::Recover | Action::RequestMail => "limit",
             Action::TokenPublic | Action::Token | Action::Introspect => "client_limit",
             Action::FailClientAuthentication => "failed_authentications",
-            Action::Api => "call_limit",
+            Action::Api | Action::UserInfo => "call_limit",
             Action::FailApi => "failed_calls",
         };
         findings::note(check, "limit", format_args!("rates.{}: {rate}", self.name));
@@ -152,6 +154,7 @@ limits! {
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;
     introspect: Introspect by Client => Refuse;
+    userinfo: UserInfo by Token => Refuse;
     client_authentication: FailClientAuthentication by ClientAndAddress => Refuse;
     api: Api by Token => Refuse;
     api_refused: FailApi by Address => Refuse;

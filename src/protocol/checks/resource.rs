@@ -19,6 +19,12 @@ pub const BEARER: Group = Group {
             "Authorization: Bearer TOKEN, or DPoP TOKEN.",
         ),
         check("token_given", &["token_missing"], "Is there a token?", "An access token."),
+        check(
+            "call_limit",
+            &["rate_limited"],
+            "How often was it presented lately?",
+            "Waiting for as long as Retry-After says; or a higher limit in `[rates]`.",
+        ),
     ],
 };
 

@@ -6,7 +6,8 @@ use ostiary::config::Config;
 use super::attack::{limited_with, recorded};
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{AuthorizationUrl, assert_error};
+use crate::support::dpop::{Prover, redeem};
+use crate::support::flow::{AuthorizationUrl, assert_error, code_of, text};
 use crate::support::server::{Persona, TestClient, TestServer, basic};
 
 async fn server(change: impl FnOnce(&mut Config)) -> TestServer {
@@ -96,6 +97,28 @@ async fn introspection_is_limited_by_client() {
     let (count, answer) = until_refused(async || server.post_as(&client, "/introspect", &[("token", "x")]).await).await;
     assert_eq!(count, 7);
     assert_limited(&answer, "1");
+}
+
+#[tokio::test]
+async fn userinfo_is_limited_by_token_and_writes_nothing_beyond() {
+    let server = server(|config| config.rates.userinfo = "7/s".parse().unwrap()).await;
+    server.person("anna").await;
+    let client = server.client(Persona::Web, |_| {}).await;
+    let prover = Prover::new();
+    let code = code_of(&server, &client, &AuthorizationUrl::new(&client), "anna").await;
+    let tokens = redeem(&server, &client, &code, &[&prover.proof(&server, "POST", "/token")]).await.json();
+    let token = text(&tokens, "access_token");
+    let (count, answer) = until_refused(async || prover.open(&server, "/userinfo", &token).await).await;
+    assert_eq!(count, 7);
+    assert_limited(&answer, "1");
+    let spent = async || {
+        let mut conn = server.state.db.read().await.unwrap();
+        conn.query("SELECT COUNT(*) FROM spent").fetch_one::<(i64,)>().await.unwrap().0
+    };
+    let written = spent().await;
+    assert_eq!(prover.open(&server, "/userinfo", &token).await.status, 429);
+    assert_eq!(spent().await, written);
+    assert_eq!(server.userinfo("another").await.status, 401);
 }
 
 async fn authenticate(server: &TestServer, address: &str, client: &TestClient, secret: &str) -> Answer {
