@@ -16,8 +16,8 @@ pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
     AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates, ClientRegistrationConfig,
-    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, JwtBearerConfig, KeysConfig, LogConfig,
-    LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig,
+    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, JwtBearerConfig, KeysConfig, LegacyConfig,
+    LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig,
     RegistrationMode, ServerConfig, SessionConfig, SubjectIs, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
 };
 pub use validate::InvalidConfig;
@@ -100,6 +100,7 @@ config! {
     password: PasswordConfig,
     registration: RegistrationConfig,
     client_registration: ClientRegistrationConfig,
+    legacy: LegacyConfig,
     mail: MailConfig,
     outbound: OutboundConfig,
     dpop: DpopConfig,

@@ -6,6 +6,8 @@
 pub mod admission;
 pub mod browser_state;
 pub mod device;
+pub mod first_party;
+mod issue;
 pub mod login;
 mod next;
 pub mod passkey;

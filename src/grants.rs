@@ -5,7 +5,7 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod device_code;
 pub mod family;
-pub mod first_party;
+pub mod front_channel;
 pub mod id_token;
 pub mod jwt_bearer;
 pub mod possession;
@@ -90,15 +90,14 @@ impl Failure {
     }
 }
 
+const UNSUPPORTED: OAuthError =
+    OAuthError::new(ErrorCode::UnsupportedGrantType, "grant_type_unknown", "This grant type is not supported.");
+
 /// Redeems whatever grant the request brings (RFC 6749 §4, §5.2).
 pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
     let grant = request.required("grant_type")?;
     let offered = offered(&request.state.config);
-    let grant = offered.into_iter().find(|known| known.as_str() == grant).ok_or(OAuthError::new(
-        ErrorCode::UnsupportedGrantType,
-        "grant_type_unknown",
-        "This grant type is not supported.",
-    ))?;
+    let grant = offered.into_iter().find(|known| known.as_str() == grant).ok_or(UNSUPPORTED)?;
     if !request.client.may_use(grant) {
         let registered: Vec<&str> = request.client.metadata.grant_types.iter().map(|grant| grant.as_str()).collect();
         findings::note("grant_type_allowed", "presented", grant.as_str());
@@ -112,6 +111,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::DeviceCode => "token/device_code",
         GrantType::TokenExchange => "token/token_exchange",
         GrantType::JwtBearer => "token/jwt_bearer",
+        GrantType::Implicit => return Err(UNSUPPORTED.into()),
     };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     let redeemed = match grant {
@@ -121,6 +121,7 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::DeviceCode => Box::pin(device_code::redeem(request)).await,
         GrantType::TokenExchange => Box::pin(token_exchange::redeem(request)).await,
         GrantType::JwtBearer => Box::pin(jwt_bearer::redeem(request)).await,
+        GrantType::Implicit => Err(UNSUPPORTED.into()),
     };
     redeemed.inspect_err(|_| findings::procedure(procedure))
 }

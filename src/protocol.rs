@@ -48,6 +48,7 @@ pub mod resource;
 pub mod resource_metadata;
 pub mod resource_registration;
 pub mod response_mode;
+pub mod response_type;
 pub mod scope;
 pub mod session_state;
 pub mod sign_in_name;

@@ -187,7 +187,10 @@ impl AppState {
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
-            policy: ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer),
+            policy: ServerPolicy {
+                legacy_response_types: config.legacy.response_types,
+                ..ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer)
+            },
             resources: ResourceCache::new(&db),
             base: metadata::issuer_path(&config.server.issuer).to_owned(),
             issuer,
@@ -338,6 +341,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         check_session: config.session.check_session_iframe,
         mutual_tls: config.has_mutual_tls(),
         grant_types: &offered(config),
+        legacy_response_types: config.legacy.response_types,
         service_documentation: None,
     };
     metadata::document(&config.server.issuer, &capabilities).to_string().into()

@@ -195,6 +195,7 @@ pub(super) async fn policy(state: &AppState) -> Result<RegistrationPolicy, ApiEr
     Ok(RegistrationPolicy {
         known_scope: state.policy().await?.every_scope(),
         algorithms: state.keys.algorithms(),
+        legacy_response_types: state.config.legacy.response_types,
         api_audience: state.api_audience(),
         private_hosts: state.config.outbound.private_hosts.clone(),
     })

@@ -132,9 +132,12 @@ impl Create {
             ));
         }
         let of_people = logs_in || self.device;
+        let requests = &self.requests;
+        let has_code = logs_in && (requests.response_types.is_empty() || requests.wants(GrantType::AuthorizationCode));
         let grant_types = [
-            (logs_in, GrantType::AuthorizationCode),
-            (of_people, GrantType::RefreshToken),
+            (has_code, GrantType::AuthorizationCode),
+            (requests.wants(GrantType::Implicit), GrantType::Implicit),
+            (has_code || self.device, GrantType::RefreshToken),
             (self.service, GrantType::ClientCredentials),
             (self.device, GrantType::DeviceCode),
         ];
@@ -144,8 +147,10 @@ impl Create {
         } else {
             self.scopes.join(" ")
         };
+        // All that this command has no option for.
+        let usual: ClientMetadata = serde_json::from_value(serde_json::json!({ "client_name": self.name }))
+            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
         Ok(ClientMetadata {
-            client_name: self.name,
             application_type: if self.native { ApplicationType::Native } else { ApplicationType::Web },
             token_endpoint_auth_method: match (self.public || self.native, self.secret_in_body) {
                 (true, _) => ClientAuthMethod::None,
@@ -157,49 +162,30 @@ impl Create {
             scope: Scope::parse(&scope).map_err(|error| Failure::usage(format!("--scope: {error}")))?,
             audiences: self.audiences,
             access_token_format: if self.opaque { AccessTokenFormat::Opaque } else { AccessTokenFormat::Jwt },
-            access_token_signed_response_alg: Algorithm::ES256,
-            id_token_signed_response_alg: Algorithm::RS256,
-            access_token_lifetime: None,
             first_party: self.first_party,
-            rotate_refresh_tokens: false,
-            require_auth_time: false,
-            default_max_age: None,
             required_acr: self.required_acr,
             allowed_origins: self.allowed_origins,
             post_logout_redirect_uris: self.logout.post_logout_redirect_uris,
-            client_uri: None,
-            logo_uri: None,
-            policy_uri: None,
-            tos_uri: None,
             jwks: self.keys.jwks()?,
             jwks_uri: self.keys.jwks_uri,
-            token_endpoint_auth_signing_alg: None,
             legacy_assertion_audience: self.keys.legacy_assertion_audience,
             require_pushed_authorization_requests: self.requests.pushed_only,
-            request_object_signing_alg: None,
             require_signed_request_object: self.requests.signed_only,
             subject_type: if self.requests.pairwise { SubjectType::Pairwise } else { SubjectType::Public },
             sector_identifier_uri: self.requests.sector_identifier_uri,
-            userinfo_signed_response_alg: None,
-            introspection_signed_response_alg: Algorithm::RS256,
             request_uris: self.requests.request_uris,
             authorization_details_types: self.requests.authorization_details_types,
-            authorization_signed_response_alg: Algorithm::RS256,
             dpop_bound_access_tokens: self.requests.require_dpop,
-            self_registered: false,
-            initiate_login_uri: None,
             backchannel_logout_session_required: self.logout.backchannel_logout_uri.is_some(),
             backchannel_logout_uri: self.logout.backchannel_logout_uri,
             frontchannel_logout_session_required: self.logout.frontchannel_logout_uri.is_some(),
             frontchannel_logout_uri: self.logout.frontchannel_logout_uri,
             token_exchange: self.exchange.policy(),
-            may_act: None,
             tls_client_auth_subject_dn: self.keys.certificate_dn,
             tls_client_auth_san_dns: self.keys.certificate_dns,
-            tls_client_auth_san_uri: None,
-            tls_client_auth_san_ip: None,
-            tls_client_auth_san_email: None,
             tls_client_certificate_bound_access_tokens: self.requests.require_certificate,
+            response_types: self.requests.response_types,
+            ..usual
         })
     }
 }
@@ -306,7 +292,13 @@ pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPo
     let resources = resources::all(&mut installation.db.read().await?).await?;
     let policy = ServerPolicy::new(&configured, false, &config.server.issuer);
     let known_scope = ServerPolicy { resources: Arc::new(Resources::new(resources)), ..policy }.every_scope();
-    Ok(RegistrationPolicy { known_scope, algorithms, api_audience, private_hosts: config.outbound.private_hosts.clone() })
+    Ok(RegistrationPolicy {
+        known_scope,
+        algorithms,
+        legacy_response_types: config.legacy.response_types,
+        api_audience,
+        private_hosts: config.outbound.private_hosts.clone(),
+    })
 }
 
 fn stored(installation: &Installation, client: &Client, secret: &str, now: Timestamp) -> ClientSecret {

@@ -2,6 +2,7 @@
 
 mod client_registration;
 mod jwt_bearer;
+mod legacy;
 mod mail;
 mod outbound;
 mod passkeys;
@@ -22,6 +23,7 @@ use crate::protocol::scope::Scope;
 
 pub use client_registration::{ClientRegistrationConfig, ClientRegistrationMode};
 pub use jwt_bearer::{JwtBearerConfig, SubjectIs, TrustedIssuer};
+pub use legacy::LegacyConfig;
 pub use mail::{MailConfig, MailTls, MailTransport};
 pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};

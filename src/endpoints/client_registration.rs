@@ -294,6 +294,7 @@ async fn judged(state: &AppState, body: &Value) -> Result<ClientMetadata, Proble
     let policy = RegistrationPolicy {
         known_scope: state.policy().await?.every_scope(),
         algorithms: state.keys.algorithms(),
+        legacy_response_types: state.config.legacy.response_types,
         api_audience: state.api_audience(),
         private_hosts: state.config.outbound.private_hosts.clone(),
     };

@@ -1,7 +1,8 @@
 //! Connecting a device (RFC 8628 §3.3): a login under way like any other, whose end is no redirect.
 
 use super::Flow;
-use super::next::{consent, record};
+use super::issue::consent;
+use super::next::record;
 use crate::audit::{self, Kind};
 use crate::keys::hash::TokenKind;
 use crate::protocol::authentication::Acr;
@@ -10,13 +11,12 @@ use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::device::{LATE, UserCode};
-use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::prompt::Prompt;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::resource::Reach;
 use crate::protocol::response_mode::ResponseMode;
+use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
-use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::consents;
@@ -48,6 +48,7 @@ fn request(state: &AppState, client: &Client, scope: Scope) -> Result<Authorizat
     let ends_here = format!("{}/device", state.config.server.issuer);
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
+        response_type: ResponseType::Code,
         redirect_uri: RedirectUri::parse(&ends_here).map_err(Problem::internal)?,
         response_mode: ResponseMode::Query,
         response_alg: None,
@@ -57,7 +58,7 @@ fn request(state: &AppState, client: &Client, scope: Scope) -> Result<Authorizat
         state: None,
         nonce: None,
         // No code is given out that it would belong to.
-        code_challenge: CodeChallenge::try_from(random::secret())?,
+        code_challenge: None,
         prompt: Prompt { consent: true, ..Prompt::default() },
         max_age: None,
         acr_values: Vec::new(),

@@ -5,29 +5,22 @@ use std::sync::Arc;
 use super::Flow;
 use super::browser_state;
 use super::device::{self, Ended, Given};
+use super::issue::{Basis, Issued, issue};
 use super::login::Standing;
 use super::visitor::Login;
 use crate::audit::{self, Kind};
-use crate::keys::hash::TokenKind;
 use crate::protocol::authentication::{Acr, Offer};
 use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
-use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
 use crate::protocol::device::LATE;
 use crate::protocol::error::OAuthError;
-use crate::protocol::id::GrantId;
 use crate::protocol::pushed_request::USED;
 use crate::protocol::response_mode::AuthorizationResponse;
-use crate::protocol::scope::Scope;
-use crate::protocol::time::{Seconds, Timestamp};
-use crate::random;
 use crate::state::AppState;
-use crate::storage::audit::{Actor, Event};
-use crate::storage::authorization_codes::{self, AuthorizationCode};
-use crate::storage::consents::{self, Consent};
-use crate::storage::sessions::{self, Session};
-use crate::storage::{pushed_requests, session_clients};
+use crate::storage::audit::Event;
+use crate::storage::consents;
+use crate::storage::sessions::Session;
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
@@ -104,9 +97,9 @@ pub async fn next(
                 (None, None) => Basis::FirstParty,
             };
             match issue(state, context, (flow, client), session, (scope, claims, acr), basis).await? {
-                Issued::Code(code) => {
+                Issued::Given(given) => {
                     let issuer = &state.config.server.issuer;
-                    let response = AuthorizationResponse::code(flow.request.target(), &code, issuer);
+                    let response = AuthorizationResponse::success(flow.request.target(), given, issuer);
                     Ok(Next::Answer(response.with_session_state(session_state(state, flow, session))))
                 }
                 Issued::RequestUsed => {
@@ -193,117 +186,8 @@ async fn remembered(
     Ok(covering.map(|at| consent.agreements.swap_remove(at)).or_else(|| consent.agreements.pop()))
 }
 
-/// Why the client may have what it asks for.
-enum Basis {
-    FirstParty,
-    /// The person agreed before.
-    Remembered,
-    /// The person agrees now.
-    Given(ConsentedScope),
-}
-
-enum Issued {
-    Code(String),
-    /// Another login with the same pushed request ended first.
-    RequestUsed,
-    SessionEnded,
-    ConsentGone,
-}
-
-/// Writes the code, what was consented to, and their audit events, in one transaction. Only the hash of the code is kept.
-/// What the decision rested on is looked at once more, and locked, before anything is written.
-async fn issue(
-    state: &AppState,
-    context: &RequestContext,
-    (flow, client): (&Flow, &Client),
-    session: &Session,
-    (scope, claims, acr): (Scope, ClaimsRequest, Acr),
-    basis: Basis,
-) -> Result<Issued, Problem> {
-    let code = random::secret();
-    let request = &flow.request;
-    let row = AuthorizationCode {
-        hash: state.tokens.hash(TokenKind::Code, &code),
-        grant_id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
-        client_id: request.client_id.clone(),
-        user_id: session.user_id.clone(),
-        session_id: session.id.clone(),
-        redirect_uri: request.redirect_uri.as_str().to_owned(),
-        scope,
-        claims: Some(claims).filter(|claims| !claims.is_empty()),
-        reach: request.reach.clone(),
-        nonce: request.nonce.clone(),
-        code_challenge: request.code_challenge.clone(),
-        auth_time: session.auth_time,
-        amr: session.factors.amr(),
-        acr: acr.to_string(),
-        created_at: context.now,
-        expires_at: context.now + Seconds(state.config.tokens.authorization_code),
-        consumed_at: None,
-        dpop_jkt: request.dpop_jkt,
-    };
-    let described = |kind| Event {
-        actor: Actor::User(session.user_id.clone()),
-        user_id: Some(session.user_id.clone()),
-        client_id: Some(request.client_id.clone()),
-        ..audit::event(kind, context)
-    };
-    let granted = Event {
-        details: serde_json::Map::from_iter([
-            ("scope".to_owned(), row.scope.to_string().into()),
-            ("grant_id".to_owned(), row.grant_id.as_str().into()),
-        ]),
-        ..described(Kind::AuthorizationGranted)
-    };
-    let agreed = described(Kind::ConsentGiven);
-    let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
-    let issued = state
-        .db
-        .write(async |tx| {
-            if !sessions::stands(tx, &session.id).await? {
-                return Ok(Issued::SessionEnded);
-            }
-            if matches!(basis, Basis::Remembered) {
-                let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
-                if !consent.is_some_and(stands) {
-                    return Ok(Issued::ConsentGone);
-                }
-            }
-            if let Some(pushed) = &pushed
-                && !pushed_requests::consume(tx, pushed, context.now).await?
-            {
-                return Ok(Issued::RequestUsed);
-            }
-            if let Basis::Given(given) = &basis {
-                consents::save(tx, &consent(session, request, given, context.now)).await?;
-                crate::storage::audit::insert(tx, &agreed).await?;
-            }
-            if request.is_openid() {
-                session_clients::add(tx, &session.id, client).await?;
-            }
-            authorization_codes::insert(tx, &row).await?;
-            crate::storage::audit::insert(tx, &granted).await?;
-            Ok(Issued::Code(code.clone()))
-        })
-        .await?;
-    Ok(issued)
-}
-
 /// What an application that logs people in may watch the session by.
 fn session_state(state: &AppState, flow: &Flow, session: &Session) -> Option<String> {
     let request = &flow.request;
     request.is_openid().then(|| browser_state::session_state(state, &request.client_id, &request.redirect_uri, &session.id))?
-}
-
-pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {
-    Consent {
-        user_id: session.user_id.clone(),
-        client_id: request.client_id.clone(),
-        scope: given.scope.clone(),
-        claims: given.claims.clone(),
-        agreements: vec![given.clone()],
-        created_at: now,
-        updated_at: now,
-    }
 }

@@ -46,21 +46,33 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let grant = grant(&stored, context.now, lasts);
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "authorization_code");
-    let issued = state
+    let redeemed = state
         .db
         .write(async |tx| {
             if !authorization_codes::consume(tx, &hash, context.now).await? {
-                return Ok(false);
+                return Ok(Redeemed::Before);
             }
-            family.store(tx).await?;
+            if !family.store(tx).await? {
+                return Ok(Redeemed::Revoked);
+            }
             storage::audit::insert(tx, &event).await?;
-            Ok(true)
+            Ok(Redeemed::Now)
         })
         .await?;
-    if !issued {
-        return replayed(&request, &stored).await;
+    match redeemed {
+        Redeemed::Now => Ok(family.finish(state, client, stored.nonce, context.now)?),
+        Redeemed::Before => replayed(&request, &stored).await,
+        Redeemed::Revoked => Err(invalid("grant_revoked").into()),
     }
-    Ok(family.finish(state, client, stored.nonce, context.now)?)
+}
+
+/// What became of a code that looked good.
+enum Redeemed {
+    Now,
+    /// Somebody was faster.
+    Before,
+    /// What came through the browser together with the code was revoked since, and the code with it.
+    Revoked,
 }
 
 /// What can be judged without writing: the time, the key, the redirect URI, the verifier.
@@ -81,9 +93,12 @@ fn judge(request: &TokenRequest<'_>, stored: &AuthorizationCode) -> Result<(), O
         note("redirect_uri", "expected", &stored.redirect_uri);
         return Err(invalid("redirect_uri_mismatch"));
     }
+    let challenge = stored.code_challenge.as_ref();
     match request.params.get("code_verifier") {
+        None if challenge.is_none() => Ok(()),
         None => Err(invalid("code_verifier_missing")),
-        Some(verifier) if pkce::verify(&stored.code_challenge, verifier) => Ok(()),
+        Some(verifier) if challenge.is_some_and(|challenge| pkce::verify(challenge, verifier)) => Ok(()),
+        // Of a request without challenge, too: somebody may have taken that away (RFC 9700 §2.1.1).
         Some(verifier) => {
             note("code_verifier", "characters", verifier.chars().count());
             note("code_verifier", "code_challenge_method", pkce::METHODS[0]);

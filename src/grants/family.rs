@@ -65,12 +65,16 @@ impl Family {
         self.token.claims.jti.as_str()
     }
 
-    pub async fn store(&self, tx: &mut Tx) -> Result<(), StorageError> {
-        grants::insert(tx, &self.grant).await?;
+    /// `false`: the grant began when its code was given out, and was revoked since. Nothing is written then.
+    pub async fn store(&self, tx: &mut Tx) -> Result<bool, StorageError> {
+        if !grants::insert(tx, &self.grant).await? {
+            return Ok(false);
+        }
         if let Some((_, row)) = &self.refresh {
             refresh_tokens::insert(tx, row).await?;
         }
-        self.token.store(tx).await
+        self.token.store(tx).await?;
+        Ok(true)
     }
 
     /// The answer. What is signed is signed here: after the commit.
@@ -87,7 +91,7 @@ impl Family {
         let access_token = token.finish(state).map_err(Problem::internal)?;
         let id_token = match person {
             Some(person) => {
-                let contents = Contents { access_token: &access_token, nonce, person, now };
+                let contents = Contents { access_token: Some(&access_token), code: None, nonce, person, now };
                 Some(id_token::sign(state, client, &grant, contents)?)
             }
             None => None,

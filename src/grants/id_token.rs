@@ -1,10 +1,10 @@
-//! ID tokens for the token endpoint (OpenID Connect Core §3.1.3.3, §12.2).
+//! ID tokens, for the token endpoint and for the browser (OpenID Connect Core §3.1.3.3, §3.2.2.10, §3.3.2.11, §12.2).
 
 use serde_json::{Map, Value};
 
 use crate::protocol::claims;
 use crate::protocol::client::Client;
-use crate::protocol::id_token::{IdTokenClaims, at_hash};
+use crate::protocol::id_token::{IdTokenClaims, half_hash};
 use crate::protocol::jwt::TokenType;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
@@ -26,7 +26,9 @@ pub async fn person(state: &AppState, grant: &Grant) -> Result<Map<String, Value
 /// What an ID token of a grant needs besides the grant.
 #[derive(Debug)]
 pub struct Contents<'a> {
-    pub access_token: &'a str,
+    /// The access token and the code that come with it: it holds their hashes.
+    pub access_token: Option<&'a str>,
+    pub code: Option<&'a str>,
     /// Of the authorization request. An ID token that comes of a refresh has none (OpenID Connect Core §12.2).
     pub nonce: Option<String>,
     /// See [`person`].
@@ -34,12 +36,12 @@ pub struct Contents<'a> {
     pub now: Timestamp,
 }
 
-/// Signs the ID token that goes with an access token. A refreshed one keeps `sub` and `auth_time`.
+/// Signs an ID token. A refreshed one keeps `sub` and `auth_time`.
 pub fn sign(
     state: &AppState,
     client: &Client,
     grant: &Grant,
-    Contents { access_token, nonce, person, now }: Contents<'_>,
+    Contents { access_token, code, nonce, person, now }: Contents<'_>,
 ) -> Result<String, Problem> {
     let algorithm = client.metadata.id_token_signed_response_alg;
     let claims = IdTokenClaims {
@@ -53,7 +55,8 @@ pub fn sign(
         nonce,
         acr: Some(grant.acr.clone()),
         amr: grant.amr.clone(),
-        at_hash: Some(at_hash(algorithm, access_token)),
+        at_hash: access_token.map(|token| half_hash(algorithm, token)),
+        c_hash: code.map(|code| half_hash(algorithm, code)),
         sid: Some(grant.session_id.clone()),
         person,
     };

@@ -69,7 +69,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
-        let contents = Contents { access_token: &access_token, nonce: None, person, now: context.now };
+        let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, person, now: context.now };
         Some(id_token::sign(state, client, &grant, contents)?)
     } else {
         None

@@ -20,9 +20,11 @@ use super::redirect_uri::RedirectUri;
 use super::request_uri;
 use super::resource::{Reach, Resources};
 use super::response_mode::{ResponseMode, ResponseTarget, SignedFor};
+use super::response_type::ResponseType;
 use super::scope::{self, Scope};
 use super::time::Seconds;
 
+mod response;
 mod values;
 
 pub use values::{Display, IdTokenHint};
@@ -51,16 +53,6 @@ const REDIRECT_URI_MISMATCH: OAuthError =
     invalid("redirect_uri_mismatch", "redirect_uri is not one of those registered for this client");
 
 const DUPLICATED: OAuthError = invalid("parameter_duplicated", "A parameter was given more than once");
-const RESPONSE_TYPE_MISSING: OAuthError = invalid("response_type_missing", "response_type is required");
-const RESPONSE_TYPE_UNSUPPORTED: OAuthError =
-    OAuthError::new(ErrorCode::UnsupportedResponseType, "response_type_unsupported", "The only response_type is code");
-const GRANT_NOT_ALLOWED: OAuthError = OAuthError::new(
-    ErrorCode::UnauthorizedClient,
-    "grant_type_not_registered",
-    "The client is not registered for the authorization code grant",
-);
-const RESPONSE_MODE_INVALID: OAuthError =
-    invalid("response_mode_invalid", "response_mode must be query, fragment or form_post, each with or without .jwt, or jwt");
 const REGISTRATION_NOT_SUPPORTED: OAuthError =
     OAuthError::new(ErrorCode::RegistrationNotSupported, "registration", "The registration parameter is not supported");
 const SCOPE_INVALID: OAuthError = OAuthError::new(ErrorCode::InvalidScope, "scope_malformed", "scope is malformed or too long");
@@ -85,6 +77,8 @@ pub struct ServerPolicy {
     /// Anybody may register.
     pub registration: bool,
     pub issuer: String,
+    /// Tokens may come through the browser, to clients that are registered for it.
+    pub legacy_response_types: bool,
     /// The registered resources, whose scope values mean something too.
     pub resources: Arc<Resources>,
 }
@@ -93,7 +87,7 @@ impl ServerPolicy {
     /// Without resources.
     pub fn new(configured: &Scope, registration: bool, issuer: &str) -> Self {
         let known_scope = scope::standard().union(&scope::account()).union(&scope::management()).union(configured);
-        Self { known_scope, registration, issuer: issuer.to_owned(), resources: Arc::default() }
+        Self { known_scope, registration, issuer: issuer.to_owned(), legacy_response_types: false, resources: Arc::default() }
     }
 
     /// Every scope value that clients may be registered for.
@@ -113,6 +107,8 @@ impl ServerPolicy {
 pub struct AuthorizationRequest {
     pub client_id: ClientId,
     pub redirect_uri: RedirectUri,
+    #[serde(default)]
+    pub response_type: ResponseType,
     pub response_mode: ResponseMode,
     /// What the response is signed with, if its mode asks for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +122,9 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
-    pub code_challenge: CodeChallenge,
+    /// Always there with `response_type=code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge: Option<CodeChallenge>,
     /// The key that the code is for (RFC 9449 §10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<Thumbprint>,
@@ -208,27 +206,31 @@ impl AuthorizationRequest {
         if params.first_duplicate().is_some() {
             return Err(DUPLICATED);
         }
-        check_response_type(params, client)?;
-        let response_mode = match params.get("response_mode") {
-            Some(mode) => ResponseMode::parse(mode).ok_or(RESPONSE_MODE_INVALID)?,
-            None => ResponseMode::Query,
-        };
+        let response_type = response::kind(params, client, policy)?;
+        let response_mode = response::mode(params, response_type)?;
         refuse_unsupported(params)?;
         let resources = policy.resources.asked(params, client, &policy.issuer)?;
         let known = (policy.resources.as_ref(), &resources);
         let authorization_details = authorization_details::asked(params, client, known, &policy.issuer)?;
         let reach = Reach { resources, authorization_details };
+        let code_challenge = response::code_challenge(params, response_type, client)?;
+        let dpop_jkt = params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?;
+        let scope = requested_scope(params.get("scope"), client, &reach, policy)?;
+        let nonce = bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?;
+        let scope = response::scope(response_type, scope, nonce.as_deref())?;
+        response::binding(response_type, dpop_jkt.as_ref(), client)?;
         Ok(Self {
             client_id: client.id.clone(),
             redirect_uri: redirect_uri.clone(),
+            response_type,
             response_mode,
             response_alg: response_alg(response_mode, client),
             by_hand: client.metadata.self_registered,
-            code_challenge: CodeChallenge::parse(params.get("code_challenge"), params.get("code_challenge_method"))?,
-            dpop_jkt: params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?,
-            scope: requested_scope(params.get("scope"), client, &reach, policy)?,
+            code_challenge,
+            dpop_jkt,
+            scope,
             reach,
-            nonce: bounded(params.get("nonce"), MAX_NONCE, NONCE_INVALID)?,
+            nonce,
             state: match params.get("state") {
                 Some(state) if !is_returnable(state, response_mode) => return Err(STATE_INVALID),
                 state => state.map(str::to_owned),
@@ -263,13 +265,6 @@ impl AuthorizationRequest {
 
 fn response_alg(mode: ResponseMode, client: &Client) -> Option<Algorithm> {
     mode.is_signed().then_some(client.metadata.authorization_signed_response_alg)
-}
-
-fn check_response_type(params: &Params, client: &Client) -> Result<(), OAuthError> {
-    if params.get("response_type").ok_or(RESPONSE_TYPE_MISSING)? != "code" {
-        return Err(RESPONSE_TYPE_UNSUPPORTED);
-    }
-    if client.may_use(GrantType::AuthorizationCode) { Ok(()) } else { Err(GRANT_NOT_ALLOWED) }
 }
 
 /// What is not in `prompt_values_supported` is refused (Initiating User Registration via OpenID Connect 1.0 §4.1).

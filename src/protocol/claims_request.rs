@@ -97,6 +97,17 @@ impl ClaimsRequest {
         Ok(request)
     }
 
+    /// The same, as if each claim of the scope had been asked for in the ID token (§5.4): there is no access token to ask the
+    /// userinfo endpoint with.
+    #[must_use]
+    pub fn with_scope(mut self, scope: &Scope) -> Self {
+        let of_scope = scope::CLAIMS.iter().filter(|(value, _)| scope.contains(value)).flat_map(|(_, claims)| *claims);
+        for name in of_scope {
+            self.id_token.entry((*name).to_owned()).or_default();
+        }
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authentication::Acr;
 use super::id::ClientId;
+use super::response_type::ResponseType;
 use super::scope::Scope;
 use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
@@ -72,6 +73,11 @@ pub struct ClientMetadata {
     pub redirect_uris: Vec<String>,
     #[serde(default = "default_grant_types")]
     pub grant_types: Vec<GrantType>,
+    /// What its authorization requests may ask for (OpenID Connect Registration §2): `code` when absent, for a client of the
+    /// authorization code grant. Those that bring tokens through the browser need `legacy.response_types`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub response_types: Vec<ResponseType>,
     /// The scope values the client may ask for.
     #[serde(default)]
     #[schema(value_type = String)]
@@ -211,6 +217,13 @@ pub struct ClientMetadata {
     pub tls_client_certificate_bound_access_tokens: bool,
 }
 
+impl ClientMetadata {
+    /// Whether the client is given no access token but such that are bound to a key or a certificate.
+    pub const fn binds_tokens(&self) -> bool {
+        self.dpop_bound_access_tokens || self.tls_client_certificate_bound_access_tokens
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
 const fn is_false(value: &bool) -> bool {
     !*value
@@ -268,6 +281,8 @@ pub enum GrantType {
     /// RFC 7523 §2.1.
     #[serde(rename = "urn:ietf:params:oauth:grant-type:jwt-bearer")]
     JwtBearer,
+    /// Tokens that come through the browser (OpenID Connect Registration §2). Nothing for the token endpoint.
+    Implicit,
 }
 
 impl GrantType {
@@ -280,6 +295,7 @@ impl GrantType {
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::Implicit => "implicit",
         }
     }
 }
@@ -295,6 +311,7 @@ pub enum AccessTokenFormat {
 }
 
 impl GrantType {
+    /// Those of the token endpoint.
     pub const ALL: [Self; 6] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
@@ -332,6 +349,13 @@ impl Client {
 
     pub fn may_use(&self, grant: GrantType) -> bool {
         self.metadata.grant_types.contains(&grant)
+    }
+
+    /// Whether its authorization requests may ask for this.
+    pub fn may_ask_for(&self, response_type: ResponseType) -> bool {
+        let registered = &self.metadata.response_types;
+        let is_registered = registered.contains(&response_type) || registered.is_empty() && !response_type.is_legacy();
+        is_registered && response_type.grant_types().all(|grant| self.may_use(grant))
     }
 }
 

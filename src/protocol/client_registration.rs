@@ -4,6 +4,7 @@ mod certificates;
 mod exchange;
 mod keys;
 mod logout;
+mod response_types;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,6 +15,7 @@ use url::Url;
 use super::client::{Algorithm, ApplicationType, ClientAuthMethod, ClientMetadata, GrantType};
 use super::redirect_uri::RedirectUri;
 use super::scope::{self, Scope};
+pub use response_types::fits as response_types_fit;
 
 /// The longest lifetime of an access token that can't be called back everywhere at once: one day, in seconds.
 pub const MAX_ACCESS_TOKEN_LIFETIME: i64 = 86_400;
@@ -28,6 +30,8 @@ pub struct RegistrationPolicy {
     pub known_scope: Scope,
     /// Algorithms that there are signing keys for.
     pub algorithms: Vec<Algorithm>,
+    /// See [`super::authorization_request::ServerPolicy::legacy_response_types`].
+    pub legacy_response_types: bool,
     /// The audience of the management API: its scope values are worth nothing in tokens for anybody else.
     pub api_audience: String,
     /// Hosts that may be asked though they are not public.
@@ -56,6 +60,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     let mut problems = Problems(Vec::new());
     client_name(&metadata.client_name, &mut problems);
     grant_types(metadata, &mut problems);
+    response_types::check(metadata, policy, &mut problems);
     api_audience(metadata, policy, &mut problems);
     redirect_uris("redirect_uris", &metadata.redirect_uris, metadata.application_type, &mut problems);
     redirect_uris("post_logout_redirect_uris", &metadata.post_logout_redirect_uris, metadata.application_type, &mut problems);
@@ -130,7 +135,8 @@ fn grant_types(metadata: &ClientMetadata, problems: &mut Problems) {
         let message = "must hold authorization_code or the device code where it holds refresh_token";
         problems.add("grant_types", "refresh_without_code", message);
     }
-    if uses(GrantType::AuthorizationCode) && metadata.redirect_uris.is_empty() {
+    let redirected = uses(GrantType::AuthorizationCode) || uses(GrantType::Implicit);
+    if redirected && metadata.redirect_uris.is_empty() {
         problems.add("redirect_uris", "required", "must not be empty for the authorization code grant");
     }
 }

@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::client::{ApplicationType, Client, ClientAuthMethod, ClientMetadata, GrantType};
-use super::client_registration::Problem;
+use super::client_registration::{Problem, response_types_fit};
 use super::error::{ErrorCode, OAuthError};
 use super::redirect_uri::RedirectUri;
+use super::response_type::ResponseType;
 use super::scope::Scope;
 
 const fn invalid(reason: &'static str, description: &'static str) -> OAuthError {
@@ -58,6 +59,7 @@ const CHOSEN: &[&str] = &[
     "redirect_uris",
     "request_object_signing_alg",
     "request_uris",
+    "response_types",
     "require_auth_time",
     "require_pushed_authorization_requests",
     "require_signed_request_object",
@@ -68,7 +70,7 @@ const CHOSEN: &[&str] = &[
 ];
 
 /// Grants that end with a person who agreed.
-const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
+const GRANTS: [GrantType; 3] = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit];
 
 /// The metadata that a request comes to, for [`super::client_registration::validate`]. `allowed` is all the scope that such a
 /// client may have.
@@ -84,11 +86,12 @@ pub fn requested(body: &Value, allowed: &Scope) -> Result<ClientMetadata, OAuthE
         .collect();
     let name = members.get("client_name").and_then(Value::as_str).filter(|name| !name.is_empty()).map(str::to_owned);
     members.insert("client_name".to_owned(), name.unwrap_or_else(|| nameless(&members)).into());
+    let types = members.remove("response_types");
     let mut metadata: ClientMetadata = serde_json::from_value(Value::Object(members)).map_err(|_| MALFORMED)?;
     if !metadata.grant_types.iter().all(|grant| GRANTS.contains(grant)) {
         return Err(GRANT_TYPES);
     }
-    response_types(body.get("response_types"), &metadata)?;
+    metadata.response_types = response_types(types, &metadata)?;
     metadata.scope = if metadata.scope.is_empty() { allowed.clone() } else { metadata.scope.intersection(allowed) };
     if !metadata.grant_types.contains(&GrantType::RefreshToken) {
         metadata.scope = metadata.scope.filter(|value| value != "offline_access");
@@ -124,18 +127,24 @@ pub fn shown(client: &Client) -> Map<String, Value> {
     let mut members: Map<String, Value> = all.into_iter().filter(|(name, _)| CHOSEN.contains(&name.as_str())).collect();
     members.insert("client_id".to_owned(), client.id.as_str().into());
     members.insert("client_id_issued_at".to_owned(), client.created_at.as_seconds().into());
-    let types = if client.may_use(GrantType::AuthorizationCode) { json!(["code"]) } else { json!([]) };
-    members.insert("response_types".to_owned(), types);
+    let types: Vec<_> = ResponseType::ALL.into_iter().filter(|kind| client.may_ask_for(*kind)).collect();
+    members.insert("response_types".to_owned(), json!(types));
     members
 }
 
-/// The only one is `code`, and it goes with its grant (RFC 7591 §2.1).
-fn response_types(types: Option<&Value>, metadata: &ClientMetadata) -> Result<(), OAuthError> {
-    let Some(types) = types.filter(|types| !types.is_null()) else { return Ok(()) };
-    let types: Vec<String> = serde_json::from_value(types.clone()).map_err(|_| MALFORMED)?;
-    let has_code = metadata.grant_types.contains(&GrantType::AuthorizationCode);
-    let fits = types.iter().all(|kind| kind == "code") && types.is_empty() != has_code;
-    if fits { Ok(()) } else { Err(RESPONSE_TYPES) }
+/// They go with their grants (RFC 7591 §2.1). One that is not known here is for nobody, rather than ignored: the client would ask
+/// for it.
+fn response_types(types: Option<Value>, metadata: &ClientMetadata) -> Result<Vec<ResponseType>, OAuthError> {
+    let Some(types) = types else {
+        return if response_types_fit(metadata) { Ok(Vec::new()) } else { Err(RESPONSE_TYPES) };
+    };
+    let types: Vec<String> = serde_json::from_value(types).map_err(|_| MALFORMED)?;
+    let known: Option<Vec<_>> = types.iter().map(|kind| ResponseType::parse(kind)).collect();
+    let response_types = known.ok_or(RESPONSE_TYPES)?;
+    let logs_in = metadata.grant_types.contains(&GrantType::AuthorizationCode);
+    let with_types = ClientMetadata { response_types, ..metadata.clone() };
+    let says_enough = !with_types.response_types.is_empty() || !logs_in;
+    if says_enough && response_types_fit(&with_types) { Ok(with_types.response_types) } else { Err(RESPONSE_TYPES) }
 }
 
 /// What to call a client that has no name: where it sends people back to.
@@ -184,7 +193,11 @@ mod tests {
             (json!("a"), NOT_AN_OBJECT),
             (json!({ "redirect_uris": "https://app.ex/cb" }), MALFORMED),
             (json!({ "id_token_signed_response_alg": "none" }), MALFORMED),
-            (json!({ "grant_types": ["implicit"] }), MALFORMED),
+            (json!({ "grant_types": ["password"] }), MALFORMED),
+            (json!({ "grant_types": ["implicit"] }), RESPONSE_TYPES),
+            (json!({ "grant_types": ["implicit"], "response_types": ["code"] }), RESPONSE_TYPES),
+            (json!({ "response_types": ["code id_token"] }), RESPONSE_TYPES),
+            (json!({ "response_types": "code" }), MALFORMED),
             (json!({ "grant_types": ["client_credentials"] }), GRANT_TYPES),
             (json!({ "response_types": ["token"] }), RESPONSE_TYPES),
             (json!({ "response_types": [] }), RESPONSE_TYPES),

@@ -35,6 +35,9 @@ pub struct IdTokenClaims {
     pub azp: Option<ClientId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_hash: Option<String>,
+    /// Of a code that came with it (§3.3.2.11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub c_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
     /// Claims about the person that the `claims` parameter asked for ([`super::claims::for_id_token`]).
@@ -42,12 +45,12 @@ pub struct IdTokenClaims {
     pub person: Map<String, Value>,
 }
 
-/// `at_hash`: the left half of the hash of the access token, by the hash of the ID token's own algorithm
-/// (OpenID Connect Core §3.1.3.6). Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
-pub fn at_hash(algorithm: Algorithm, access_token: &str) -> String {
+/// `at_hash` and `c_hash`: the left half of the hash of the access token, or of the code, by the hash of the ID token's own
+/// algorithm (OpenID Connect Core §3.1.3.6, §3.3.2.11). Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
+pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
     match algorithm {
-        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => left_half(&Sha256::digest(access_token)),
-        Algorithm::EdDSA => left_half(&Sha512::digest(access_token)),
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => left_half(&Sha256::digest(text)),
+        Algorithm::EdDSA => left_half(&Sha512::digest(text)),
     }
 }
 
@@ -75,6 +78,7 @@ mod tests {
             amr: vec!["pwd".into()],
             azp: Some(client),
             at_hash: None,
+            c_hash: None,
             sid: Some(SessionId::parse("s").unwrap()),
             person: Map::new(),
         }
@@ -83,8 +87,14 @@ mod tests {
     #[test]
     fn the_at_hash_of_openid_connect_core_a_3() {
         let access_token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
-        assert_eq!(at_hash(Algorithm::RS256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
-        assert_eq!(at_hash(Algorithm::ES256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(half_hash(Algorithm::RS256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(half_hash(Algorithm::ES256, access_token), "77QmUPtjPfzWtF2AnpK9RQ");
+    }
+
+    #[test]
+    fn the_c_hash_of_openid_connect_core_a_4() {
+        let code = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
+        assert_eq!(half_hash(Algorithm::RS256, code), "LDktKdoQak3Pk0cnXxCltA");
     }
 
     #[test]
@@ -94,7 +104,7 @@ mod tests {
             0xdd, 0xaf, 0x35, 0xa1, 0x93, 0x61, 0x7a, 0xba, 0xcc, 0x41, 0x73, 0x49, 0xae, 0x20, 0x41, 0x31, 0x12, 0xe6, 0xfa,
             0x4e, 0x89, 0xa9, 0x7e, 0xa2, 0x0a, 0x9e, 0xee, 0xe6, 0x4b, 0x55, 0xd3, 0x9a,
         ];
-        assert_eq!(at_hash(Algorithm::EdDSA, "abc"), encode(&half));
+        assert_eq!(half_hash(Algorithm::EdDSA, "abc"), encode(&half));
     }
 
     #[test]

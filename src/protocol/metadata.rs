@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::authorization_request::Display;
 use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType, RequestObjectAlgorithm, SubjectType};
 use super::response_mode::ResponseMode;
+use super::response_type::ResponseType;
 use super::{claims, prompt, scope};
 
 /// Paths of the endpoints, below the issuer. The router and the metadata read the same constants.
@@ -53,6 +54,8 @@ pub struct Capabilities<'a> {
     pub grant_types: &'a [GrantType],
     /// Certificates of clients can be seen.
     pub mutual_tls: bool,
+    /// Tokens may come through the browser.
+    pub legacy_response_types: bool,
     pub service_documentation: Option<&'a str>,
 }
 
@@ -64,6 +67,8 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     let authenticated: Vec<_> = methods.iter().copied().filter(|method| *method != ClientAuthMethod::None).collect();
     let standard = scope::STANDARD.into_iter().chain(scope::MANAGEMENT.map(|(value, _)| value));
     let scopes: Vec<_> = standard.chain(capabilities.scopes.iter().copied()).collect();
+    let legacy = capabilities.legacy_response_types;
+    let grant_types: Vec<_> = capabilities.grant_types.iter().copied().chain(legacy.then_some(GrantType::Implicit)).collect();
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": url(path::AUTHORIZATION),
@@ -78,11 +83,11 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         "pushed_authorization_request_endpoint": url(path::PUSHED_REQUEST),
         "require_pushed_authorization_requests": capabilities.pushed_requests_only,
         "scopes_supported": scopes,
-        "response_types_supported": ["code"],
+        "response_types_supported": ResponseType::ALL[..if legacy { ResponseType::ALL.len() } else { 1 }],
         "response_modes_supported": ResponseMode::NAMES.map(|(name, _)| name),
         // RFC 9207 §3.
         "authorization_response_iss_parameter_supported": true,
-        "grant_types_supported": capabilities.grant_types,
+        "grant_types_supported": grant_types,
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": methods,
         "token_endpoint_auth_signing_alg_values_supported": AssertionAlgorithm::ALL,
@@ -186,6 +191,7 @@ mod tests {
                 check_session: false,
                 grant_types: &[GrantType::AuthorizationCode, GrantType::DeviceCode],
                 mutual_tls: false,
+                legacy_response_types: false,
                 service_documentation: None,
             },
         )

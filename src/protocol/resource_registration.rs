@@ -73,6 +73,7 @@ mod tests {
         let policy = RegistrationPolicy {
             known_scope: Scope::default(),
             algorithms: vec![Algorithm::ES256],
+            legacy_response_types: false,
             api_audience: "https://id.example/api/v1".to_owned(),
             private_hosts: Vec::new(),
         };

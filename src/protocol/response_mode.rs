@@ -33,7 +33,8 @@ pub enum ResponseMode {
 const SIGNED_LIFETIME: Seconds = Seconds::minutes(10);
 
 impl ResponseMode {
-    /// `response_modes_supported`. The last one is the default of the response type, which is `code`, signed (JARM §2.3.4).
+    /// `response_modes_supported`. The last one is the default of the response type, signed (JARM §2.3.4): as it stands here for
+    /// `code`, and for the others as [`Self::without_query`] makes it.
     pub const NAMES: [(&'static str, Self); 7] = [
         ("query", Self::Query),
         ("fragment", Self::Fragment),
@@ -105,9 +106,9 @@ pub enum Delivery {
 }
 
 impl AuthorizationResponse {
-    /// A success (RFC 6749 §4.1.2).
-    pub fn code(target: ResponseTarget, code: &str, issuer: &str) -> Self {
-        Self { by_hand: false, ..Self::new(target, vec![("code", code.to_owned())], issuer) }
+    /// A success, with what the response type brings (RFC 6749 §4.1.2; OpenID Connect Core §3.2.2.5, §3.3.2.5).
+    pub fn success(target: ResponseTarget, given: Vec<(&'static str, String)>, issuer: &str) -> Self {
+        Self { by_hand: false, ..Self::new(target, given, issuer) }
     }
 
     /// A refusal (RFC 6749 §4.1.2.1).
@@ -190,6 +191,10 @@ mod tests {
         ResponseTarget { redirect_uri, response_mode, state: state.map(str::to_owned), signed_for, by_hand: false }
     }
 
+    fn success(target: ResponseTarget, code: &str, issuer: &str) -> AuthorizationResponse {
+        AuthorizationResponse::success(target, vec![("code", code.to_owned())], issuer)
+    }
+
     fn redirect(response: AuthorizationResponse) -> String {
         match response.deliver() {
             Delivery::Redirect(url) => url,
@@ -201,7 +206,7 @@ mod tests {
     fn a_success_carries_code_state_and_iss() {
         let target = target("https://app.ex/cb", ResponseMode::Query, Some("a b+c"));
         assert_eq!(
-            redirect(AuthorizationResponse::code(target, "C0de", ISSUER)),
+            redirect(success(target, "C0de", ISSUER)),
             "https://app.ex/cb?code=C0de&state=a%20b%2Bc&iss=https%3A%2F%2Fid.example",
         );
     }
@@ -223,16 +228,16 @@ mod tests {
             ("https://app.ex", "https://app.ex?code=c&iss=i"),
             ("com.example.app:/cb", "com.example.app:/cb?code=c&iss=i"),
         ] {
-            assert_eq!(redirect(AuthorizationResponse::code(target(uri, ResponseMode::Query, None), "c", "i")), expected);
+            assert_eq!(redirect(success(target(uri, ResponseMode::Query, None), "c", "i")), expected);
         }
         let target = target("https://app.ex/cb?a=b", ResponseMode::Fragment, None);
-        assert_eq!(redirect(AuthorizationResponse::code(target, "c", "i")), "https://app.ex/cb?a=b#code=c&iss=i");
+        assert_eq!(redirect(success(target, "c", "i")), "https://app.ex/cb?a=b#code=c&iss=i");
     }
 
     #[test]
     fn a_form_carries_the_raw_values() {
         let state = "\"></form></script><img onerror>\u{2028}";
-        let response = AuthorizationResponse::code(target("https://app.ex/cb", ResponseMode::FormPost, Some(state)), "c", "i");
+        let response = success(target("https://app.ex/cb", ResponseMode::FormPost, Some(state)), "c", "i");
         let Delivery::Form { action, fields } = response.deliver() else { panic!("a redirect") };
         assert_eq!(action.as_str(), "https://app.ex/cb");
         assert_eq!(fields, [("code", "c".to_owned()), ("state", state.to_owned()), ("iss", "i".to_owned())]);
@@ -244,17 +249,16 @@ mod tests {
             [("query.jwt", "https://app.ex/cb?"), ("jwt", "https://app.ex/cb?"), ("fragment.jwt", "https://app.ex/cb#")]
         {
             let target = target("https://app.ex/cb", ResponseMode::parse(mode).unwrap(), Some("s"));
-            let response =
-                AuthorizationResponse::code(target, "c", ISSUER).signed(Timestamp::from_seconds(1_000), |algorithm, claims| {
-                    assert_eq!(algorithm, Algorithm::ES256);
-                    let expected = serde_json::json!({ "code": "c", "state": "s", "iss": ISSUER, "aud": "app", "exp": 1_600 });
-                    assert_eq!(Value::from(claims.clone()), expected);
-                    Ok::<_, ()>("h.p.s".to_owned())
-                });
+            let response = success(target, "c", ISSUER).signed(Timestamp::from_seconds(1_000), |algorithm, claims| {
+                assert_eq!(algorithm, Algorithm::ES256);
+                let expected = serde_json::json!({ "code": "c", "state": "s", "iss": ISSUER, "aud": "app", "exp": 1_600 });
+                assert_eq!(Value::from(claims.clone()), expected);
+                Ok::<_, ()>("h.p.s".to_owned())
+            });
             assert_eq!(redirect(response.unwrap()), format!("{start}response=h.p.s"), "{mode}");
         }
         let target = target("https://app.ex/cb", ResponseMode::Query, Some("s"));
-        let response = AuthorizationResponse::code(target, "c", ISSUER);
+        let response = success(target, "c", ISSUER);
         let plain = response.clone().signed(Timestamp::from_seconds(0), |_, _| Err(())).unwrap();
         assert_eq!(plain, response, "nothing is signed that nobody asked for");
     }
@@ -263,7 +267,7 @@ mod tests {
         #[test]
         fn state_comes_back_byte_for_byte(state in "[^\0]{1,300}|[+%2B &=#?]{1,20}", fragment in any::<bool>()) {
             let (mode, separator) = if fragment { (ResponseMode::Fragment, '#') } else { (ResponseMode::Query, '?') };
-            let url = redirect(AuthorizationResponse::code(target("https://app.ex/cb", mode, Some(&state)), "c", ISSUER));
+            let url = redirect(success(target("https://app.ex/cb", mode, Some(&state)), "c", ISSUER));
             let (_, answer) = url.split_once(separator).unwrap();
             let params = Params::parse(answer.as_bytes()).unwrap();
             prop_assert_eq!(params.get("state"), Some(state.as_str()));

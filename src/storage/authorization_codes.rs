@@ -2,7 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
-use super::value::{Hash, Json};
+use super::value::{Hash, Json, stored_as};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
@@ -26,7 +26,8 @@ pub struct AuthorizationCode {
     pub claims: Option<ClaimsRequest>,
     pub reach: Reach,
     pub nonce: Option<String>,
-    pub code_challenge: CodeChallenge,
+    /// None of a request that brought an ID token with the code and needed none.
+    pub code_challenge: Option<CodeChallenge>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub acr: String,
@@ -36,6 +37,17 @@ pub struct AuthorizationCode {
     /// The DPoP key that alone may redeem it (RFC 9449 §10).
     pub dpop_jkt: Option<Thumbprint>,
 }
+
+/// As it is stored: empty for none.
+#[derive(Clone, Debug)]
+struct Challenge(Option<CodeChallenge>);
+
+stored_as!(Challenge as String;
+|challenge| Ok(challenge.0.as_ref().map_or("", CodeChallenge::as_str).to_owned());
+|text| match text.as_str() {
+    "" => Ok(Challenge(None)),
+    _ => CodeChallenge::try_from(text).map(|challenge| Challenge(Some(challenge))).map_err(|_| "not a code challenge".into()),
+});
 
 impl Record for AuthorizationCode {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
@@ -50,7 +62,7 @@ impl Record for AuthorizationCode {
             claims: columns.read::<Option<Json<_>>>()?.map(|json| json.0),
             reach: columns.read::<Json<_>>()?.0,
             nonce: columns.read()?,
-            code_challenge: columns.read()?,
+            code_challenge: columns.read::<Challenge>()?.0,
             auth_time: columns.read()?,
             amr: columns.read::<Json<_>>()?.0,
             acr: columns.read()?,
@@ -78,7 +90,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
     .bind(code.claims.clone().map(Json))
     .bind(Json(code.reach.clone()))
     .bind(code.nonce.as_deref())
-    .bind(&code.code_challenge)
+    .bind(Challenge(code.code_challenge.clone()))
     .bind(code.auth_time)
     .bind(Json(code.amr.clone()))
     .bind(code.acr.as_str())

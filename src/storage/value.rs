@@ -10,7 +10,6 @@ use sqlx::{Decode, Encode, Postgres, Type};
 use crate::protocol::client::{Algorithm, ClientStatus};
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, KeyId, SessionId, UserId};
-use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -94,9 +93,6 @@ macro_rules! identifiers {
 identifiers!(ClientId, GrantId, KeyId, SessionId, UserId);
 stored_as!(Timestamp as i64; |time| Ok(time.as_micros()); |micros| Ok(Timestamp::from_micros(micros)));
 stored_as!(Scope as String; |scope| Ok(scope.to_string()); |text| Ok(Scope::parse(&text)?));
-stored_as!(CodeChallenge as String;
-    |challenge| Ok(challenge.as_str().to_owned());
-    |text| CodeChallenge::try_from(text).map_err(|_| "not a code challenge".into()));
 stored_as!(Thumbprint as String; |thumbprint| Ok(thumbprint.to_string()); |text| Ok(Thumbprint::parse(&text)?));
 words!(ClientStatus { Active = "active", Disabled = "disabled", });
 words!(Algorithm { RS256 = "RS256", PS256 = "PS256", ES256 = "ES256", EdDSA = "EdDSA", });

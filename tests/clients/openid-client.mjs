@@ -6,7 +6,7 @@ import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId, exchanging, ledger } = situation
+const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId, exchanging, ledger, hybrid, implicitId, legacyUri } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -118,6 +118,27 @@ await requirement('a signed request, pushed, and a signed response', async () =>
     return client.buildAuthorizationUrlWithPAR(config, signed.searchParams)
   })
   assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('a code and an ID token together, through the browser, without PKCE', async () => {
+  const config = await discover(hybrid.id, hybrid.secret, client.ClientSecretBasic(hybrid.secret))
+  client.useCodeIdTokenResponseType(config)
+  const [expectedNonce, expectedState] = [client.randomNonce(), client.randomState()]
+  const url = client.buildAuthorizationUrl(config, { redirect_uri: legacyUri, scope: 'openid', nonce: expectedNonce, state: expectedState })
+  const callback = await visit(url, { ...situation, redirectUri: legacyUri })
+  assert.ok(callback.hash.includes('id_token='))
+  const tokens = await client.authorizationCodeGrant(config, callback, { expectedNonce, expectedState })
+  assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('an ID token alone, through the browser', async () => {
+  const config = await discover(implicitId, undefined, client.None())
+  client.useIdTokenResponseType(config)
+  const [nonce, expectedState] = [client.randomNonce(), client.randomState()]
+  const url = client.buildAuthorizationUrl(config, { redirect_uri: legacyUri, scope: 'openid', nonce, state: expectedState })
+  const callback = await visit(url, { ...situation, redirectUri: legacyUri })
+  const claims = await client.implicitAuthentication(config, callback, nonce, { expectedState })
+  assert.equal(claims.sub, sub)
 })
 
 await requirement('tokens that are bound to a key, with a pushed request that is bound to it too', async () => {

@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, eight clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, ten clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),
@@ -13,6 +13,9 @@ export const situation = {
   exchanging: { id: variable('EXCHANGING_ID'), secret: variable('EXCHANGING_SECRET') },
   ledger: variable('LEDGER'),
   deviceId: variable('DEVICE_ID'),
+  legacyUri: variable('LEGACY_URI'),
+  hybrid: { id: variable('HYBRID_ID'), secret: variable('HYBRID_SECRET') },
+  implicitId: variable('IMPLICIT_ID'),
   keyed: { id: variable('KEYED_ID'), secret: variable('KEYED_SECRET') },
 }
 

@@ -16,6 +16,7 @@ mod dpop_resources;
 mod enrolment;
 mod export;
 mod factors;
+mod front_channel;
 mod fuzz;
 mod interaction;
 mod jwt_bearer;

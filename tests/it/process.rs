@@ -32,13 +32,14 @@ impl Server {
 
     /// Starts in this folder, on a port that was free a moment ago.
     pub fn start_in(program: Program) -> Self {
-        Self::start_as(program, |command| command)
+        Self::start_as(program, "", |command| command)
     }
 
-    fn start_as(program: Program, change: impl FnOnce(Command) -> Command) -> Self {
+    /// With more in its configuration.
+    fn start_as(program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let issuer = format!("http://localhost:{port}");
-        let configuration = format!("[server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"{issuer}\"\n");
+        let configuration = format!("[server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"{issuer}\"\n{more}");
         fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
         let mut child = change(serve(&program)).spawn().expect("the program starts");
         let notice = read_notice(&mut child);
@@ -47,12 +48,12 @@ impl Server {
 
     /// A server that may have so many files open, its connections included.
     pub fn start_with_open_files(files: usize) -> Self {
-        Self::start_as(Program::new(), |command| limited(&command, files))
+        Self::start_as(Program::new(), "", |command| limited(&command, files))
     }
 
-    /// A server that knows [`PERSON`], who logs in more often than people do.
+    /// A server that knows [`PERSON`], who logs in more often than people do, also to applications of another time.
     pub fn with_person() -> Self {
-        let server = Self::start_as(Program::new(), |mut command| {
+        let server = Self::start_as(Program::new(), "[legacy]\nresponse_types = true\n", |mut command| {
             command.env("OSTIARY_RATES__LOGIN_PAIR", "1000/s");
             command
         });

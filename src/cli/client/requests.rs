@@ -1,6 +1,8 @@
 //! How a client has to send its requests, and what it is told.
 
 use crate::protocol::authentication::Acr;
+use crate::protocol::client::GrantType;
+use crate::protocol::response_type::ResponseType;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
@@ -28,6 +30,20 @@ pub(super) struct Requests {
     /// It is given access tokens alone that are bound to the certificate of its connection (RFC 8705).
     #[arg(long, conflicts_with = "require_dpop")]
     pub(super) require_certificate: bool,
+    /// What its authorization requests ask for, such as 'code id_token', in the place of code; may be given several times. What brings
+    /// tokens through the browser needs legacy.response_types.
+    #[arg(long = "response-type", value_name = "TYPES", value_parser = response_type)]
+    pub(super) response_types: Vec<ResponseType>,
+}
+
+impl Requests {
+    pub(super) fn wants(&self, grant: GrantType) -> bool {
+        self.response_types.iter().any(|kind| kind.grant_types().any(|needed| needed == grant))
+    }
+}
+
+fn response_type(text: &str) -> Result<ResponseType, String> {
+    ResponseType::parse(text).ok_or_else(|| format!("not one of {}", ResponseType::ALL.map(ResponseType::as_str).join(", ")))
 }
 
 pub(super) fn required_acr(text: &str) -> Result<Acr, String> {

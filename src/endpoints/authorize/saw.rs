@@ -31,7 +31,13 @@ pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &s
         "grant_type_not_registered" => {
             note("grant_type", "registered", words(asking.metadata.grant_types.iter().map(|kind| kind.as_str())));
         }
+        "response_type_not_registered" => {
+            presented("response_type_registered", "response_type");
+            let registered = &asking.metadata.response_types;
+            note("response_type_registered", "registered", words(registered.iter().map(|kind| kind.as_str())));
+        }
         "response_mode_invalid" => presented("response_mode", "response_mode"),
+        "response_mode_query" => presented("response_mode_for_tokens", "response_mode"),
         "resource_malformed" | "resource_unknown" | "resource_not_allowed" => {
             params.values("resource").for_each(|value| note("resource", "presented", value));
         }

@@ -98,7 +98,12 @@ pub const REQUEST: Group = Group {
             "Was a parameter given more than once?",
             "Each parameter once (RFC 6749 section 3.1).",
         ),
-        check("response_type", &["response_type_missing", "response_type_unsupported"], "response_type", "response_type=code."),
+        check(
+            "response_type",
+            &["response_type_missing", "response_type_unsupported"],
+            "response_type",
+            "response_type=code; with `legacy.response_types` also id_token, id_token token, code id_token, code token and code id_token token.",
+        ),
         check(
             "grant_type",
             &["grant_type_not_registered"],
@@ -106,10 +111,22 @@ pub const REQUEST: Group = Group {
             "A client that is registered with the grant type authorization_code.",
         ),
         check(
+            "response_type_registered",
+            &["response_type_not_registered"],
+            "May the client have tokens through the browser?",
+            "response_type=code, or a client that is registered for the other one in response_types, with the grant type implicit.",
+        ),
+        check(
             "response_mode",
             &["response_mode_invalid"],
             "response_mode",
             "query, fragment or form_post, each also with .jwt behind it; or jwt; or none.",
+        ),
+        sometimes(
+            "response_mode_for_tokens",
+            &["response_mode_query"],
+            "With tokens in the response: would they stand in a query?",
+            "fragment, which is the default then, or form_post; each also with .jwt behind it.",
         ),
         check("unsupported", &["registration"], "Parameters that are not supported.", "A request without registration."),
         target::ASKED,
@@ -118,7 +135,7 @@ pub const REQUEST: Group = Group {
             "code_challenge",
             &["code_challenge_missing"],
             "code_challenge",
-            "A code_challenge: PKCE (RFC 7636) is required of every client.",
+            "A code_challenge: PKCE (RFC 7636) is required of every client. With response_type code id_token or code id_token token alone, one that can authenticate does without.",
         ),
         check(
             "code_challenge_method",
@@ -152,6 +169,19 @@ pub const REQUEST: Group = Group {
             "At least one scope value that this server knows.",
         ),
         check("nonce", &["nonce_invalid"], "The length of nonce.", "A nonce of at most 2048 bytes."),
+        sometimes(
+            "openid",
+            &["openid_not_asked_for"],
+            "With tokens in the response: is it OpenID Connect?",
+            "The scope value openid, or response_type=code.",
+        ),
+        sometimes("nonce_given", &["nonce_missing"], "With tokens in the response: nonce", "A nonce, or response_type=code."),
+        sometimes(
+            "token_binding",
+            &["front_channel_token_unbound"],
+            "With an access token in the response: would it have to be bound to a key?",
+            "A request without dpop_jkt, of a client whose access tokens need not be bound; or a response_type without token.",
+        ),
         check(
             "state",
             &["state_invalid"],

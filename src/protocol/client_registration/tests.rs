@@ -1,5 +1,7 @@
 //! What may be registered and what may not.
 
+mod response_types;
+
 use super::*;
 use crate::protocol::authorization_request::ServerPolicy;
 use crate::protocol::client::AssertionAlgorithm;
@@ -12,6 +14,7 @@ fn policy() -> RegistrationPolicy {
     RegistrationPolicy {
         known_scope,
         algorithms: vec![Algorithm::RS256, Algorithm::ES256],
+        legacy_response_types: true,
         api_audience,
         private_hosts: vec!["localhost:4000".to_owned()],
     }

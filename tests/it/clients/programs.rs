@@ -16,8 +16,10 @@ use crate::process::{PERSON, REDIRECT_URI, Server};
 
 const AUDIENCE: &str = "https://api.example";
 const LEDGER: &str = "https://ledger.example";
+/// Nobody goes there: it is enough to be sent.
+const LEGACY_URI: &str = "https://legacy.example/callback";
 
-/// Runs a command in `tests/clients` with a server, eight clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, ten clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -35,6 +37,10 @@ fn run(command: &[&str]) -> String {
     let exchanging = server.client(&[&["--name", "Exchanging", "--service"], &policy[..]].concat());
     let keyed = server.client(&["--name", "Keyed", "--service", "--auth-method", "client_secret_jwt"]);
     let device = server.client(&["--name", "Television", "--public", "--device"]);
+    let hybrid = ["--name", "Hybrid", "--redirect-uri", LEGACY_URI, "--response-type", "code id_token"];
+    let hybrid = server.client(&hybrid);
+    let implicit =
+        server.client(&["--name", "Implicit", "--public", "--redirect-uri", LEGACY_URI, "--response-type", "id_token"]);
     let output = Command::new(command[0])
         .args(&command[1..])
         .current_dir(&folder)
@@ -58,6 +64,10 @@ fn run(command: &[&str]) -> String {
         .env("EXCHANGING_ID", exchanging.0)
         .env("EXCHANGING_SECRET", exchanging.1)
         .env("DEVICE_ID", device.0)
+        .env("LEGACY_URI", LEGACY_URI)
+        .env("HYBRID_ID", hybrid.0)
+        .env("HYBRID_SECRET", hybrid.1)
+        .env("IMPLICIT_ID", implicit.0)
         .env("KEYED_ID", keyed.0)
         .env("KEYED_SECRET", keyed.1)
         .output()

@@ -1,11 +1,13 @@
 //! The order in the tables is the order in which the code checks: of two faults at once, the earlier one is named.
 
 use ostiary::protocol::checks::{self, Procedure};
+use ostiary::protocol::client::GrantType;
+use ostiary::protocol::response_type::ResponseType;
 
 use super::explained;
 use crate::support::browser::Answer;
 use crate::support::database::TestDatabase;
-use crate::support::flow::AuthorizationUrl;
+use crate::support::flow::{AuthorizationUrl, CHALLENGE};
 use crate::support::server::{Persona, TestClient, TestServer, basic};
 
 /// A request with these faults is refused for the first of them; the tables have them in this order too.
@@ -66,6 +68,32 @@ async fn of_an_authorization_request() {
     server.update_client(&client, |client| client.status = ostiary::protocol::client::ClientStatus::Disabled).await;
     let both = AuthorizationUrl::new(&client).with("redirect_uri", "https://evil.example/");
     assert_first(&server, "authorize", &["client_disabled", "redirect_uri_mismatch"], &ask(both).await).await;
+}
+
+#[tokio::test]
+async fn of_an_authorization_request_for_tokens() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.legacy.response_types = true).await;
+    let client = server
+        .client(Persona::Web, |metadata| {
+            metadata.grant_types.push(GrantType::Implicit);
+            metadata.response_types = vec![ResponseType::CodeToken];
+        })
+        .await;
+    let faults: &[Fault<AuthorizationUrl>] = &[
+        ("response_type_not_registered", |url| url.with("response_type", "id_token token")),
+        ("response_mode_query", |url| url.with("response_mode", "query")),
+        ("code_challenge_missing", |url| url.without("code_challenge")),
+        ("dpop_jkt_invalid", |url| url.with("dpop_jkt", "short")),
+        ("openid_not_asked_for", |url| url.with("scope", "profile")),
+        ("nonce_missing", |url| url.without("nonce")),
+        ("front_channel_token_unbound", |url| {
+            if url.params().iter().any(|(name, _)| name == "dpop_jkt") { url } else { url.with("dpop_jkt", CHALLENGE) }
+        }),
+        ("prompt_invalid", |url| url.with("prompt", "none login")),
+    ];
+    let ask = async |url: AuthorizationUrl| server.get(&url.path()).await;
+    let good = AuthorizationUrl::new(&client).with("response_type", "token code");
+    assert_order(&server, "authorize", good, faults, ask).await;
 }
 
 /// A request to the token endpoint, in its parts.

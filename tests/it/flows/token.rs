@@ -164,7 +164,7 @@ async fn tokens_are_what_the_standards_say() {
     assert_eq!(header(&id_token)["alg"], "RS256");
     let id = claims(&id_token);
     assert_eq!((&id["aud"], &id["azp"], &id["sub"]), (&client.id().into(), &client.id().into(), &access["sub"]));
-    let hash = ostiary::protocol::id_token::at_hash(ostiary::protocol::client::Algorithm::RS256, &access_token);
+    let hash = ostiary::protocol::id_token::half_hash(ostiary::protocol::client::Algorithm::RS256, &access_token);
     assert_eq!(id["at_hash"], hash.as_str());
     assert!(id["sid"].is_string() && id["auth_time"].is_i64() && id["acr"].is_string());
     assert_eq!(id["amr"], serde_json::json!(["pwd"]));

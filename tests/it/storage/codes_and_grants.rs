@@ -72,7 +72,7 @@ on_both! {
             tasks.spawn(async move {
                 db.write(async |tx| {
                     if authorization_codes::consume(tx, &hash(1), at(1)).await? {
-                        grants::insert(tx, &grant("g-1")).await
+                        grants::insert(tx, &grant("g-1")).await.map(drop)
                     } else {
                         grants::revoke(tx, &grant_id("g-1"), at(1)).await.map(drop)
                     }

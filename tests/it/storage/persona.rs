@@ -134,7 +134,7 @@ pub fn code(number: u8) -> AuthorizationCode {
         claims: grant.claims,
         reach: grant.reach,
         nonce: Some("n-0S6_WzA2Mj".to_owned()),
-        code_challenge: CodeChallenge::parse(Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), Some("S256")).unwrap(),
+        code_challenge: CodeChallenge::parse(Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), Some("S256")).ok(),
         auth_time: grant.auth_time,
         amr: grant.amr,
         acr: grant.acr,

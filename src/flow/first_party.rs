@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::TokenResponse;
-use super::access_token::{self, Terms};
-use super::family::{self, Family};
-use super::id_token::{self, Contents};
+use super::login::{Standing, proved, tell_of};
 use crate::audit::{self, Kind};
 use crate::authn::second_factor::Proof;
-use crate::flow::login::{Standing, proved, tell_of};
+use crate::grants::TokenResponse;
+use crate::grants::access_token::{self, Terms};
+use crate::grants::family::{self, Family};
+use crate::grants::id_token::{self, Contents};
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::GrantId;
@@ -156,7 +156,7 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
     let access_token = token.finish(state).map_err(Problem::internal)?;
     let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
         let person = id_token::person(state, &grant).await?;
-        let contents = Contents { access_token: &access_token, nonce: None, person, now };
+        let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, person, now };
         Some(id_token::sign(state, client, &grant, contents)?)
     } else {
         None

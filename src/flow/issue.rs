@@ -1,0 +1,182 @@
+//! The end of a login: what the client is given, written down with all that it rests on.
+
+use super::Flow;
+use crate::audit::{self, Kind};
+use crate::grants::front_channel::FrontChannel;
+use crate::keys::hash::TokenKind;
+use crate::protocol::authentication::Acr;
+use crate::protocol::authorization_request::AuthorizationRequest;
+use crate::protocol::authorize::ConsentedScope;
+use crate::protocol::claims_request::ClaimsRequest;
+use crate::protocol::client::Client;
+use crate::protocol::id::GrantId;
+use crate::protocol::scope::Scope;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::state::AppState;
+use crate::storage::audit::{Actor, Event};
+use crate::storage::authorization_codes::{self, AuthorizationCode};
+use crate::storage::consents::{self, Consent};
+use crate::storage::grants::Grant;
+use crate::storage::sessions::{self, Session};
+use crate::storage::{pushed_requests, session_clients};
+use crate::web::context::RequestContext;
+use crate::web::error::Problem;
+
+/// Why the client may have what it asks for.
+pub(super) enum Basis {
+    FirstParty,
+    /// The person agreed before.
+    Remembered,
+    /// The person agrees now.
+    Given(ConsentedScope),
+}
+
+pub(super) enum Issued {
+    /// The parameters of the response.
+    Given(Vec<(&'static str, String)>),
+    /// Another login with the same pushed request ended first.
+    RequestUsed,
+    SessionEnded,
+    ConsentGone,
+}
+
+/// What is decided within the transaction.
+enum Written {
+    All,
+    Nothing(Issued),
+}
+
+/// Writes the code and the tokens that come with it or in its place, what was consented to, and their audit events, in one
+/// transaction. Only the hash of the code is kept. What the decision rested on is looked at once more, and locked, before anything
+/// is written.
+pub(super) async fn issue(
+    state: &AppState,
+    context: &RequestContext,
+    (flow, client): (&Flow, &Client),
+    session: &Session,
+    (scope, claims, acr): (Scope, ClaimsRequest, Acr),
+    basis: Basis,
+) -> Result<Issued, Problem> {
+    let request = &flow.request;
+    let grant = Grant {
+        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        client_id: request.client_id.clone(),
+        user_id: session.user_id.clone(),
+        session_id: session.id.clone(),
+        own_session: false,
+        scope,
+        claims: Some(claims).filter(|claims| !claims.is_empty()),
+        reach: request.reach.clone(),
+        auth_time: session.auth_time,
+        amr: session.factors.amr(),
+        acr: acr.to_string(),
+        created_at: context.now,
+        expires_at: context.now,
+        revoked_at: None,
+        confirmation: None,
+    };
+    let code = request.response_type.has_code().then(random::secret);
+    let row = code.as_deref().map(|code| row(state, request, &grant, code));
+    let described = |kind| Event {
+        actor: Actor::User(session.user_id.clone()),
+        user_id: Some(session.user_id.clone()),
+        client_id: Some(request.client_id.clone()),
+        ..audit::event(kind, context)
+    };
+    let granted = Event {
+        details: serde_json::Map::from_iter([
+            ("scope".to_owned(), grant.scope.to_string().into()),
+            ("grant_id".to_owned(), grant.id.as_str().into()),
+        ]),
+        ..described(Kind::AuthorizationGranted)
+    };
+    let agreed = described(Kind::ConsentGiven);
+    let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
+    let front_channel = FrontChannel::prepare(state, client, request.response_type, grant.clone()).await?;
+    let token_issued = front_channel.as_ref().and_then(|given| given.event(context, client));
+    let written = state
+        .db
+        .write(async |tx| {
+            if !sessions::stands(tx, &session.id).await? {
+                return Ok(Written::Nothing(Issued::SessionEnded));
+            }
+            if matches!(basis, Basis::Remembered) {
+                let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
+                let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
+                if !consent.is_some_and(stands) {
+                    return Ok(Written::Nothing(Issued::ConsentGone));
+                }
+            }
+            if let Some(pushed) = &pushed
+                && !pushed_requests::consume(tx, pushed, context.now).await?
+            {
+                return Ok(Written::Nothing(Issued::RequestUsed));
+            }
+            if let Basis::Given(given) = &basis {
+                consents::save(tx, &consent(session, request, given, context.now)).await?;
+                crate::storage::audit::insert(tx, &agreed).await?;
+            }
+            if request.is_openid() {
+                session_clients::add(tx, &session.id, client).await?;
+            }
+            if let Some(row) = &row {
+                authorization_codes::insert(tx, row).await?;
+            }
+            crate::storage::audit::insert(tx, &granted).await?;
+            if let Some(front_channel) = &front_channel {
+                front_channel.store(tx).await?;
+            }
+            if let Some(event) = &token_issued {
+                crate::storage::audit::insert(tx, event).await?;
+            }
+            Ok(Written::All)
+        })
+        .await?;
+    if let Written::Nothing(why) = written {
+        return Ok(why);
+    }
+    // What is signed is signed here: after the commit.
+    let tokens = match front_channel {
+        Some(front_channel) => front_channel.finish(state, client, code.as_deref(), request.nonce.clone())?,
+        None => Vec::new(),
+    };
+    Ok(Issued::Given(code.map(|code| ("code", code)).into_iter().chain(tokens).collect()))
+}
+
+/// What the code stands for: redeeming it creates the grant, or goes on with it if a token came with the code.
+fn row(state: &AppState, request: &AuthorizationRequest, grant: &Grant, code: &str) -> AuthorizationCode {
+    let grant = grant.clone();
+    AuthorizationCode {
+        hash: state.tokens.hash(TokenKind::Code, code),
+        grant_id: grant.id,
+        client_id: grant.client_id,
+        user_id: grant.user_id,
+        session_id: grant.session_id,
+        redirect_uri: request.redirect_uri.as_str().to_owned(),
+        scope: grant.scope,
+        claims: grant.claims,
+        reach: grant.reach,
+        nonce: request.nonce.clone(),
+        code_challenge: request.code_challenge.clone(),
+        auth_time: grant.auth_time,
+        amr: grant.amr,
+        acr: grant.acr,
+        created_at: grant.created_at,
+        expires_at: grant.created_at + Seconds(state.config.tokens.authorization_code),
+        consumed_at: None,
+        dpop_jkt: request.dpop_jkt,
+    }
+}
+
+pub(super) fn consent(session: &Session, request: &AuthorizationRequest, given: &ConsentedScope, now: Timestamp) -> Consent {
+    Consent {
+        user_id: session.user_id.clone(),
+        client_id: request.client_id.clone(),
+        scope: given.scope.clone(),
+        claims: given.claims.clone(),
+        agreements: vec![given.clone()],
+        created_at: now,
+        updated_at: now,
+    }
+}
