@@ -5,6 +5,7 @@
 //!   ├─ seal   AES-256-GCM: private keys at rest, state that travels through the browser
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
+//! encryption  for others, and of what others encrypted for this server
 //! dpop_nonce  nonces for proofs of possession
 //! certificate  of clients, and who vouches for them
 //! foreign  keys of others, and what they signed
@@ -16,6 +17,7 @@
 pub mod certificate;
 pub mod client_secret;
 pub mod dpop_nonce;
+pub mod encryption;
 pub mod foreign;
 pub mod hash;
 pub mod master;

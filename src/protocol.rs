@@ -29,6 +29,7 @@ pub mod id;
 pub mod id_token;
 pub mod introspection;
 pub mod json_schema;
+pub mod jwe;
 pub mod jwk;
 pub mod jwt;
 pub mod jwt_bearer;

@@ -332,6 +332,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
     let languages = Text::languages();
     let capabilities = Capabilities {
         algorithms: &keys.algorithms(),
+        key_managements: &keys.key_managements(),
         scopes: scopes.iter().collect(),
         acr_values: &Acr::ALL.map(Acr::as_str),
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),

@@ -17,6 +17,7 @@ pub mod cookie;
 pub mod cors;
 pub mod csrf;
 pub mod dpop;
+pub mod envelope;
 pub mod error;
 pub mod headers;
 pub mod params;

@@ -1,4 +1,4 @@
-//! `/api/v1/admin/keys`: the signing keys, without what is secret of them.
+//! `/api/v1/admin/keys`: the server's own keys, without what is secret of them.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,8 +15,8 @@ use super::paging::List;
 use super::time::Time;
 use crate::audit::Kind;
 use crate::keys::store::{KeyError, Rotation, When};
-use crate::protocol::client::Algorithm;
 use crate::protocol::id::KeyId;
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::state::AppState;
 use crate::storage::signing_keys::{self, KeyState, SigningKey};
 use crate::web::context::RequestContext;
@@ -27,13 +27,14 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(rotate))
 }
 
-/// A signing key.
+/// A key that signs, or that others encrypt with.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyView {
     #[schema(value_type = String)]
     kid: KeyId,
-    alg: Algorithm,
-    /// `published`, `signing` or `retired`. All of them are in the JWKS.
+    alg: KeyAlgorithm,
+    /// `published`, `signing` or `retired`. All that sign are in the JWKS. Of those that others encrypt with, which decrypt whatever
+    /// their state, it is the one whose state is `signing`.
     #[schema(value_type = String)]
     state: KeyState,
     created_at: Time,
@@ -61,7 +62,7 @@ impl From<SigningKey> for KeyView {
     }
 }
 
-/// List the signing keys, the oldest first.
+/// List the keys, the oldest first.
 #[utoipa::path(get, path = "/admin/keys", tag = "keys", security(("oauth2" = ["keys:read"]), ("session" = [])),
     responses((status = 200, body = List<KeyView>), Errors))]
 async fn list(_: Authorized<KeysRead>, State(state): State<AppState>) -> Result<Json<List<KeyView>>, ApiError> {
@@ -73,7 +74,7 @@ async fn list(_: Authorized<KeysRead>, State(state): State<AppState>) -> Result<
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateKey {
-    alg: Algorithm,
+    alg: KeyAlgorithm,
     #[serde(default)]
     when: Moment,
 }
@@ -101,7 +102,7 @@ struct Rotated {
     signs_at: Option<Time>,
 }
 
-/// Bring the next signing key of an algorithm into use.
+/// Bring the next key of an algorithm into use.
 #[utoipa::path(post, path = "/admin/keys/rotate", tag = "keys", request_body = RotateKey,
     security(("oauth2" = ["keys:write"]), ("session" = [])), responses((status = 200, body = Rotated), Errors))]
 async fn rotate(
@@ -110,7 +111,7 @@ async fn rotate(
     State(state): State<AppState>,
     ApiJson(request): ApiJson<RotateKey>,
 ) -> Result<Json<Rotated>, ApiError> {
-    if !state.keys.algorithms().contains(&request.alg) {
+    if !state.keys.kept().contains(&request.alg) {
         return Err(ApiError::invalid(vec![Detail::new("alg", "not_configured")]));
     }
     let when = match request.when {

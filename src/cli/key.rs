@@ -1,4 +1,4 @@
-//! `ostiary key`: the signing keys.
+//! `ostiary key`: the keys that sign, and those that others encrypt with.
 
 use serde::Serialize;
 
@@ -9,16 +9,18 @@ use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::ring::KeyRing;
 use crate::keys::store::{Rotation, When};
-use crate::protocol::client::Algorithm;
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::signing_keys::{self, KeyState, SigningKey};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List the signing keys: which are published, which sign, which are retired.
+    /// List the keys: which are published, which sign, which are retired.
+    ///
+    /// RSA-OAEP-256 and ECDH-ES are those that others encrypt with: of them, the one that "signs" is in the JWKS.
     #[command(after_help = "Example:\n  ostiary key list")]
     List,
-    /// Replace signing keys before their time.
+    /// Replace keys before their time.
     ///
     /// The next key is published now, and signs once everybody who keeps the JWKS has had the time to learn of it
     /// (keys.publish_hours). The server does the same by itself every keys.rotation_days.
@@ -29,7 +31,7 @@ Examples:
     Rotate {
         /// Which; may be given several times. All otherwise.
         #[arg(long = "algorithm", value_name = "ALGORITHM", value_parser = algorithm)]
-        algorithms: Vec<Algorithm>,
+        algorithms: Vec<KeyAlgorithm>,
         /// Sign with the next key at once: the present one may have been stolen. An API that keeps the JWKS and does not ask
         /// again for keys that it doesn't know refuses the new tokens until it does.
         #[arg(long)]
@@ -37,16 +39,16 @@ Examples:
     },
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, String> {
-    let known = Algorithm::ALL.map(Algorithm::as_str).join(", ");
-    Algorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or_else(|| format!("not one of {known}"))
+fn algorithm(text: &str) -> Result<KeyAlgorithm, String> {
+    let known = KeyAlgorithm::ALL.map(KeyAlgorithm::as_str).join(", ");
+    KeyAlgorithm::ALL.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or_else(|| format!("not one of {known}"))
 }
 
 /// A key as this command prints it.
 #[derive(Serialize)]
 struct Printed {
     kid: String,
-    algorithm: Algorithm,
+    algorithm: KeyAlgorithm,
     state: KeyState,
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,7 +73,7 @@ impl From<&SigningKey> for Printed {
 /// What became of one algorithm's keys.
 #[derive(Serialize)]
 struct Rotated {
-    algorithm: Algorithm,
+    algorithm: KeyAlgorithm,
     kid: String,
     /// `published` or `signing`.
     state: KeyState,
@@ -116,15 +118,15 @@ fn list(keys: &[Printed]) -> String {
     table(["kid", "algorithm", "state", "since"], &keys.iter().map(row).collect::<Vec<_>>())
 }
 
-async fn rotate(installation: &Installation, algorithms: Vec<Algorithm>, when: When) -> Result<Vec<Rotated>, Failure> {
+async fn rotate(installation: &Installation, algorithms: Vec<KeyAlgorithm>, when: When) -> Result<Vec<Rotated>, Failure> {
     let event = Event { actor: Actor::CommandLine, ..audit::event(Kind::KeyRotated, installation.origin()) };
     let Installation { config, master, db, .. } = installation;
     let ring = KeyRing::open(db, master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
-    let held = ring.algorithms();
+    let held = ring.kept();
     if let Some(missing) = algorithms.iter().find(|algorithm| !held.contains(algorithm)) {
-        return Err(Failure::not_found(format!("there is no signing key for {} (keys.algorithms)", missing.as_str())));
+        return Err(Failure::not_found(format!("there is no key for {} (keys.algorithms)", missing.as_str())));
     }
-    let wanted = if algorithms.is_empty() { held } else { algorithms };
+    let wanted = if algorithms.is_empty() { held.to_vec() } else { algorithms };
     let mut rotated = Vec::new();
     for algorithm in wanted {
         let (kid, state, signs_at) = match ring.rotate(db, algorithm, when, &event).await.map_err(Failure::unusable)? {

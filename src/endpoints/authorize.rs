@@ -54,7 +54,7 @@ pub async fn get(
         Err(Refusal::Client(error, target)) => {
             record(&state, &context, client_id.as_deref(), error.reason);
             let response = AuthorizationResponse::error(target, &error, &state.config.server.issuer);
-            return Ok(answer(&state, &visitor, response)?);
+            return Ok(answer(&state, &visitor, response).await?);
         }
     };
     let flow = Flow { request, started_at: context.now, selected_session: None, pushed, device: None };
@@ -100,7 +100,7 @@ async fn go_on(
     client: &Arc<Client>,
 ) -> Result<Response, Problem> {
     let next = flow::next(state, context, flow, client, visitor.login.as_ref(), None).await?;
-    lead(state, visitor, flow, next)
+    lead(state, context, visitor, flow, next).await
 }
 
 /// Who is told that a request is refused.

@@ -15,6 +15,7 @@ use crate::pages::logout::{ask, farewell, log_out};
 use crate::protocol::client::Client;
 use crate::protocol::end_session::{Destination, EndSessionRequest, HINT_INVALID, UNKNOWN_CLIENT};
 use crate::protocol::id::{ClientId, SessionId};
+use crate::protocol::jwe;
 use crate::protocol::metadata::path;
 use crate::protocol::params::Params;
 use crate::state::AppState;
@@ -82,6 +83,7 @@ pub async fn post(
 async fn judge(state: &AppState, params: &Params) -> Result<Asked, Problem> {
     let request = EndSessionRequest::parse(params)?;
     let hint = match request.id_token_hint {
+        Some(hint) if jwe::is_shaped(hint) => return Err(jwe::ENCRYPTED_HINT.into()),
         // It may have expired; it must be ours.
         Some(hint) => Some(state.keys.id_token_hint(hint, &state.config.server.issuer).map_err(|_| HINT_INVALID)?),
         None => None,

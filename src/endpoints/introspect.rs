@@ -16,6 +16,7 @@ use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::web::client::authenticate;
 use crate::web::context::RequestContext;
+use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 use crate::web::params::Form;
 
@@ -45,7 +46,7 @@ pub async fn introspect(
         return refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
     }
     match answer(&state, &context, &client, &params).await {
-        Ok(answer) if wants_signed(&headers) => match signed(&state, &context, &client, answer) {
+        Ok(answer) if wants_signed(&headers) => match signed(&state, &context, &client, answer).await {
             Ok(signed) => signed,
             Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
         },
@@ -58,8 +59,8 @@ fn wants_signed(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(introspection::wants_signed)
 }
 
-/// RFC 9701 §5: whoever keeps the answer can show later what it was told.
-fn signed(
+/// RFC 9701 §5: whoever keeps the answer can show later what it was told. Encrypted besides for who is registered so.
+async fn signed(
     state: &AppState,
     context: &RequestContext,
     client: &Client,
@@ -68,7 +69,9 @@ fn signed(
     let (iss, aud) = (state.config.server.issuer.as_str(), &client.id);
     let claims = introspection::Signed { iss, aud, iat: context.now, token_introspection: answer };
     let algorithm = client.metadata.introspection_signed_response_alg;
+    let envelope = Envelope::of(&state.client_keys, client, client.metadata.introspection_encryption(), context.now).await?;
     let signed = state.keys.sign(algorithm, TokenType::Introspection, &claims).map_err(Problem::internal)?;
+    let signed = Envelope::around(envelope.as_ref(), signed).map_err(Problem::internal)?;
     let fields = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, introspection::SIGNED)];
     Ok((fields, signed).into_response())
 }

@@ -16,6 +16,7 @@ use crate::protocol::claims;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::id::ClientId;
+use crate::protocol::jwe::Content;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
 use crate::protocol::resource_metadata::Own;
@@ -26,6 +27,7 @@ use crate::storage::{grants, profiles};
 use crate::web::bearer::{self, Way};
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
+use crate::web::envelope::Envelope;
 use crate::web::error::{Error, Problem};
 use crate::web::params::OptionalForm;
 
@@ -115,11 +117,21 @@ async fn answer(state: &AppState, token: &ActiveToken, way: Way) -> Result<Respo
     let request = grant.and_then(|grant| grant.claims).unwrap_or_default();
     let (profile, updated_at) = profile.unzip();
     let claims = claims::userinfo(&token.claims.scope, &request, &token.claims.sub, profile.as_ref(), updated_at);
-    let Some(algorithm) = token.client.metadata.userinfo_signed_response_alg else {
-        return Ok(([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response());
+    // §5.3.2: signed, encrypted, or first the one and then the other.
+    let metadata = &token.client.metadata;
+    let envelope = Envelope::of(&state.client_keys, &token.client, metadata.userinfo_encryption(), state.clock.now()).await;
+    let envelope = envelope.map_err(|error| Error::access_token(Some(error), way, None))?;
+    let answer = match (metadata.userinfo_signed_response_alg, envelope) {
+        (None, None) => return Ok(([(header::CACHE_CONTROL, "no-store")], Json(claims)).into_response()),
+        (None, Some(envelope)) => {
+            let text = serde_json::to_string(&claims).map_err(Problem::internal)?;
+            envelope.seal(Content::Claims, &text).map_err(Problem::internal)?
+        }
+        (Some(algorithm), envelope) => {
+            let signed = Signed { iss: &state.config.server.issuer, aud: &token.client.id, claims };
+            let signed = state.keys.sign(algorithm, TokenType::UserInfo, &signed).map_err(Problem::internal)?;
+            Envelope::around(envelope.as_ref(), signed).map_err(Problem::internal)?
+        }
     };
-    // §5.3.2.
-    let signed = Signed { iss: &state.config.server.issuer, aud: &token.client.id, claims };
-    let signed = state.keys.sign(algorithm, TokenType::UserInfo, &signed).map_err(Problem::internal)?;
-    Ok(([(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/jwt")], signed).into_response())
+    Ok(([(header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/jwt")], answer).into_response())
 }

@@ -127,6 +127,8 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
     let token = access_token::prepare_for_proof(state, Terms { client, grant: None, target, confirmation }, &grant, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
     let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
+    let is_due = id_token::is_due(&grant) && scope.contains("openid");
+    let id_token = if is_due { Some(id_token::prepare(state, client, &grant, now).await?) } else { None };
     let done = state.db.write(async |tx| {
         // Holds up whoever proves something else of the same person.
         if !users::stands(tx, user).await? {
@@ -154,12 +156,12 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
     }
     let (expires_in, token_type) = (token.lifetime(), token.token_type());
     let access_token = token.finish(state).map_err(Problem::internal)?;
-    let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
-        let person = id_token::person(state, &grant).await?;
-        let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, person, now };
-        Some(id_token::sign(state, client, &grant, contents)?)
-    } else {
-        None
+    let id_token = match id_token {
+        Some(prepared) => {
+            let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, prepared, now };
+            Some(id_token::sign(state, client, &grant, contents)?)
+        }
+        None => None,
     };
     let scope = scope.clone();
     let tokens = TokenResponse {

@@ -4,6 +4,7 @@ use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request::{AuthorizationRequest, ServerPolicy};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
+use crate::protocol::jwe;
 use crate::protocol::params::Params;
 use crate::protocol::pushed_request::{self, EXPIRED, OF_ANOTHER_CLIENT, REQUIRED, UNKNOWN, USED};
 use crate::protocol::redirect_uri::RedirectUri;
@@ -12,6 +13,7 @@ use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::pushed_requests;
 use crate::telemetry::findings::note;
+use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 
 const ID_TOKEN_HINT_INVALID: OAuthError =
@@ -70,7 +72,14 @@ pub async fn read(
     redirect_uri: &RedirectUri,
 ) -> Result<Result<AuthorizationRequest, OAuthError>, Problem> {
     let policy = state.policy().await?;
-    Ok(judge(state, &policy, params, client, redirect_uri))
+    let request = match judge(state, &policy, params, client, redirect_uri) {
+        Ok(request) => request,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Before anybody logs in for an answer that can't be given.
+    let encryption = client.metadata.authorization_encryption().filter(|_| request.response_alg.is_some());
+    let envelope = Envelope::of(&state.client_keys, client, encryption, state.clock.now()).await;
+    Ok(envelope.map(|_| request))
 }
 
 fn judge(
@@ -83,6 +92,9 @@ fn judge(
     let mut request = AuthorizationRequest::parse(params, client, redirect_uri, policy)?;
     if let Some(hint) = request.id_token_hint.take() {
         // The hint may have expired; it must be ours.
+        if jwe::is_shaped(hint.as_str()) {
+            return Err(jwe::ENCRYPTED_HINT);
+        }
         let claims = state.keys.id_token_hint(hint.as_str(), &state.config.server.issuer).map_err(|_| ID_TOKEN_HINT_INVALID)?;
         request.id_token_hint_sub = Some(claims.sub);
     }

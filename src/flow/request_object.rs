@@ -1,14 +1,17 @@
 //! Opens a request object that came with the request (RFC 9101 §6).
 
+use zeroize::Zeroizing;
+
 use crate::keys::foreign;
-use crate::keys::ring::Untrusted;
+use crate::keys::ring::{Closed, Untrusted};
 use crate::protocol::client::{Algorithm, Client, RequestObjectAlgorithm};
 use crate::protocol::error::OAuthError;
+use crate::protocol::jwe::{self, Jwe, Unreadable};
 use crate::protocol::jwt::{self, Compact};
 use crate::protocol::params::Params;
 use crate::protocol::request_object::{
-    self, Expected, KEYS_UNAVAILABLE, MALFORMED, REPEATED, REQUIRED, RESPONSE_TYPE_DIFFERS, TYPES, UNKNOWN_KEY, UNSIGNED,
-    WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
+    self, ENCRYPTED_FOR_ANOTHER, Expected, KEYS_UNAVAILABLE, MALFORMED, REPEATED, REQUIRED, RESPONSE_TYPE_DIFFERS, TYPES,
+    UNDECIPHERABLE, UNKNOWN_KEY, UNSIGNED, WRONG_ALGORITHM, WRONG_ENCRYPTION, WRONG_SIGNATURE, WRONG_TYPE,
 };
 use crate::protocol::request_uri;
 use crate::protocol::time::Timestamp;
@@ -38,8 +41,16 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
         (None, None) if client.metadata.require_signed_request_object => return Err(REQUIRED),
         (None, None) => return Ok(None),
     };
+    let decrypted;
+    let (object, encrypted) = if jwe::is_shaped(object) {
+        decrypted = decrypt(state, object, client)?;
+        (decrypted.as_str(), true)
+    } else {
+        (object, false)
+    };
+    // Anybody can encrypt for this server: what is in there shows by its signature alone who wrote it.
     let registered = client.metadata.request_object_signing_alg;
-    let signed = registered != Some(RequestObjectAlgorithm::Unsigned);
+    let signed = encrypted || registered != Some(RequestObjectAlgorithm::Unsigned);
     if !signed && client.metadata.require_signed_request_object {
         return Err(REQUIRED);
     }
@@ -68,6 +79,28 @@ async fn fetch(state: &AppState, now: Timestamp, client: &Client, uri: &str) -> 
     request_uri::fits(uri, &content)?;
     let object = String::from_utf8(content.into()).map_err(|_| MALFORMED)?;
     Ok(object.trim_ascii().to_owned())
+}
+
+/// What the client encrypted for this server (RFC 9101 §6.1): another object, which is signed.
+fn decrypt(state: &AppState, object: &str, client: &Client) -> Result<Zeroizing<String>, OAuthError> {
+    let object = Jwe::parse(object).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed => MALFORMED,
+        Unreadable::Unsupported => WRONG_ENCRYPTION,
+    })?;
+    if !client.metadata.may_encrypt_requests(object.encryption) {
+        note("request_object_encryption", "alg", object.encryption.alg.as_str());
+        note("request_object_encryption", "enc", object.encryption.enc.as_str());
+        return Err(WRONG_ENCRYPTION);
+    }
+    let plain = state.keys.decrypt(&object).map_err(|closed| {
+        note("request_object_decrypted", "kid", object.kid.as_deref().unwrap_or("none"));
+        match closed {
+            Closed::UnknownKey => ENCRYPTED_FOR_ANOTHER,
+            Closed::Undecipherable => UNDECIPHERABLE,
+        }
+    })?;
+    let text = std::str::from_utf8(&plain).map_err(|_| MALFORMED)?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 async fn verified(state: &AppState, now: Timestamp, object: &str, client: &Client) -> Result<foreign::Claims, OAuthError> {

@@ -1,7 +1,5 @@
 //! The tokens with which a family begins: access token, refresh token, ID token, of a grant that is new.
 
-use serde_json::{Map, Value};
-
 use super::TokenResponse;
 use super::access_token::{self, Prepared, Terms};
 use super::id_token::{self, Contents};
@@ -26,8 +24,8 @@ pub struct Family {
     token: Prepared,
     /// The secret, and its row.
     refresh: Option<(String, RefreshToken)>,
-    /// What the ID token says of the person, if there is to be one.
-    person: Option<Map<String, Value>>,
+    /// If there is to be an ID token.
+    id_token: Option<id_token::Prepared>,
 }
 
 /// How long a new grant of `scope` lasts: as long as anything can come of it.
@@ -56,8 +54,9 @@ impl Family {
             let row = first_refresh_token(state, &grant, &token, &secret, now);
             (secret, row)
         });
-        let person = if id_token::is_due(&grant) { Some(id_token::person(state, &grant).await?) } else { None };
-        Ok(Self { grant, token, refresh, person })
+        let is_due = id_token::is_due(&grant);
+        let id_token = if is_due { Some(id_token::prepare(state, client, &grant, now).await?) } else { None };
+        Ok(Self { grant, token, refresh, id_token })
     }
 
     /// `jti`.
@@ -85,13 +84,13 @@ impl Family {
         nonce: Option<String>,
         now: Timestamp,
     ) -> Result<TokenResponse, Problem> {
-        let Self { grant, token, refresh, person } = self;
+        let Self { grant, token, refresh, id_token } = self;
         let (lifetime, token_type) = (token.lifetime(), token.token_type());
         let (scope, authorization_details) = (token.claims.scope.clone(), token.claims.authorization_details.clone());
         let access_token = token.finish(state).map_err(Problem::internal)?;
-        let id_token = match person {
-            Some(person) => {
-                let contents = Contents { access_token: Some(&access_token), code: None, nonce, person, now };
+        let id_token = match id_token {
+            Some(prepared) => {
+                let contents = Contents { access_token: Some(&access_token), code: None, nonce, prepared, now };
                 Some(id_token::sign(state, client, &grant, contents)?)
             }
             None => None,

@@ -10,11 +10,26 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
 use crate::storage::grants::Grant;
 use crate::storage::profiles;
+use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
+
+/// What of an ID token has to be fetched. Do it before what the token comes of: where it has to be encrypted and there is no key to
+/// do it with, nothing comes of anything.
+#[derive(Debug)]
+pub struct Prepared {
+    person: Map<String, Value>,
+    envelope: Option<Envelope>,
+}
+
+pub async fn prepare(state: &AppState, client: &Client, grant: &Grant, now: Timestamp) -> Result<Prepared, Problem> {
+    let encryption = client.metadata.id_token_encryption();
+    let envelope = Envelope::of(&state.client_keys, client, encryption, now).await?;
+    Ok(Prepared { person: person(state, grant).await?, envelope })
+}
 
 /// The claims about the person that go into the ID token: those that the `claims` parameter asked for there. With the code
 /// flow everything else comes from userinfo, so as a rule the profile isn't even read.
-pub async fn person(state: &AppState, grant: &Grant) -> Result<Map<String, Value>, Problem> {
+async fn person(state: &AppState, grant: &Grant) -> Result<Map<String, Value>, Problem> {
     let Some(request) = grant.claims.as_ref().filter(|request| !request.id_token.is_empty()) else {
         return Ok(Map::new());
     };
@@ -31,17 +46,17 @@ pub struct Contents<'a> {
     pub code: Option<&'a str>,
     /// Of the authorization request. An ID token that comes of a refresh has none (OpenID Connect Core §12.2).
     pub nonce: Option<String>,
-    /// See [`person`].
-    pub person: Map<String, Value>,
+    /// See [`prepare`].
+    pub prepared: Prepared,
     pub now: Timestamp,
 }
 
-/// Signs an ID token. A refreshed one keeps `sub` and `auth_time`.
+/// Signs an ID token, and encrypts it for a client that is registered so. A refreshed one keeps `sub` and `auth_time`.
 pub fn sign(
     state: &AppState,
     client: &Client,
     grant: &Grant,
-    Contents { access_token, code, nonce, person, now }: Contents<'_>,
+    Contents { access_token, code, nonce, prepared: Prepared { person, envelope }, now }: Contents<'_>,
 ) -> Result<String, Problem> {
     let algorithm = client.metadata.id_token_signed_response_alg;
     let claims = IdTokenClaims {
@@ -60,7 +75,8 @@ pub fn sign(
         sid: Some(grant.session_id.clone()),
         person,
     };
-    state.keys.sign(algorithm, TokenType::IdToken, &claims).map_err(Problem::internal)
+    let signed = state.keys.sign(algorithm, TokenType::IdToken, &claims).map_err(Problem::internal)?;
+    Envelope::around(envelope.as_ref(), signed).map_err(Problem::internal)
 }
 
 /// Whether the grant is one of OpenID Connect.

@@ -57,6 +57,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
 
     let target = request.target(&grant.reach, &scope).await?;
     let token = access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation }, context.now);
+    let is_due = id_token::is_due(&grant) && scope.contains("openid");
+    let id_token = if is_due { Some(id_token::prepare(state, client, &grant, context.now).await?) } else { None };
     let idle_end = (context.now + Seconds(state.config.tokens.refresh_token_idle)).min(grant.expires_at);
     let refresh = if rotates(client, &grant, &stored) {
         Some(rotate(&request, &stored, &grant, &token, idle_end).await?)
@@ -67,12 +69,12 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let (lifetime, token_type) = (token.lifetime(), token.token_type());
     let (told, authorization_details) = (token.claims.scope.clone(), token.claims.authorization_details.clone());
     let access_token = token.finish(state).map_err(Problem::internal)?;
-    let id_token = if id_token::is_due(&grant) && scope.contains("openid") {
-        let person = id_token::person(state, &grant).await?;
-        let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, person, now: context.now };
-        Some(id_token::sign(state, client, &grant, contents)?)
-    } else {
-        None
+    let id_token = match id_token {
+        Some(prepared) => {
+            let contents = Contents { access_token: Some(&access_token), code: None, nonce: None, prepared, now: context.now };
+            Some(id_token::sign(state, client, &grant, contents)?)
+        }
+        None => None,
     };
     Ok(TokenResponse {
         access_token,

@@ -6,15 +6,17 @@
 mod decoy;
 
 use std::fmt;
+use std::sync::Arc;
 
 use jsonwebtoken::DecodingKey;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 pub use self::decoy::pretend_to_verify;
+use super::encryption::Recipient;
 use super::ring::Untrusted;
 use super::signer;
-use crate::protocol::client::Algorithm;
+use crate::protocol::client::{Algorithm, KeyManagement};
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::ForeignJwk;
 use crate::protocol::jwk::Material;
@@ -25,7 +27,11 @@ pub type Claims = Map<String, Value>;
 
 /// The public keys of one other party.
 #[derive(Clone, Debug, Default)]
-pub struct ForeignKeys(Vec<ForeignKey>);
+pub struct ForeignKeys {
+    signers: Vec<ForeignKey>,
+    /// Those for encryption alone first.
+    recipients: Vec<Arc<Recipient>>,
+}
 
 /// One of them.
 #[derive(Clone)]
@@ -46,7 +52,14 @@ pub struct Expected<'a> {
 impl ForeignKeys {
     /// Those of a JWK Set that can be used here; others are left out (RFC 7517 §5).
     pub fn new(jwks: Vec<ForeignJwk>) -> Self {
-        Self(jwks.into_iter().filter_map(ForeignKey::new).collect())
+        let mut recipients: Vec<_> = jwks.iter().cloned().filter_map(Recipient::new).map(Arc::new).collect();
+        recipients.sort_by_key(|recipient| !recipient.jwk().is_only_for_encryption());
+        Self { signers: jwks.into_iter().filter_map(ForeignKey::new).collect(), recipients }
+    }
+
+    /// The key to encrypt for their owner with.
+    pub fn recipient(&self, alg: KeyManagement) -> Option<&Arc<Recipient>> {
+        self.recipients.iter().find(|recipient| recipient.jwk().encrypts_with(alg))
     }
 
     /// Whether a token that names this key could be checked: if not, the set may be an old one.
@@ -57,7 +70,7 @@ impl ForeignKeys {
 
     /// Whether the key with this thumbprint is among them.
     pub fn hold(&self, key: Thumbprint) -> bool {
-        self.0.iter().any(|known| known.material().thumbprint() == key)
+        self.signers.iter().any(|known| known.material().thumbprint() == key)
     }
 
     /// The claims of a token that one of the keys signed.
@@ -75,13 +88,16 @@ impl ForeignKeys {
 
     /// The keys that a header may mean: that of its `kid`; without one, all of the algorithm.
     fn candidates(&self, kid: Option<&str>, algorithm: &str) -> impl Iterator<Item = &ForeignKey> {
-        self.0.iter().filter(move |key| key.jwk.signs_with(algorithm) && kid.is_none_or(|kid| key.jwk.kid() == Some(kid)))
+        self.signers.iter().filter(move |key| key.jwk.signs_with(algorithm) && kid.is_none_or(|kid| key.jwk.kid() == Some(kid)))
     }
 }
 
 impl ForeignKey {
-    /// `None`: no key at all, such as a point that is not on the curve.
+    /// `None`: no key for signatures, or none at all, such as a point that is not on the curve.
     pub fn new(jwk: ForeignJwk) -> Option<Self> {
+        if !Algorithm::ALL.into_iter().any(|algorithm| jwk.signs_with(algorithm.as_str())) {
+            return None;
+        }
         let verifier = signer::verifier(jwk.material()).ok()?;
         Some(Self { jwk, verifier })
     }

@@ -1,7 +1,8 @@
-//! The key ring: which key signs, which keys verify, and the published JWKS (RFC 7515, RFC 7517; RFC 8725 §3).
+//! The key ring: which key signs, which keys verify and decrypt, and the published JWKS (RFC 7515, RFC 7516, RFC 7517; RFC 8725 §3).
 //!
 //! A snapshot in memory: signing and verifying touch no lock and no database. [`super::store`] exchanges it.
 
+mod own;
 mod verified;
 
 use std::collections::HashMap;
@@ -15,14 +16,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use self::own::Key;
+pub(super) use self::own::OwnKey;
 use self::verified::Verified;
-use super::signer::{Signer, SignerError};
+use super::encryption::{Decrypter, Plain};
+use super::signer::SignerError;
 use super::store::Custody;
 use crate::protocol::access_token::{AccessTokenClaims, Unacceptable};
-use crate::protocol::client::Algorithm;
+use crate::protocol::client::{Algorithm, KeyManagement};
 use crate::protocol::id_token::IdTokenClaims;
-use crate::protocol::jwk::{JwkSet, PublicJwk};
-use crate::protocol::jwt::{Compact, Header, Malformed, TokenType, encode};
+use crate::protocol::jwe::Jwe;
+use crate::protocol::jwk::{JwkSet, KeyAlgorithm, PublicJwk};
+use crate::protocol::jwt::{Compact, Malformed, TokenType, encode};
 use crate::protocol::time::{Seconds, Timestamp};
 pub use crate::storage::signing_keys::KeyState;
 
@@ -59,6 +64,15 @@ pub enum Untrusted {
     Unacceptable(#[from] Unacceptable),
 }
 
+/// Why something is not decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    #[error("encrypted for an unknown key")]
+    UnknownKey,
+    #[error("undecipherable")]
+    Undecipherable,
+}
+
 impl From<Malformed> for Untrusted {
     fn from(_: Malformed) -> Self {
         Self::Malformed
@@ -87,13 +101,16 @@ impl KeyRing {
     }
 
     /// Puts these keys in the place of all. No two sign for one algorithm: the database sees to it.
-    pub(super) fn replace(&self, keys: Vec<(KeyState, Arc<Key>)>) {
+    pub(super) fn replace(&self, keys: Vec<(KeyState, OwnKey)>) {
         self.snapshot.store(Arc::new(Snapshot::new(keys)));
     }
 
     /// The key of this id, if it has been read already.
-    pub(super) fn key(&self, kid: &str) -> Option<Arc<Key>> {
-        self.snapshot.load().by_kid.get(kid).cloned()
+    pub(super) fn key(&self, kid: &str) -> Option<OwnKey> {
+        let ring = self.snapshot.load();
+        let decrypts = || ring.decrypters.iter().map(|(_, key)| key).find(|key| key.public().kid().as_str() == kid);
+        let signs = ring.by_kid.get(kid).cloned().map(OwnKey::Signs);
+        signs.or_else(|| decrypts().cloned().map(OwnKey::Decrypts))
     }
 
     /// Signs `claims` with the algorithm's current key: a JWT in compact serialization (RFC 7515 §7.1).
@@ -157,6 +174,22 @@ impl KeyRing {
         Ok(claims)
     }
 
+    /// What others encrypted for one of our keys: the one of the header's `kid`, or any of its kind.
+    pub fn decrypt(&self, jwe: &Jwe<'_>) -> Result<Plain, Closed> {
+        let ring = self.snapshot.load();
+        let mut known = false;
+        for (_, key) in &ring.decrypters {
+            let named = jwe.kid.as_deref().is_none_or(|kid| key.public().kid().as_str() == kid);
+            if named && key.public().algorithm().decrypts(jwe.encryption.alg) {
+                known = true;
+                if let Ok(plain) = key.decrypt(jwe) {
+                    return Ok(plain);
+                }
+            }
+        }
+        Err(if known { Closed::Undecipherable } else { Closed::UnknownKey })
+    }
+
     /// The published keys, rendered.
     pub fn jwks(&self) -> Jwks {
         self.snapshot.load().jwks.clone()
@@ -167,10 +200,24 @@ impl KeyRing {
     pub fn algorithms(&self) -> Vec<Algorithm> {
         let ring = self.snapshot.load();
         let ready = |algorithm: &Algorithm| ring.signing[*algorithm as usize].is_some();
-        self.custody.algorithms().iter().copied().filter(ready).collect()
+        self.custody.algorithms().iter().filter_map(|algorithm| algorithm.of_signatures()).filter(ready).collect()
     }
 
-    /// Every key with its state, those that sign first.
+    /// The ways in which others can encrypt for this server.
+    pub fn key_managements(&self) -> Vec<KeyManagement> {
+        let ring = self.snapshot.load();
+        let ready = |alg: &KeyManagement| {
+            ring.decrypters.iter().any(|(state, key)| *state == KeyState::Signing && key.public().algorithm().decrypts(*alg))
+        };
+        KeyManagement::ALL.into_iter().filter(ready).collect()
+    }
+
+    /// The algorithms whose keys are looked after, and can be rotated.
+    pub fn kept(&self) -> &[KeyAlgorithm] {
+        self.custody.algorithms()
+    }
+
+    /// Every key for signatures with its state, those that sign first.
     pub fn keys(&self) -> Vec<(KeyState, PublicJwk)> {
         self.snapshot.load().ordered.iter().map(|(state, key)| (*state, key.signer.public().clone())).collect()
     }
@@ -181,56 +228,38 @@ struct Snapshot {
     signing: [Option<Arc<Key>>; Algorithm::ALL.len()],
     by_kid: HashMap<String, Arc<Key>>,
     ordered: Vec<(KeyState, Arc<Key>)>,
+    decrypters: Vec<(KeyState, Arc<Decrypter>)>,
     jwks: Jwks,
     /// Tokens that one of these keys signed. It goes when the keys change.
     verified: Verified,
 }
 
-/// A key, ready for use.
-#[derive(Debug)]
-pub(super) struct Key {
-    signer: Signer,
-    /// The encoded header for each type of token.
-    headers: [String; TokenType::ALL.len()],
-}
-
 impl Snapshot {
-    /// All of them stay in the JWKS, whatever their state. Those that sign come first: there are clients that take the first key
-    /// of their algorithm.
-    fn new(mut ordered: Vec<(KeyState, Arc<Key>)>) -> Self {
-        ordered.sort_by_key(|(state, key)| {
-            let rank = match state {
-                KeyState::Signing => 0,
-                KeyState::Published => 1,
-                KeyState::Retired => 2,
-            };
-            (rank, key.signer.algorithm())
-        });
+    /// All that sign stay in the JWKS, whatever their state. Those that do so now come first: there are clients that take the first
+    /// key of their algorithm. To encrypt with, there is one of each kind.
+    fn new(keys: Vec<(KeyState, OwnKey)>) -> Self {
+        let rank = |state: KeyState| match state {
+            KeyState::Signing => 0,
+            KeyState::Published => 1,
+            KeyState::Retired => 2,
+        };
+        let (mut ordered, mut decrypters) = (Vec::new(), Vec::new());
+        for (state, key) in keys {
+            match key {
+                OwnKey::Signs(key) => ordered.push((state, key)),
+                OwnKey::Decrypts(key) => decrypters.push((state, key)),
+            }
+        }
+        ordered.sort_by_key(|(state, key)| (rank(*state), key.signer.algorithm()));
+        decrypters.sort_by_key(|(state, key)| (rank(*state), key.public().algorithm()));
         let signing = Algorithm::ALL.map(|algorithm| {
             let signs = |(state, key): &&(KeyState, Arc<Key>)| *state == KeyState::Signing && key.signer.algorithm() == algorithm;
             ordered.iter().find(signs).map(|(_, key)| Arc::clone(key))
         });
         let by_kid = ordered.iter().map(|(_, key)| (key.signer.public().kid().to_string(), Arc::clone(key))).collect();
-        let jwks = Jwks::render(ordered.iter().map(|(_, key)| key.signer.public()).collect());
-        Self { signing, by_kid, ordered, jwks, verified: Verified::default() }
-    }
-}
-
-impl Key {
-    pub(super) fn new(signer: Signer) -> Self {
-        let headers = TokenType::ALL.map(|kind| {
-            let header = Header {
-                typ: Some(kind.as_str().to_owned()),
-                alg: signer.algorithm().as_str().to_owned(),
-                kid: Some(signer.public().kid().to_string()),
-            };
-            encode(&serde_json::to_vec(&header).unwrap_or_default())
-        });
-        Self { signer, headers }
-    }
-
-    pub(super) fn algorithm(&self) -> Algorithm {
-        self.signer.algorithm()
+        let in_use = decrypters.iter().filter(|(state, _)| *state == KeyState::Signing).map(|(_, key)| key.public());
+        let jwks = Jwks::render(ordered.iter().map(|(_, key)| key.signer.public()).chain(in_use).collect());
+        Self { signing, by_kid, ordered, decrypters, jwks, verified: Verified::default() }
     }
 }
 

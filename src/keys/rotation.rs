@@ -6,12 +6,13 @@
 //! ```
 //!
 //! Whoever keeps the JWKS knows a key before it signs, and knows it until the last token that it signed has expired: no rotation makes a
-//! token invalid. A lost race changes nothing: the schedule is computed anew from what is stored.
+//! token invalid. A key that others encrypt with goes the same way, but that it is in the JWKS only while it is the one in use: every node
+//! has it before anybody encrypts with it, and until what was encrypted with it has been brought here. A lost race changes nothing: the schedule is computed anew from what is stored.
 
 use super::ring::JWKS_MAX_AGE;
 use crate::config::{KeysConfig, TokenConfig};
-use crate::protocol::client::Algorithm;
 use crate::protocol::id::KeyId;
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::signing_keys::{KeyState, SigningKey};
 
@@ -44,15 +45,15 @@ impl Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Make a key, in this state: `Signing` when there is none that signs, else `Published`.
-    Generate(Algorithm, KeyState),
+    Generate(KeyAlgorithm, KeyState),
     /// Let this published key sign, and retire the one that does.
-    Promote(Algorithm, KeyId),
+    Promote(KeyAlgorithm, KeyId),
     /// Forget the keys that retired at this time or before.
     Forget(Timestamp),
 }
 
 /// What is due now. Algorithms that are no longer wanted keep their keys and get no new ones.
-pub fn due(keys: &[SigningKey], algorithms: &[Algorithm], now: Timestamp, policy: &Policy) -> Vec<Step> {
+pub fn due(keys: &[SigningKey], algorithms: &[KeyAlgorithm], now: Timestamp, policy: &Policy) -> Vec<Step> {
     let mut steps: Vec<Step> = algorithms.iter().filter_map(|algorithm| next(keys, *algorithm, now, policy)).collect();
     let forgotten = now - policy.retention;
     if keys.iter().any(|key| key.state == KeyState::Retired && key.retired_at.is_some_and(|at| at <= forgotten)) {
@@ -61,7 +62,7 @@ pub fn due(keys: &[SigningKey], algorithms: &[Algorithm], now: Timestamp, policy
     steps
 }
 
-fn next(keys: &[SigningKey], algorithm: Algorithm, now: Timestamp, policy: &Policy) -> Option<Step> {
+fn next(keys: &[SigningKey], algorithm: KeyAlgorithm, now: Timestamp, policy: &Policy) -> Option<Step> {
     let find = |state| keys.iter().find(|key| key.algorithm == algorithm && key.state == state);
     match (find(KeyState::Signing), find(KeyState::Published)) {
         // Nobody knows any key of this algorithm: there is nothing to wait for.
@@ -85,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    const ALGORITHM: Algorithm = Algorithm::ES256;
+    const ALGORITHM: KeyAlgorithm = KeyAlgorithm::ES256;
 
     fn policy() -> Policy {
         Policy::new(&KeysConfig::default(), &TokenConfig::default())

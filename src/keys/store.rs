@@ -12,13 +12,14 @@ use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
 use super::master::MasterKey;
-use super::ring::{Key, KeyRing, KeyState};
+use super::ring::{KeyRing, KeyState, OwnKey};
 use super::rotation::{Policy, Step, due};
 use super::seal::Sealer;
-use super::signer::{Signer, SignerError, generate};
+use super::signer::{SignerError, generate};
 use crate::config::{KeysConfig, TokenConfig};
 use crate::protocol::client::Algorithm;
 use crate::protocol::id::KeyId;
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::time::Timestamp;
 use crate::storage;
 use crate::storage::audit::{self, Event};
@@ -30,7 +31,7 @@ use crate::storage::signing_keys::{self, SigningKey};
 pub struct Custody {
     sealer: Sealer,
     policy: Policy,
-    algorithms: Vec<Algorithm>,
+    algorithms: Vec<KeyAlgorithm>,
     /// Held from reading the database to exchanging the snapshot, so that an older state never replaces a newer one.
     turn: Mutex<()>,
 }
@@ -39,17 +40,19 @@ impl Custody {
     pub fn new(master: &MasterKey, keys: &KeysConfig, tokens: &TokenConfig) -> Self {
         // The defaults of OpenID Connect Registration and of this server need these two.
         let required = |algorithm| matches!(algorithm, Algorithm::RS256 | Algorithm::ES256);
-        let wanted = |algorithm: &Algorithm| required(*algorithm) || keys.algorithms.contains(algorithm);
+        let configured = |algorithm| required(algorithm) || keys.algorithms.contains(&algorithm);
+        let wanted = |algorithm: &KeyAlgorithm| algorithm.of_signatures().is_none_or(configured);
         Self {
             sealer: Sealer::new(&master.derive("seal/signing-keys")),
             policy: Policy::new(keys, tokens),
-            algorithms: Algorithm::ALL.into_iter().filter(wanted).collect(),
+            algorithms: KeyAlgorithm::ALL.into_iter().filter(wanted).collect(),
             turn: Mutex::default(),
         }
     }
 
-    /// The algorithms that the configuration asks for.
-    pub fn algorithms(&self) -> &[Algorithm] {
+    /// The algorithms that there are to be keys for: those of signatures that the configuration asks for, and those that others
+    /// encrypt with.
+    pub fn algorithms(&self) -> &[KeyAlgorithm] {
         &self.algorithms
     }
 }
@@ -60,13 +63,13 @@ pub enum KeyError {
     #[error(transparent)]
     Storage(#[from] storage::error::Error),
     #[error(
-        "the signing key {0} in the database does not open with this master key, or was changed: use the master key that \
+        "the key {0} in the database does not open with this master key, or was changed: use the master key that \
          it was made with, or restore the database from a backup"
     )]
     Unopened(KeyId),
-    #[error("no signing key could be made for {}: {source}", algorithm.as_str())]
-    Generation { algorithm: Algorithm, source: SignerError },
-    #[error("the thread that made a signing key was stopped")]
+    #[error("no key could be made for {}: {source}", algorithm.as_str())]
+    Generation { algorithm: KeyAlgorithm, source: SignerError },
+    #[error("the thread that made a key was stopped")]
     Stopped,
 }
 
@@ -153,7 +156,7 @@ impl KeyRing {
     /// Brings the algorithm's next key into use, or on its way.
     ///
     /// `event` says who does it and when; its kind and details are filled in.
-    pub async fn rotate(&self, db: &Db, algorithm: Algorithm, when: When, event: &Event) -> Result<Rotation, KeyError> {
+    pub async fn rotate(&self, db: &Db, algorithm: KeyAlgorithm, when: When, event: &Event) -> Result<Rotation, KeyError> {
         let rows = signing_keys::list(&mut db.read().await?).await?;
         let find = |state| rows.iter().find(|row| row.algorithm == algorithm && row.state == state);
         let rotation = match (find(KeyState::Signing), find(KeyState::Published), when) {
@@ -280,19 +283,19 @@ impl KeyRing {
         published.created_at + self.custody.policy.lead
     }
 
-    async fn make(&self, algorithm: Algorithm, state: KeyState, now: Timestamp) -> Result<SigningKey, KeyError> {
+    async fn make(&self, algorithm: KeyAlgorithm, state: KeyState, now: Timestamp) -> Result<SigningKey, KeyError> {
         let mut made = generate_all(vec![algorithm]).await?;
         let pkcs8 = made.remove(&algorithm).ok_or(KeyError::Stopped)?;
         self.seal(algorithm, state, &pkcs8, now)
     }
 
-    fn seal(&self, algorithm: Algorithm, state: KeyState, pkcs8: &[u8], now: Timestamp) -> Result<SigningKey, KeyError> {
+    fn seal(&self, algorithm: KeyAlgorithm, state: KeyState, pkcs8: &[u8], now: Timestamp) -> Result<SigningKey, KeyError> {
         let unusable = |source| KeyError::Generation { algorithm, source };
-        let signer = Signer::from_pkcs8(algorithm, pkcs8).map_err(unusable)?;
-        let id = signer.public().kid().clone();
+        let key = OwnKey::from_pkcs8(algorithm, pkcs8).map_err(unusable)?;
+        let id = key.public().kid().clone();
         Ok(SigningKey {
             sealed: self.custody.sealer.seal(pkcs8, &associated_data(&id, algorithm)),
-            public_jwk: serde_json::to_value(signer.public()).unwrap_or_default(),
+            public_jwk: serde_json::to_value(key.public()).unwrap_or_default(),
             id,
             algorithm,
             state,
@@ -304,15 +307,15 @@ impl KeyRing {
 
     /// Opens a row. Its public half is computed from the private one, and must have the row's id for its thumbprint: nothing that
     /// was written into the table without the master key is ever believed.
-    fn open_key(&self, row: &SigningKey) -> Result<Arc<Key>, KeyError> {
-        if let Some(known) = self.key(row.id.as_str()).filter(|key| key.algorithm() == row.algorithm) {
+    fn open_key(&self, row: &SigningKey) -> Result<OwnKey, KeyError> {
+        if let Some(known) = self.key(row.id.as_str()).filter(|key| key.public().algorithm() == row.algorithm) {
             return Ok(known);
         }
         let unopened = || KeyError::Unopened(row.id.clone());
         let aad = associated_data(&row.id, row.algorithm);
         let pkcs8 = Zeroizing::new(self.custody.sealer.open(&row.sealed, &aad).ok_or_else(unopened)?);
-        let signer = Signer::from_pkcs8(row.algorithm, &pkcs8).map_err(|_| unopened())?;
-        if *signer.public().kid() == row.id { Ok(Arc::new(Key::new(signer))) } else { Err(unopened()) }
+        let key = OwnKey::from_pkcs8(row.algorithm, &pkcs8).map_err(|_| unopened())?;
+        if *key.public().kid() == row.id { Ok(key) } else { Err(unopened()) }
     }
 }
 
@@ -334,13 +337,23 @@ fn in_use(done: Result<bool, storage::error::Error>, kid: &KeyId) -> Result<Rota
 }
 
 /// A sealed key opens in its own row and for its own algorithm only.
-fn associated_data(id: &KeyId, algorithm: Algorithm) -> Vec<u8> {
+fn associated_data(id: &KeyId, algorithm: KeyAlgorithm) -> Vec<u8> {
     format!("signing_keys/{id}/{}", algorithm.as_str()).into_bytes()
 }
 
+/// Which pair of keys an algorithm needs: those that decrypt are pairs like those that sign, and no one pair does both.
+const fn pair_of(algorithm: KeyAlgorithm) -> Algorithm {
+    match algorithm {
+        KeyAlgorithm::RS256 | KeyAlgorithm::RsaOaep256 => Algorithm::RS256,
+        KeyAlgorithm::PS256 => Algorithm::PS256,
+        KeyAlgorithm::ES256 | KeyAlgorithm::EcdhEs => Algorithm::ES256,
+        KeyAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
 /// A key for each algorithm, all at once, on blocking threads.
-async fn generate_all(algorithms: Vec<Algorithm>) -> Result<BTreeMap<Algorithm, Zeroizing<Vec<u8>>>, KeyError> {
-    let start = |algorithm| (algorithm, tokio::task::spawn_blocking(move || generate(algorithm)));
+async fn generate_all(algorithms: Vec<KeyAlgorithm>) -> Result<BTreeMap<KeyAlgorithm, Zeroizing<Vec<u8>>>, KeyError> {
+    let start = |algorithm| (algorithm, tokio::task::spawn_blocking(move || generate(pair_of(algorithm))));
     let threads: Vec<_> = algorithms.into_iter().map(start).collect();
     let mut made = BTreeMap::new();
     for (algorithm, thread) in threads {

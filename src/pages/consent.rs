@@ -36,7 +36,7 @@ pub async fn get(
     let Some(login) = &visitor.login else { return Ok(to_page(&state, &visitor, &flow, Place::Login)?) };
     let asked = match flow::next(&state, &context, &flow, &client, Some(login), None).await? {
         Next::AskConsent(asked) => asked,
-        other => return Ok(lead(&state, &visitor, &flow, other)?),
+        other => return Ok(lead(&state, &context, &visitor, &flow, other).await?),
     };
     let resources = state.resources.current().await.map_err(Problem::from)?;
     let nonce = Nonce::random();
@@ -77,7 +77,7 @@ pub async fn post(
         Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
         _ if let Some(code) = &flow.device => {
             flow::device::deny(&state, &context, (&flow, code), &login.session).await?;
-            return Ok(lead(&state, &visitor, &flow, Next::Device(Ended::Denied))?);
+            return Ok(lead(&state, &context, &visitor, &flow, Next::Device(Ended::Denied)).await?);
         }
         _ => {
             let denied = Event {
@@ -90,11 +90,11 @@ pub async fn post(
             let issuer = &state.config.server.issuer;
             let response =
                 crate::protocol::response_mode::AuthorizationResponse::error(flow.request.target(), &ACCESS_DENIED, issuer);
-            return Ok(answer(&state, &visitor, response)?);
+            return Ok(answer(&state, &visitor, response).await?);
         }
     }
     let next = flow::next(&state, &context, &flow, &client, Some(login), Some(given)).await?;
-    Ok(lead(&state, &visitor, &flow, next)?)
+    Ok(lead(&state, &context, &visitor, &flow, next).await?)
 }
 
 /// What of all that was asked for is still ticked. A value that was not asked for gains nothing.

@@ -166,7 +166,7 @@ async fn asked<'a>(
     };
     match flow::next(state, context, flow, client, Some(login), None).await? {
         Next::ProveFactor(offer) => Ok(Asked::Question(Question { who: Who::Session(login), offer })),
-        other => elsewhere(lead(state, visitor, flow, other)?),
+        other => elsewhere(lead(state, context, visitor, flow, other).await?),
     }
 }
 

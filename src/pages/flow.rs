@@ -22,12 +22,13 @@ use crate::protocol::authorize::LoginReason;
 use crate::protocol::client::Client;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
-use crate::protocol::response_mode::{AuthorizationResponse, Delivery};
-use crate::protocol::time::Seconds;
+use crate::protocol::response_mode::{AuthorizationResponse, Delivery, SignedFor};
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::state::AppState;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
+use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 use crate::web::headers::{Csp, Nonce};
 use crate::web::redirect::see_other;
@@ -91,9 +92,19 @@ pub fn to_page(state: &AppState, visitor: &Visitor, flow: &Flow, place: Place) -
 }
 
 /// Sends the browser where the flow goes next.
-pub fn lead(state: &AppState, visitor: &Visitor, flow: &Flow, next: Next) -> Result<Response, Problem> {
+pub async fn lead(
+    state: &AppState,
+    context: &RequestContext,
+    visitor: &Visitor,
+    flow: &Flow,
+    next: Next,
+) -> Result<Response, Problem> {
     let place = match next {
-        Next::Answer(response) => return answer(state, visitor, response),
+        Next::Answer(response) => {
+            let answered = answer(state, visitor, response).await;
+            let login = visitor.login.as_ref();
+            return answered.map_err(|problem| refused(state, context, Kind::AuthorizationRefused, login, problem));
+        }
         Next::Device(Ended::Allowed) => return see_other(&state.path(device::ALLOWED)),
         Next::Device(Ended::Denied) => return see_other(&state.path(device::DENIED)),
         Next::LogIn(LoginReason::Create) => Place::Register,
@@ -151,13 +162,26 @@ pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Res
     site::answer(Csp::Flow { nonce: Some(nonce), form_action: &form_action }, page)
 }
 
-/// The end of a flow: the client gets its answer by redirect, or by a form that the page posts.
-pub fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
+/// What the response goes in, if it is a JWT and the client is registered so (JARM §3).
+async fn envelope(state: &AppState, response: &AuthorizationResponse, now: Timestamp) -> Result<Option<Envelope>, Problem> {
+    let Some(SignedFor { client_id, .. }) = &response.signed_for else { return Ok(None) };
+    let Some(client) = state.clients.load(client_id).await? else { return Ok(None) };
+    Ok(Envelope::of(&state.client_keys, &client, client.metadata.authorization_encryption(), now).await?)
+}
+
+/// The end of a flow: the client gets its answer by redirect, or by a form that the page posts. One that has to be encrypted and
+/// can't be is not given: the person is told.
+pub async fn answer(state: &AppState, visitor: &Visitor, response: AuthorizationResponse) -> Result<Response, Problem> {
     let by_hand = response.by_hand;
     let error = response.params.iter().find(|(name, _)| *name == "error").map(|(_, error)| error.clone());
     let place = response.redirect_uri.destination();
-    let sign = |algorithm, claims: &Map<String, Value>| state.keys.sign(algorithm, TokenType::AuthorizationResponse, claims);
-    let mut answer = match response.signed(state.clock.now(), sign).map_err(Problem::internal)?.deliver() {
+    let now = state.clock.now();
+    let envelope = envelope(state, &response, now).await?;
+    let sign = |algorithm, claims: &Map<String, Value>| {
+        let signed = state.keys.sign(algorithm, TokenType::AuthorizationResponse, claims).map_err(Problem::internal)?;
+        Envelope::around(envelope.as_ref(), signed).map_err(Problem::internal)
+    };
+    let mut answer = match response.signed(now, sign)?.deliver() {
         Delivery::Redirect(next) if by_hand => {
             let nonce = Nonce::random();
             let frame = frame(state, visitor, None, &nonce);

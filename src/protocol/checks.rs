@@ -10,6 +10,7 @@ mod api;
 mod authorize;
 mod client_registration;
 mod device;
+mod encryption;
 mod jwt_bearer;
 mod login;
 mod logout;

@@ -3,6 +3,8 @@
 mod algorithm;
 mod auth_method;
 mod certificates;
+mod encryption;
+mod values;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,8 @@ use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
 pub use auth_method::ClientAuthMethod;
 pub use certificates::CertificateSubject;
+pub use encryption::{ContentEncryption, Encryption, KeyManagement};
+pub use values::{AccessTokenFormat, ApplicationType, SubjectType};
 
 pub use algorithm::{Algorithm, AssertionAlgorithm, RequestObjectAlgorithm};
 
@@ -167,6 +171,32 @@ pub struct ClientMetadata {
     /// What authorization responses are signed with, if the request asks for signed ones (JARM §3).
     #[serde(default = "default_id_token_alg")]
     pub authorization_signed_response_alg: Algorithm,
+    // Encryption of what it is answered, and of its requests. Without `enc` it is A128CBC-HS256.
+    /// How its ID tokens are encrypted, after they were signed; they are not when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_alg: Option<KeyManagement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_encrypted_response_enc: Option<ContentEncryption>,
+    /// How answers of the userinfo endpoint are encrypted, after they were signed if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_alg: Option<KeyManagement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo_encrypted_response_enc: Option<ContentEncryption>,
+    /// How signed authorization responses are encrypted (JARM §3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_alg: Option<KeyManagement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_encrypted_response_enc: Option<ContentEncryption>,
+    /// How signed answers of the introspection endpoint are encrypted (RFC 9701 §6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_alg: Option<KeyManagement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introspection_encrypted_response_enc: Option<ContentEncryption>,
+    /// How it encrypts request objects, if it does: in any way that is supported when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_alg: Option<KeyManagement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_object_encryption_enc: Option<ContentEncryption>,
     // Tokens that are bound to a key.
     /// It is given such tokens alone: every request for one needs a DPoP proof (RFC 9449 §5.2).
     #[serde(default, skip_serializing_if = "is_false")]
@@ -241,30 +271,6 @@ const fn default_id_token_alg() -> Algorithm {
     Algorithm::RS256
 }
 
-/// `application_type` (OpenID Connect Registration 1.0 §2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ApplicationType {
-    #[default]
-    Web,
-    Native,
-}
-
-/// `subject_type` (OpenID Connect Core §8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SubjectType {
-    /// One `sub` for all clients.
-    #[default]
-    Public,
-    /// Another one in each sector, so that clients can't tell that they know the same person.
-    Pairwise,
-}
-
-impl SubjectType {
-    pub const ALL: [Self; 2] = [Self::Public, Self::Pairwise];
-}
-
 /// `grant_types` (RFC 7591 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -298,16 +304,6 @@ impl GrantType {
             Self::Implicit => "implicit",
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AccessTokenFormat {
-    /// RFC 9068.
-    #[default]
-    Jwt,
-    /// A random value that only introspection understands.
-    Opaque,
 }
 
 impl GrantType {
@@ -360,27 +356,4 @@ impl Client {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
-    use super::*;
-
-    /// A confidential web client `app` with all standard scopes, changed as the test needs it.
-    pub(in crate::protocol) fn client(change: impl FnOnce(&mut ClientMetadata)) -> Client {
-        let mut metadata: ClientMetadata = serde_json::from_value(serde_json::json!({
-            "client_name": "Application",
-            "redirect_uris": ["https://app.ex/cb"],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "scope": "openid profile email address phone offline_access",
-        }))
-        .unwrap();
-        change(&mut metadata);
-        Client {
-            id: ClientId::parse("app").unwrap(),
-            status: ClientStatus::Active,
-            metadata,
-            secrets: Vec::new(),
-            created_at: Timestamp::from_seconds(0),
-            updated_at: Timestamp::from_seconds(0),
-            version: 1,
-        }
-    }
-}
+pub(super) mod testing;

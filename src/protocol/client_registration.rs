@@ -1,6 +1,7 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
 mod certificates;
+mod encryption;
 mod exchange;
 mod keys;
 mod logout;

@@ -39,6 +39,8 @@ const DIFFERS: OAuthError = invalid("client_id_or_secret_differs", "client_id or
 /// What a client chooses. Everything else is decided here.
 const CHOSEN: &[&str] = &[
     "application_type",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
     "authorization_signed_response_alg",
     "backchannel_logout_session_required",
     "backchannel_logout_uri",
@@ -49,6 +51,8 @@ const CHOSEN: &[&str] = &[
     "frontchannel_logout_session_required",
     "frontchannel_logout_uri",
     "grant_types",
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
     "id_token_signed_response_alg",
     "initiate_login_uri",
     "jwks",
@@ -57,6 +61,8 @@ const CHOSEN: &[&str] = &[
     "policy_uri",
     "post_logout_redirect_uris",
     "redirect_uris",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
     "request_object_signing_alg",
     "request_uris",
     "response_types",
@@ -67,6 +73,9 @@ const CHOSEN: &[&str] = &[
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "userinfo_signed_response_alg",
 ];
 
 /// Grants that end with a person who agreed.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::client::KeyManagement;
 use super::jwk::Material;
 use super::jwt::decode;
 
@@ -17,16 +18,28 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 /// What the library verifies with takes: neither 1 nor more than 33 bits.
 const EXPONENT_BITS: std::ops::RangeInclusive<usize> = 2..=33;
 
+/// Curves of keys of the type OKP (RFC 8037 §2).
+const ED25519: &str = "Ed25519";
+const X25519: &str = "X25519";
+
 /// Members of private and of symmetric keys (RFC 7518 §6.2.2, §6.3.2, §6.4).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// A public key for signatures.
+/// A public key, for signatures or for encryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignJwk {
     material: Material,
     kid: Option<String>,
+    usage: Option<Usage>,
     /// `alg`: the one algorithm that the key is for.
     algorithm: Option<String>,
+}
+
+/// `use` (RFC 7517 §4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Usage {
+    Signatures,
+    Encryption,
 }
 
 /// Why a key or a set is refused.
@@ -54,10 +67,15 @@ impl ForeignJwk {
             return Err(InvalidJwk::Malformed);
         }
         let algorithm = optional_text(jwk, "alg")?.map(str::to_owned);
-        if optional_text(jwk, "use")?.is_some_and(|usage| usage != "sig") {
-            return Err(InvalidJwk::Unsupported);
-        }
-        Ok(Self { material: material(jwk)?, kid: kid.map(str::to_owned), algorithm })
+        let usage = match optional_text(jwk, "use")? {
+            None => None,
+            Some("sig") => Some(Usage::Signatures),
+            Some("enc") => Some(Usage::Encryption),
+            Some(_) => return Err(InvalidJwk::Unsupported),
+        };
+        // One to encrypt with that is too weak spoils no signature.
+        let left_out = |error| if usage == Some(Usage::Encryption) { InvalidJwk::Unsupported } else { error };
+        Ok(Self { material: material(jwk).map_err(left_out)?, kid: kid.map(str::to_owned), usage, algorithm })
     }
 
     /// The keys of a set that can be used here. Others are left out (RFC 7517 §5), but for private ones: whoever publishes one has
@@ -88,9 +106,25 @@ impl ForeignJwk {
         let fits = match &self.material {
             Material::Rsa { .. } => matches!(algorithm, "RS256" | "PS256"),
             Material::Ec { .. } => algorithm == "ES256",
-            Material::Okp { .. } => algorithm == "EdDSA",
+            Material::Okp { crv, .. } => *crv == ED25519 && algorithm == "EdDSA",
         };
-        fits && self.algorithm.as_deref().is_none_or(|own| own == algorithm)
+        fits && self.usage != Some(Usage::Encryption) && self.algorithm.as_deref().is_none_or(|own| own == algorithm)
+    }
+
+    /// Whether one can encrypt for its owner with it so, by its type and by what it says of itself.
+    pub fn encrypts_with(&self, alg: KeyManagement) -> bool {
+        let fits = match (&self.material, alg) {
+            (Material::Rsa { .. }, KeyManagement::RsaOaep256) => true,
+            (Material::Ec { .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw) => true,
+            (Material::Okp { crv, .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw) => *crv == X25519,
+            _ => false,
+        };
+        fits && self.usage != Some(Usage::Signatures) && self.algorithm.as_deref().is_none_or(|own| own == alg.as_str())
+    }
+
+    /// Whether it is for encryption and for nothing else.
+    pub fn is_only_for_encryption(&self) -> bool {
+        self.usage == Some(Usage::Encryption)
     }
 }
 
@@ -109,7 +143,8 @@ fn material(jwk: &Map<String, Value>) -> Result<Material, InvalidJwk> {
             Ok(Material::rsa(&modulus, &exponent))
         }
         ("EC", Some("P-256")) => Ok(Material::p256(&coordinate("x")?, &coordinate("y")?)),
-        ("OKP", Some("Ed25519")) => Ok(Material::ed25519(&coordinate("x")?)),
+        ("OKP", Some(ED25519)) => Ok(Material::ed25519(&coordinate("x")?)),
+        ("OKP", Some(X25519)) => Ok(Material::x25519(&coordinate("x")?)),
         _ => Err(InvalidJwk::Unsupported),
     }
 }
@@ -164,6 +199,33 @@ mod tests {
     }
 
     #[test]
+    fn a_key_encrypts_where_its_type_its_use_and_its_algorithm_allow_it() {
+        let x25519 = json!({ "kty": "OKP", "crv": "X25519", "x": encode(&[9; 32]) });
+        let ed25519 = json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&[1; 32]) });
+        let agreement = [KeyManagement::EcdhEs, KeyManagement::EcdhEsA256Kw];
+        for (jwk, algs) in [
+            (rsa(256), &[KeyManagement::RsaOaep256][..]),
+            (p256(), &agreement),
+            (x25519.clone(), &agreement),
+            (ed25519, &[]),
+            (with(p256(), "use", json!("sig")), &[]),
+            (with(p256(), "use", json!("enc")), &agreement),
+            (with(p256(), "alg", json!("ECDH-ES")), &[KeyManagement::EcdhEs]),
+            (with(p256(), "alg", json!("ES256")), &[]),
+            (with(rsa(256), "alg", json!("RSA-OAEP")), &[]),
+        ] {
+            let key = ForeignJwk::parse(&jwk).unwrap();
+            for alg in KeyManagement::ALL {
+                assert_eq!(key.encrypts_with(alg), algs.contains(&alg), "{alg:?} {jwk}");
+            }
+        }
+        let key = ForeignJwk::parse(&with(p256(), "use", json!("enc"))).unwrap();
+        assert!(key.is_only_for_encryption() && !key.signs_with("ES256"));
+        assert!(!ForeignJwk::parse(&x25519).unwrap().signs_with("EdDSA"));
+        assert_eq!(ForeignJwk::parse(&with(p256(), "use", json!("tls"))), Err(InvalidJwk::Unsupported));
+    }
+
+    #[test]
     fn a_private_or_symmetric_key_is_refused_in_a_set_too() {
         for jwk in [
             with(p256(), "d", json!("x")),
@@ -199,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_set_is_read_without_the_keys_that_nobody_here_can_use() {
-        let unknown = [json!({ "kty": "AKP" }), with(p256(), "crv", json!("P-521")), with(p256(), "use", json!("enc"))];
+        let unknown = [json!({ "kty": "AKP" }), with(p256(), "crv", json!("P-521")), with(rsa(128), "use", json!("enc"))];
         let keys = json!({ "keys": [unknown[0], p256(), unknown[1], unknown[2]] });
         assert_eq!(ForeignJwk::parse_set(&keys).unwrap().len(), 1);
         assert_eq!(ForeignJwk::parse_set(&json!({ "keys": [] })), Ok(vec![]));

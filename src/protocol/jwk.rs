@@ -2,23 +2,90 @@
 //!
 //! There is no type for a private JWK: what can't be represented can't be published by mistake.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::client::Algorithm;
+use super::client::{Algorithm, KeyManagement};
 use super::confirmation::Thumbprint;
 use super::id::KeyId;
 use super::jwt::encode;
 
-/// A public key for signatures. Its `kid` is its thumbprint, so that the id can't name another key.
+/// What a key of this server's is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+pub enum KeyAlgorithm {
+    RS256,
+    PS256,
+    ES256,
+    EdDSA,
+    /// Others encrypt for this server with it.
+    #[serde(rename = "RSA-OAEP-256")]
+    RsaOaep256,
+    /// The same: for ECDH-ES+A256KW too.
+    #[serde(rename = "ECDH-ES")]
+    EcdhEs,
+}
+
+impl KeyAlgorithm {
+    pub const ALL: [Self; 6] = [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA, Self::RsaOaep256, Self::EcdhEs];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+            Self::RsaOaep256 => "RSA-OAEP-256",
+            Self::EcdhEs => "ECDH-ES",
+        }
+    }
+
+    /// The same as an algorithm of signatures; `None` for a key that others encrypt with.
+    pub const fn of_signatures(self) -> Option<Algorithm> {
+        match self {
+            Self::RS256 => Some(Algorithm::RS256),
+            Self::PS256 => Some(Algorithm::PS256),
+            Self::ES256 => Some(Algorithm::ES256),
+            Self::EdDSA => Some(Algorithm::EdDSA),
+            Self::RsaOaep256 | Self::EcdhEs => None,
+        }
+    }
+
+    /// Whether others can encrypt for its key with `alg`.
+    pub const fn decrypts(self, alg: KeyManagement) -> bool {
+        match alg {
+            KeyManagement::RsaOaep256 => matches!(self, Self::RsaOaep256),
+            KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw => matches!(self, Self::EcdhEs),
+        }
+    }
+}
+
+impl From<Algorithm> for KeyAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::RS256 => Self::RS256,
+            Algorithm::PS256 => Self::PS256,
+            Algorithm::ES256 => Self::ES256,
+            Algorithm::EdDSA => Self::EdDSA,
+        }
+    }
+}
+
+/// A public key. Its `kid` is its thumbprint, so that the id can't name another key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicJwk {
     #[serde(flatten)]
     material: Material,
     #[serde(rename = "use")]
     usage: &'static str,
-    alg: Algorithm,
+    /// Not of a key that is good for two.
+    #[serde(skip_serializing_if = "is_for_two")]
+    alg: KeyAlgorithm,
     kid: KeyId,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_for_two(alg: &KeyAlgorithm) -> bool {
+    matches!(alg, KeyAlgorithm::EcdhEs)
 }
 
 /// The members that make up the key itself.
@@ -49,6 +116,11 @@ impl Material {
         Self::Okp { crv: "Ed25519", x: encode(x) }
     }
 
+    /// A public key for X25519 (RFC 8037 §2).
+    pub fn x25519(x: &[u8; 32]) -> Self {
+        Self::Okp { crv: "X25519", x: encode(x) }
+    }
+
     /// RFC 7638 §3: the required members in the order of their names, without white space. The values are base64url or
     /// fixed words: nothing in them needs escaping.
     pub fn thumbprint(&self) -> Thumbprint {
@@ -65,16 +137,17 @@ impl PublicJwk {
     /// # Panics
     /// Never: a thumbprint is 43 characters of base64url.
     #[expect(clippy::expect_used, reason = "a thumbprint is 43 characters of base64url")]
-    pub fn new(algorithm: Algorithm, material: Material) -> Self {
-        let kid = KeyId::parse(material.thumbprint().to_string()).expect("a thumbprint is a key identifier");
-        Self { material, usage: "sig", alg: algorithm, kid }
+    pub fn new(algorithm: impl Into<KeyAlgorithm>, material: Material) -> Self {
+        let (alg, kid) = (algorithm.into(), KeyId::parse(material.thumbprint().to_string()));
+        let usage = if alg.of_signatures().is_some() { "sig" } else { "enc" };
+        Self { material, usage, alg, kid: kid.expect("a thumbprint is a key identifier") }
     }
 
     pub const fn kid(&self) -> &KeyId {
         &self.kid
     }
 
-    pub const fn algorithm(&self) -> Algorithm {
+    pub const fn algorithm(&self) -> KeyAlgorithm {
         self.alg
     }
 
@@ -121,5 +194,20 @@ mod tests {
             "use": "sig", "alg": "ES256", "kid": key.kid().as_str(),
         });
         assert_eq!(published, expected);
+    }
+
+    #[test]
+    fn a_key_to_encrypt_with_says_so_and_names_its_algorithm_where_it_is_for_one() {
+        let published = |alg, material| serde_json::to_value(PublicJwk::new(alg, material)).unwrap();
+        let of_rsa = published(KeyAlgorithm::RsaOaep256, Material::rsa(&[0xff; 256], &[1, 0, 1]));
+        assert_eq!((&of_rsa["use"], &of_rsa["alg"]), (&json!("enc"), &json!("RSA-OAEP-256")));
+        let of_p256 = published(KeyAlgorithm::EcdhEs, Material::p256(&[1; 32], &[2; 32]));
+        assert_eq!((&of_p256["use"], of_p256.get("alg")), (&json!("enc"), None));
+        for alg in KeyAlgorithm::ALL {
+            assert_eq!(json!(alg), alg.as_str());
+            let encrypts = KeyManagement::ALL.into_iter().any(|management| alg.decrypts(management));
+            assert_ne!(encrypts, alg.of_signatures().is_some(), "{alg:?}");
+            assert!(alg.of_signatures().is_none_or(|signs| KeyAlgorithm::from(signs) == alg));
+        }
     }
 }

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::authorization_request::Display;
-use super::client::{Algorithm, AssertionAlgorithm, ClientAuthMethod, GrantType, RequestObjectAlgorithm, SubjectType};
+use super::client::{
+    Algorithm, AssertionAlgorithm, ClientAuthMethod, ContentEncryption, GrantType, KeyManagement, RequestObjectAlgorithm,
+    SubjectType,
+};
 use super::response_mode::ResponseMode;
 use super::response_type::ResponseType;
 use super::{claims, prompt, scope};
@@ -37,6 +40,8 @@ pub mod path {
 pub struct Capabilities<'a> {
     /// Algorithms there is a signing key for.
     pub algorithms: &'a [Algorithm],
+    /// The ways in which others can encrypt for this server.
+    pub key_managements: &'a [KeyManagement],
     /// Scope values that the operator configured, besides the standard ones and those of the management API.
     pub scopes: Vec<&'a str>,
     /// `acr` values that a login can reach.
@@ -127,6 +132,13 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         document[format!("{channel}_logout_supported")] = true.into();
         document[format!("{channel}_logout_session_supported")] = true.into();
     }
+    // Discovery §3, JARM §4, RFC 9701 §7: what this server encrypts, and what others may encrypt for it.
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        document[format!("{what}_encryption_alg_values_supported")] = json!(KeyManagement::ALL);
+        document[format!("{what}_encryption_enc_values_supported")] = json!(ContentEncryption::ALL);
+    }
+    document["request_object_encryption_alg_values_supported"] = json!(capabilities.key_managements);
+    document["request_object_encryption_enc_values_supported"] = json!(ContentEncryption::ALL);
     if capabilities.client_registration {
         // RFC 7591 §3.
         document["registration_endpoint"] = url(path::CLIENT_REGISTRATION).into();
@@ -182,6 +194,7 @@ mod tests {
             ISSUER,
             &Capabilities {
                 algorithms: &[Algorithm::RS256, Algorithm::ES256],
+                key_managements: &[KeyManagement::RsaOaep256],
                 scopes: vec!["files:read"],
                 acr_values: &["1"],
                 ui_locales: &["en"],
@@ -267,6 +280,18 @@ mod tests {
             assert_eq!(*algorithms, json!(["HS256", "RS256", "PS256", "ES256", "EdDSA"]));
         }
         assert!(!document["id_token_signing_alg_values_supported"].as_array().unwrap().contains(&json!("none")));
+    }
+
+    #[test]
+    fn what_can_be_encrypted_is_listed_and_nothing_older() {
+        let document = document();
+        for what in ["id_token", "userinfo", "authorization", "introspection"] {
+            let algs = &document[format!("{what}_encryption_alg_values_supported")];
+            assert_eq!(*algs, json!(["RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A256KW"]), "{what}");
+            let encs = &document[format!("{what}_encryption_enc_values_supported")];
+            assert_eq!(*encs, json!(["A128CBC-HS256", "A128GCM", "A256GCM"]), "{what}");
+        }
+        assert_eq!(document["request_object_encryption_alg_values_supported"], json!(["RSA-OAEP-256"]));
     }
 
     #[test]

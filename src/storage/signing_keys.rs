@@ -1,19 +1,19 @@
-//! Signing keys, sealed.
+//! The server's own keys, sealed: those that it signs with, and those that others encrypt with.
 
 use std::fmt;
 
 use super::db::{Change, Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::value::{Json, words};
-use crate::protocol::client::Algorithm;
 use crate::protocol::id::KeyId;
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::time::Timestamp;
 
-/// A signing key. Its private half is sealed with the master key, and its id is the associated data.
+/// A key of the server's own. Its private half is sealed with the master key, and its id is the associated data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
     pub id: KeyId,
-    pub algorithm: Algorithm,
+    pub algorithm: KeyAlgorithm,
     pub state: KeyState,
     /// PKCS#8, sealed.
     pub sealed: Vec<u8>,
@@ -38,6 +38,9 @@ impl fmt::Debug for SigningKey {
 }
 
 /// The life of a key. One key of an algorithm signs, and one at most waits to.
+///
+/// One that others encrypt with goes the same way. It is in the JWKS only while it is the one to use, which is `Signing` too: every
+/// node has it before that, and decrypts with it afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyState {

@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Decode, Encode, Postgres, Type};
 
-use crate::protocol::client::{Algorithm, ClientStatus};
+use crate::protocol::client::ClientStatus;
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::id::{ClientId, GrantId, KeyId, SessionId, UserId};
+use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -95,7 +96,14 @@ stored_as!(Timestamp as i64; |time| Ok(time.as_micros()); |micros| Ok(Timestamp:
 stored_as!(Scope as String; |scope| Ok(scope.to_string()); |text| Ok(Scope::parse(&text)?));
 stored_as!(Thumbprint as String; |thumbprint| Ok(thumbprint.to_string()); |text| Ok(Thumbprint::parse(&text)?));
 words!(ClientStatus { Active = "active", Disabled = "disabled", });
-words!(Algorithm { RS256 = "RS256", PS256 = "PS256", ES256 = "ES256", EdDSA = "EdDSA", });
+words!(KeyAlgorithm {
+    RS256 = "RS256",
+    PS256 = "PS256",
+    ES256 = "ES256",
+    EdDSA = "EdDSA",
+    RsaOaep256 = "RSA-OAEP-256",
+    EcdhEs = "ECDH-ES",
+});
 
 /// A value that is stored as JSON, in a TEXT column.
 #[derive(Clone, Debug)]

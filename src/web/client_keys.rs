@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::keys::foreign::ForeignKeys;
 use crate::outbound::http::{Failure, Outbound};
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, KeyManagement};
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
 use crate::protocol::id::ClientId;
@@ -85,6 +85,7 @@ struct Known {
 enum Sought<'a> {
     SignerOf(&'a str),
     Key(Thumbprint),
+    Recipient(KeyManagement),
 }
 
 impl Sought<'_> {
@@ -92,6 +93,7 @@ impl Sought<'_> {
         match self {
             Self::SignerOf(token) => keys.may_have_signed(token),
             Self::Key(key) => keys.hold(key),
+            Self::Recipient(alg) => keys.recipient(alg).is_some(),
         }
     }
 }
@@ -114,6 +116,11 @@ impl ClientKeys {
     /// The keys that anybody publishes at this URL, to check `token` with.
     pub async fn at(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         self.published(uri, Sought::SignerOf(token), now).await
+    }
+
+    /// The keys of a client, to encrypt for it: if none of them is for `alg`, they are asked for anew.
+    pub async fn to_encrypt(&self, client: &Client, alg: KeyManagement, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
+        self.sought(client, Sought::Recipient(alg), now).await
     }
 
     async fn sought(&self, client: &Client, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {

@@ -11,6 +11,7 @@ use ostiary::keys::master::{MasterKey, MasterKeyError};
 use ostiary::keys::ring::{KeyRing, KeyState};
 use ostiary::keys::store::{KeyError, Rotation, When};
 use ostiary::protocol::client::Algorithm;
+use ostiary::protocol::jwk::KeyAlgorithm;
 use ostiary::protocol::jwt::TokenType;
 use ostiary::protocol::time::Timestamp;
 use ostiary::storage::db::Db;
@@ -47,12 +48,12 @@ async fn rows(db: &Db) -> Vec<SigningKey> {
 }
 
 async fn count(db: &Db, state: KeyState) -> usize {
-    rows(db).await.iter().filter(|row| row.algorithm == Algorithm::ES256 && row.state == state).count()
+    rows(db).await.iter().filter(|row| row.algorithm == KeyAlgorithm::ES256 && row.state == state).count()
 }
 
 async fn rotate(ring: &KeyRing, db: &Db, when: When, seconds: i64) -> Rotation {
     let event = by_the_server(at(seconds));
-    ring.rotate(db, Algorithm::ES256, when, &event).await.unwrap()
+    ring.rotate(db, KeyAlgorithm::ES256, when, &event).await.unwrap()
 }
 
 async fn maintain(ring: &KeyRing, db: &Db, seconds: i64) {
@@ -248,7 +249,7 @@ on_both! {
         let db = &database.db;
         let ring = open(db, 0).await;
         rotate(&ring, db, When::Known, HOUR).await;
-        let keys: Vec<_> = rows(db).await.into_iter().filter(|row| row.algorithm == Algorithm::ES256).collect();
+        let keys: Vec<_> = rows(db).await.into_iter().filter(|row| row.algorithm == KeyAlgorithm::ES256).collect();
         let (a, b) = (keys[0].clone(), keys[1].clone());
         let mut flipped = a.sealed.clone();
         *flipped.last_mut().unwrap() ^= 1;

@@ -5,8 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::config::{KeysConfig, TokenConfig};
+use crate::keys::encryption::Recipient;
 use crate::keys::master::MasterKey;
+use crate::keys::signer::Signer;
 use crate::keys::signer::generate;
+use crate::protocol::client::{ContentEncryption, Encryption};
+use crate::protocol::foreign_jwk::ForeignJwk;
+use crate::protocol::jwe::Content;
 
 const ISSUER: &str = "https://id.example";
 
@@ -22,7 +27,7 @@ fn ring_of(keys: Vec<(KeyState, Signer)>) -> KeyRing {
 }
 
 fn put(ring: &KeyRing, keys: Vec<(KeyState, Signer)>) {
-    ring.replace(keys.into_iter().map(|(state, signer)| (state, Arc::new(Key::new(signer)))).collect());
+    ring.replace(keys.into_iter().map(|(state, signer)| (state, OwnKey::Signs(Arc::new(Key::new(signer))))).collect());
 }
 
 fn ring() -> KeyRing {
@@ -31,7 +36,7 @@ fn ring() -> KeyRing {
 
 fn kid(ring: &KeyRing, algorithm: Algorithm) -> String {
     let keys = ring.keys();
-    keys.iter().find(|(_, key)| key.algorithm() == algorithm).unwrap().1.kid().to_string()
+    keys.iter().find(|(_, key)| key.algorithm() == algorithm.into()).unwrap().1.kid().to_string()
 }
 
 fn verify(ring: &KeyRing, token: &str) -> Result<Value, Untrusted> {
@@ -233,4 +238,48 @@ fn an_expired_id_token_is_still_a_hint_and_a_foreign_one_is_not() {
     assert_eq!(ring.id_token_hint(&ours, ISSUER).unwrap().sub, "p");
     let foreign = ring.sign(Algorithm::ES256, TokenType::IdToken, &claims("https://other.example")).unwrap();
     assert_eq!(ring.id_token_hint(&foreign, ISSUER), Err(Untrusted::Unacceptable(Unacceptable::Issuer)));
+}
+
+fn decrypter(algorithm: KeyAlgorithm) -> OwnKey {
+    let pair = if algorithm == KeyAlgorithm::EcdhEs { Algorithm::ES256 } else { Algorithm::RS256 };
+    OwnKey::from_pkcs8(algorithm, &generate(pair).unwrap()).unwrap()
+}
+
+fn encrypted(key: &OwnKey, alg: KeyManagement) -> String {
+    let recipient = Recipient::new(ForeignJwk::parse(&serde_json::to_value(key.public()).unwrap()).unwrap()).unwrap();
+    let encryption = Encryption { alg, enc: ContentEncryption::A256Gcm };
+    recipient.encrypt(encryption, Content::Nested, b"x").unwrap()
+}
+
+#[test]
+fn every_key_decrypts_and_the_one_in_use_alone_is_published() {
+    let [current, next, old] = [0, 1, 2].map(|_| decrypter(KeyAlgorithm::EcdhEs));
+    let ring = ring();
+    let signs = ring.jwks();
+    let mut keys: Vec<_> =
+        ring.snapshot.load().ordered.iter().map(|(state, key)| (*state, OwnKey::Signs(Arc::clone(key)))).collect();
+    let states = [KeyState::Signing, KeyState::Published, KeyState::Retired];
+    keys.extend(states.into_iter().zip([&current, &next, &old].map(Clone::clone)));
+    assert_eq!(ring.key_managements(), []);
+    ring.replace(keys);
+    assert_eq!(ring.key_managements(), [KeyManagement::EcdhEs, KeyManagement::EcdhEsA256Kw]);
+    for key in [&current, &next, &old] {
+        let text = encrypted(key, KeyManagement::EcdhEs);
+        assert_eq!(ring.decrypt(&Jwe::parse(&text).unwrap()).unwrap().as_slice(), b"x");
+        let nameless = Jwe { kid: None, ..Jwe::parse(&text).unwrap() };
+        assert!(ring.decrypt(&nameless).is_ok(), "any of its kind is tried");
+        let other = Jwe { kid: Some("other".to_owned()), ..nameless.clone() };
+        assert_eq!(ring.decrypt(&other).err(), Some(Closed::UnknownKey));
+        let changed = Jwe { tag: [0; 16], ..nameless };
+        assert_eq!(ring.decrypt(&changed).err(), Some(Closed::Undecipherable));
+        assert!(ring.key(key.public().kid().as_str()).is_some());
+    }
+    let stranger = encrypted(&decrypter(KeyAlgorithm::RsaOaep256), KeyManagement::RsaOaep256);
+    assert_eq!(ring.decrypt(&Jwe { kid: None, ..Jwe::parse(&stranger).unwrap() }).err(), Some(Closed::UnknownKey));
+    let jwks: Value = serde_json::from_slice(&ring.jwks().body).unwrap();
+    let keys = jwks["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), serde_json::from_slice::<Value>(&signs.body).unwrap()["keys"].as_array().unwrap().len() + 1);
+    let published = keys.iter().find(|key| key["use"] == "enc").unwrap();
+    assert_eq!(published["kid"], current.public().kid().as_str());
+    assert!(published.get("d").is_none());
 }

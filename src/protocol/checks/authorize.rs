@@ -210,6 +210,12 @@ pub const REQUEST: Group = Group {
         ),
         check("acr_values", &["acr_values_too_long"], "The length of acr_values.", "acr_values of at most 1024 bytes."),
         sometimes(
+            "id_token_hint_encryption",
+            &["id_token_hint_encrypted"],
+            "Is id_token_hint encrypted?",
+            "The signed ID token that the client found when it decrypted its own.",
+        ),
+        sometimes(
             "id_token_hint",
             &["id_token_hint_invalid"],
             "Is id_token_hint an ID token of this server?",

@@ -1,6 +1,6 @@
 //! Checks of the logout endpoint, and of the page that asks.
 
-use super::{Group, check};
+use super::{Group, check, sometimes};
 
 /// What is answered with a page: nobody is logged out, and nobody redirected.
 pub const END_SESSION: Group = Group {
@@ -13,6 +13,12 @@ pub const END_SESSION: Group = Group {
             "An id_token_hint of at most 8192 bytes.",
         ),
         check("state", &["state_invalid"], "The length of state.", "A state of at most 4096 bytes."),
+        sometimes(
+            "id_token_hint_encryption",
+            &["id_token_hint_encrypted"],
+            "Is id_token_hint encrypted?",
+            "The signed ID token that the client found when it decrypted its own.",
+        ),
         check(
             "id_token_hint",
             &["id_token_hint_invalid"],

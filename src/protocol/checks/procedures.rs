@@ -5,6 +5,7 @@ use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
 use super::client_registration::{CLIENT_METADATA, REGISTRATION_TOKEN};
 use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
+use super::encryption::ENVELOPE;
 use super::jwt_bearer::{JWT_BEARER, JWT_BEARER_END};
 use super::login::{MAILED_CODE, PASSKEY, PASSKEY_QUESTION, PASSWORD, REGISTRATION, SECOND_FACTOR, SESSION, SETUP};
 use super::logout::{END_SESSION, LOGOUT_FORM};
@@ -34,14 +35,14 @@ pub const PROCEDURES: &[Procedure] = &[
         "authorize",
         &["GET /authorize"],
         "An application sends a person to log in:",
-        &[&HEAD, &ADDRESS, &QUERY, &ASKING, &PUSHED, &REQUEST_OBJECT, &DESTINATION, &REQUEST, &DECISION],
+        &[&HEAD, &ADDRESS, &QUERY, &ASKING, &PUSHED, &REQUEST_OBJECT, &DESTINATION, &REQUEST, &ENVELOPE, &DECISION],
     ),
     procedure("authorize/post", &["POST /authorize"], "The same as a form:", &[&HEAD, &ADDRESS, &BODY, &AS_QUERY]),
     procedure(
         "authorize/resume",
         &["GET /authorize/resume"],
         "A page of the login sends the browser back:",
-        &[&HEAD, &ADDRESS, &QUERY, &FLOW, &DECISION],
+        &[&HEAD, &ADDRESS, &QUERY, &FLOW, &DECISION, &ENVELOPE],
     ),
     procedure(
         "par",
@@ -60,6 +61,7 @@ pub const PROCEDURES: &[Procedure] = &[
             &PUSHED_KEY,
             &DESTINATION,
             &REQUEST,
+            &ENVELOPE,
         ],
     ),
     procedure(
@@ -72,13 +74,39 @@ pub const PROCEDURES: &[Procedure] = &[
         "token/authorization_code",
         &[],
         "A client redeems an authorization code. Part of `POST /token`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &CODE, &RESOURCE],
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &CODE,
+            &RESOURCE,
+            &ENVELOPE,
+        ],
     ),
     procedure(
         "token/refresh_token",
         &[],
         "A client uses a refresh token. Part of `POST /token` and of `POST /api/v1/auth/refresh`.",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &PROOF, &CERTIFICATE, &GRANT, &REFRESH, &RESOURCE],
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &REFRESH,
+            &RESOURCE,
+            &ENVELOPE,
+        ],
     ),
     procedure(
         "token/client_credentials",
@@ -114,6 +142,7 @@ pub const PROCEDURES: &[Procedure] = &[
             &GRANT,
             &DEVICE_CODE,
             &RESOURCE,
+            &ENVELOPE,
         ],
     ),
     procedure(
@@ -156,7 +185,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "introspect",
         &["POST /introspect"],
         "A resource server asks what a token is worth. A token that counts for nothing is no refusal:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &INTROSPECTION, &RATE, &TOKEN],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &INTROSPECTION, &RATE, &TOKEN, &ENVELOPE],
     ),
     procedure(
         "revoke",
@@ -169,7 +198,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "userinfo/post",
         &["POST /userinfo"],
         "The same; the checks of the body are made where there is one:",
-        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &PROOF, &USERINFO],
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &BEARER, &PROOF, &USERINFO, &ENVELOPE],
     ),
     procedure(
         "login",
@@ -193,7 +222,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "login/factor",
         &["POST /login/factor", "GET /login/factor"],
         "A person proves a second factor:",
-        &[&HEAD, &BODY, &CSRF, &FLOW, &SECOND_FACTOR, &SESSION, &DECISION],
+        &[&HEAD, &BODY, &CSRF, &FLOW, &SECOND_FACTOR, &SESSION, &DECISION, &ENVELOPE],
     ),
     procedure(
         "login/select",
@@ -205,7 +234,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "consent",
         &["POST /consent", "GET /consent"],
         "A person agrees, or does not:",
-        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION, &DEVICE_DECISION],
+        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION, &DEVICE_DECISION, &ENVELOPE],
     ),
     procedure(
         "register",
@@ -275,7 +304,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "api/auth/reauthenticate",
         &["* /api/v1/auth/reauthenticate"],
         "A person shows an application of the operator's own that it is still them:",
-        &[&HEAD, &PROOF, &CONTENT, &CALLER, &PERMISSION, &OWNER, &SECOND_FACTOR, &STEPS],
+        &[&HEAD, &PROOF, &CONTENT, &CALLER, &PERMISSION, &OWNER, &SECOND_FACTOR, &ENVELOPE, &STEPS],
     ),
     procedure(
         "api/auth",
@@ -297,6 +326,7 @@ pub const PROCEDURES: &[Procedure] = &[
             &STEPS,
             &GRANT,
             &REFRESH,
+            &ENVELOPE,
             &PERMISSION,
         ],
     ),

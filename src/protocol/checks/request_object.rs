@@ -37,10 +37,22 @@ pub const REQUEST_OBJECT: Group = Group {
             "A signed request object: the client is registered with require_signed_request_object.",
         ),
         sometimes(
+            "request_object_encryption",
+            &["request_object_encryption_not_allowed"],
+            "If it is encrypted: in a way that is supported, and that the client is registered with?",
+            "RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW; A128CBC-HS256, A128GCM or A256GCM; the client's request_object_encryption_alg and request_object_encryption_enc, if it has any; neither zip nor crit.",
+        ),
+        sometimes(
+            "request_object_decrypted",
+            &["request_object_encrypted_for_another_key", "request_object_undecipherable"],
+            "Does it decrypt?",
+            "An object that is encrypted for the key of this server's JWKS whose use is enc; kid names it.",
+        ),
+        sometimes(
             "request_object_signed",
             &["request_object_unsigned"],
             "Did somebody sign it?",
-            "A signature; or registering the client with request_object_signing_alg none.",
+            "A signature; or registering the client with request_object_signing_alg none, and not encrypting the object.",
         ),
         sometimes(
             "request_object_keys",
@@ -52,7 +64,7 @@ pub const REQUEST_OBJECT: Group = Group {
             "request_object_form",
             &["request_object_malformed"],
             "Is it a JWT?",
-            "A JWT in compact serialization of at most 16 KiB, whose payload is an object (RFC 9101 section 4).",
+            "A JWT in compact serialization of at most 16 KiB, whose payload is an object (RFC 9101 section 4). One that is encrypted holds one that is signed.",
         ),
         sometimes(
             "request_object_algorithm",

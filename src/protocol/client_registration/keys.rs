@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{Problems, RegistrationPolicy};
+use super::{Problems, RegistrationPolicy, encryption};
 use crate::protocol::client::{AssertionAlgorithm, ClientAuthMethod, ClientMetadata, RequestObjectAlgorithm, SubjectType};
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
 use crate::protocol::{outbound_url, request_uri, subject_type};
@@ -28,6 +28,7 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     let keys = metadata.jwks.as_ref().and_then(|jwks| parsed(jwks, problems));
     algorithm(metadata, keys.as_deref(), problems);
     request_objects(metadata, keys.as_deref(), problems);
+    encryption::check(metadata, keys.as_deref(), problems);
     if metadata.token_endpoint_auth_method == ClientAuthMethod::PrivateKeyJwt
         && metadata.jwks.is_none()
         && metadata.jwks_uri.is_none()

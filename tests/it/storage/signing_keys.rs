@@ -1,7 +1,7 @@
 //! Signing keys: however many nodes rotate at once, one signs.
 
-use ostiary::protocol::client::Algorithm;
 use ostiary::protocol::id::KeyId;
+use ostiary::protocol::jwk::KeyAlgorithm;
 use ostiary::storage::error::Error;
 use ostiary::storage::signing_keys::{self, KeyState, SigningKey};
 use tokio::task::JoinSet;
@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::persona::at;
 use crate::support::database::{TestDatabase, on_both};
 
-fn key(id: &str, algorithm: Algorithm, state: KeyState, created: i64) -> SigningKey {
+fn key(id: &str, algorithm: KeyAlgorithm, state: KeyState, created: i64) -> SigningKey {
     SigningKey {
         id: KeyId::parse(id).unwrap(),
         algorithm,
@@ -25,7 +25,7 @@ fn key(id: &str, algorithm: Algorithm, state: KeyState, created: i64) -> Signing
 on_both! {
     async fn a_key_goes_through_its_states(database: TestDatabase) {
         let db = &database.db;
-        let mut key = key("k1", Algorithm::ES256, KeyState::Published, 0);
+        let mut key = key("k1", KeyAlgorithm::ES256, KeyState::Published, 0);
         assert!(db.write(async |tx| signing_keys::insert(tx, &key).await).await.unwrap());
         let set = async |from, to, now| {
             let id = KeyId::parse("k1").unwrap();
@@ -45,11 +45,11 @@ on_both! {
     async fn of_each_algorithm_one_key_signs_and_one_waits(database: TestDatabase) {
         let db = &database.db;
         let insert = async |key: SigningKey| db.write(async |tx| signing_keys::insert(tx, &key).await).await.unwrap();
-        assert!(insert(key("a", Algorithm::ES256, KeyState::Signing, 0)).await);
-        assert!(!insert(key("b", Algorithm::ES256, KeyState::Signing, 0)).await);
-        assert!(insert(key("c", Algorithm::RS256, KeyState::Signing, 1)).await);
-        assert!(insert(key("d", Algorithm::ES256, KeyState::Published, 2)).await);
-        assert!(!insert(key("e", Algorithm::ES256, KeyState::Published, 2)).await);
+        assert!(insert(key("a", KeyAlgorithm::ES256, KeyState::Signing, 0)).await);
+        assert!(!insert(key("b", KeyAlgorithm::ES256, KeyState::Signing, 0)).await);
+        assert!(insert(key("c", KeyAlgorithm::RS256, KeyState::Signing, 1)).await);
+        assert!(insert(key("d", KeyAlgorithm::ES256, KeyState::Published, 2)).await);
+        assert!(!insert(key("e", KeyAlgorithm::ES256, KeyState::Published, 2)).await);
         let promoted = db
             .write(async |tx| {
                 let id = KeyId::parse("d").unwrap();
@@ -66,7 +66,7 @@ on_both! {
         for number in 0..10 {
             let db = database.another_node().await;
             tasks.spawn(async move {
-                let key = key(&format!("k{number}"), Algorithm::ES256, KeyState::Signing, 0);
+                let key = key(&format!("k{number}"), KeyAlgorithm::ES256, KeyState::Signing, 0);
                 db.write(async |tx| signing_keys::insert(tx, &key).await).await.unwrap()
             });
         }
@@ -77,6 +77,6 @@ on_both! {
 
 #[test]
 fn a_key_that_is_printed_shows_nothing_of_itself() {
-    let printed = format!("{:?}", key("k1", Algorithm::ES256, KeyState::Signing, 0));
+    let printed = format!("{:?}", key("k1", KeyAlgorithm::ES256, KeyState::Signing, 0));
     assert!(!printed.contains("255"), "{printed}");
 }
