@@ -185,6 +185,11 @@ impl Create {
             tls_client_auth_san_dns: self.keys.certificate_dns,
             tls_client_certificate_bound_access_tokens: self.requests.require_certificate,
             response_types: self.requests.response_types,
+            userinfo_signed_response_alg: self.requests.encrypt_answers.map(|_| Algorithm::RS256),
+            id_token_encrypted_response_alg: self.requests.encrypt_answers,
+            userinfo_encrypted_response_alg: self.requests.encrypt_answers,
+            authorization_encrypted_response_alg: self.requests.encrypt_answers,
+            introspection_encrypted_response_alg: self.requests.encrypt_answers,
             ..usual
         })
     }

@@ -1,12 +1,13 @@
 // The npm package openid-client, unmodified, against Ostiary.
 
 import assert from 'node:assert/strict'
+import * as jose from 'jose'
 import * as client from 'openid-client'
 import { visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, service, asserting, keyed, deviceId, exchanging, ledger, hybrid, implicitId, legacyUri } = situation
+const { issuer, redirectUri, confidential, publicId, signing, encrypting, service, asserting, keyed, deviceId, exchanging, ledger, hybrid, implicitId, legacyUri } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -118,6 +119,33 @@ await requirement('a signed request, pushed, and a signed response', async () =>
     return client.buildAuthorizationUrlWithPAR(config, signed.searchParams)
   })
   assert.equal(tokens.claims().sub, sub)
+})
+
+await requirement('encrypted ID tokens, userinfo, responses and requests', async () => {
+  const config = await discover(encrypting.id, encrypting.secret, client.ClientSecretBasic(encrypting.secret))
+  const opening = await crypto.subtle.importKey('pkcs8', Buffer.from(encrypting.key, 'base64'), { name: 'ECDH', namedCurve: 'P-256' }, false, ['deriveBits'])
+  client.enableDecryptingResponses(config, ['A128CBC-HS256'], { key: opening, kid: encrypting.kid })
+  client.useJwtResponseMode(config)
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256' }
+  const key = await crypto.subtle.importKey('pkcs8', Buffer.from(signing.key, 'base64'), algorithm, false, ['sign'])
+  const { keys } = await (await fetch(config.serverMetadata().jwks_uri)).json()
+  for (const alg of config.serverMetadata().request_object_encryption_alg_values_supported) {
+    for (const enc of config.serverMetadata().request_object_encryption_enc_values_supported) {
+      const jwk = keys.find(({ kty, use }) => use === 'enc' && kty === (alg === 'RSA-OAEP-256' ? 'RSA' : 'EC'))
+      const tokens = await logInWith(config, async (parameters) => {
+        const url = await client.buildAuthorizationUrlWithJAR(config, parameters, key)
+        const signed = new TextEncoder().encode(url.searchParams.get('request'))
+        const header = { alg, enc, kid: jwk.kid, cty: 'oauth-authz-req+jwt' }
+        const encrypted = await new jose.CompactEncrypt(signed).setProtectedHeader(header).encrypt(await jose.importJWK(jwk, alg))
+        url.searchParams.set('request', encrypted)
+        return url
+      })
+      assert.equal(jose.decodeProtectedHeader(tokens.id_token).alg, 'ECDH-ES')
+      assert.equal(tokens.claims().aud, encrypting.id)
+      const userinfo = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub)
+      assert.equal(userinfo.sub, sub)
+    }
+  }
 })
 
 await requirement('a code and an ID token together, through the browser, without PKCE', async () => {

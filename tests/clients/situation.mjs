@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, ten clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, eleven clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),
@@ -8,6 +8,7 @@ export const situation = {
   confidential: { id: variable('CONFIDENTIAL_ID'), secret: variable('CONFIDENTIAL_SECRET') },
   publicId: variable('PUBLIC_ID'),
   signing: { id: variable('SIGNING_ID'), secret: variable('SIGNING_SECRET'), key: variable('SIGNING_KEY') },
+  encrypting: { id: variable('ENCRYPTING_ID'), secret: variable('ENCRYPTING_SECRET'), key: variable('ENCRYPTING_KEY'), kid: variable('ENCRYPTING_KID') },
   service: { id: variable('SERVICE_ID'), secret: variable('SERVICE_SECRET') },
   asserting: { id: variable('ASSERTING_ID') },
   exchanging: { id: variable('EXCHANGING_ID'), secret: variable('EXCHANGING_SECRET') },

@@ -13,6 +13,8 @@ mod deletion;
 mod device;
 mod dpop;
 mod dpop_resources;
+mod encrypted_requests;
+mod encryption;
 mod enrolment;
 mod export;
 mod factors;

@@ -7,10 +7,13 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use ostiary::config::{KeysConfig, TokenConfig};
 use ostiary::jobs::key_rotation::by_the_server;
+use ostiary::keys::encryption::Recipient;
 use ostiary::keys::master::{MasterKey, MasterKeyError};
 use ostiary::keys::ring::{KeyRing, KeyState};
 use ostiary::keys::store::{KeyError, Rotation, When};
-use ostiary::protocol::client::Algorithm;
+use ostiary::protocol::client::{Algorithm, ContentEncryption, Encryption, KeyManagement};
+use ostiary::protocol::foreign_jwk::ForeignJwk;
+use ostiary::protocol::jwe::{Content, Jwe};
 use ostiary::protocol::jwk::KeyAlgorithm;
 use ostiary::protocol::jwt::TokenType;
 use ostiary::protocol::time::Timestamp;
@@ -92,7 +95,8 @@ on_both! {
         let second = open(db, HOUR).await;
         assert_eq!(first.jwks().etag, second.jwks().etag);
         assert!(verifies(&second, &before));
-        assert_eq!(rows(db).await.len(), 2);
+        // And one of each kind that others encrypt with.
+        assert_eq!(rows(db).await.len(), 4);
     }
 
     async fn an_algorithm_that_was_taken_out_is_offered_no_more_and_still_works(database: TestDatabase) {
@@ -119,7 +123,7 @@ on_both! {
         etags.dedup();
         assert_eq!(etags.len(), 1);
         assert_eq!(count(&database.db, KeyState::Signing).await, 1);
-        assert_eq!(rows(&database.db).await.len(), 2);
+        assert_eq!(rows(&database.db).await.len(), 4);
     }
 
     async fn a_rotation_by_command_publishes_first_and_signs_a_day_later(database: TestDatabase) {
@@ -288,7 +292,41 @@ on_both! {
         let entries = audit::list(&mut db.read().await.unwrap(), &audit::AuditFilter::default(), &page).await.unwrap();
         let mut kinds: Vec<_> = entries.items.into_iter().map(|entry| entry.kind).collect();
         kinds.sort();
-        assert_eq!(kinds, ["key.created", "key.created", "key.created", "key.retired", "key.rotated"]);
+        assert_eq!(kinds, ["key.created", "key.created", "key.created", "key.created", "key.created", "key.retired", "key.rotated"]);
+    }
+
+    async fn a_key_to_encrypt_with_is_made_before_it_is_published_and_decrypts_after_it_was(database: TestDatabase) {
+        let db = &database.db;
+        let ring = open(db, 0).await;
+        let published = |ring: &KeyRing| -> Vec<Value> {
+            let jwks: Value = serde_json::from_slice(&ring.jwks().body).unwrap();
+            jwks["keys"].as_array().unwrap().iter().filter(|key| key["use"] == "enc" && key["kty"] == "EC").cloned().collect()
+        };
+        let encrypted = |jwk: &Value| {
+            let encryption = Encryption { alg: KeyManagement::EcdhEs, enc: ContentEncryption::A128Gcm };
+            let recipient = Recipient::new(ForeignJwk::parse(jwk).unwrap()).unwrap();
+            recipient.encrypt(encryption, Content::Nested, b"x").unwrap()
+        };
+        let decrypts = |ring: &KeyRing, text: &str| ring.decrypt(&Jwe::parse(text).unwrap()).is_ok();
+        let rotate = async |when, seconds| {
+            let event = by_the_server(at(seconds));
+            ring.rotate(db, KeyAlgorithm::EcdhEs, when, &event).await.unwrap()
+        };
+        let first = published(&ring);
+        let old = encrypted(&first[0]);
+        let Rotation::Published { kid, .. } = rotate(When::Known, HOUR).await else { panic!("not made") };
+        assert_eq!(published(&ring), first, "nobody encrypts with it before every node has it");
+        let elsewhere = open(db, HOUR + DAY - 1).await;
+        maintain(&ring, db, HOUR + DAY).await;
+        let second = published(&ring);
+        assert_eq!((second.len(), &second[0]["kid"]), (1, &json!(kid)));
+        let new = encrypted(&second[0]);
+        assert!(decrypts(&elsewhere, &new), "another node has not even heard of the change");
+        assert!(decrypts(&ring, &new) && decrypts(&ring, &old));
+        maintain(&ring, db, HOUR + 3 * DAY - 1).await;
+        assert!(decrypts(&ring, &old));
+        maintain(&ring, db, HOUR + 3 * DAY).await;
+        assert!(decrypts(&ring, &new) && !decrypts(&ring, &old));
     }
 }
 

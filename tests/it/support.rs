@@ -7,6 +7,7 @@ pub mod browser;
 pub mod certificate;
 pub mod database;
 pub mod dpop;
+pub mod encryption;
 pub mod factors;
 pub mod flow;
 pub mod logout;

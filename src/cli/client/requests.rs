@@ -1,7 +1,7 @@
 //! How a client has to send its requests, and what it is told.
 
 use crate::protocol::authentication::Acr;
-use crate::protocol::client::GrantType;
+use crate::protocol::client::{GrantType, KeyManagement};
 use crate::protocol::response_type::ResponseType;
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +27,9 @@ pub(super) struct Requests {
     /// A type of authorization_details that it may ask for (RFC 9396); may be given several times.
     #[arg(long = "authorization-details-type", value_name = "TYPE")]
     pub(super) authorization_details_types: Vec<String>,
+    /// Whatever it is answered in a JWT is encrypted for it: RSA-OAEP-256, ECDH-ES or ECDH-ES+A256KW. It needs keys.
+    #[arg(long, value_name = "ALG", value_parser = key_management)]
+    pub(super) encrypt_answers: Option<KeyManagement>,
     /// It is given access tokens alone that are bound to the certificate of its connection (RFC 8705).
     #[arg(long, conflicts_with = "require_dpop")]
     pub(super) require_certificate: bool,
@@ -48,4 +51,9 @@ fn response_type(text: &str) -> Result<ResponseType, String> {
 
 pub(super) fn required_acr(text: &str) -> Result<Acr, String> {
     Acr::parse(text).ok_or_else(|| format!("not one of {}", Acr::ALL.map(Acr::as_str).join(", ")))
+}
+
+fn key_management(text: &str) -> Result<KeyManagement, String> {
+    let found = KeyManagement::ALL.into_iter().find(|alg| alg.as_str() == text);
+    found.ok_or_else(|| format!("not one of {}", KeyManagement::ALL.map(KeyManagement::as_str).join(", ")))
 }

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ostiary::keys::encryption::Decrypter;
 use ostiary::keys::signer::{Signer, generate};
 use ostiary::protocol::client::Algorithm;
+use ostiary::protocol::jwk::KeyAlgorithm;
 use serde_json::json;
 use tempfile::NamedTempFile;
 
@@ -19,7 +21,7 @@ const LEDGER: &str = "https://ledger.example";
 /// Nobody goes there: it is enough to be sent.
 const LEGACY_URI: &str = "https://legacy.example/callback";
 
-/// Runs a command in `tests/clients` with a server, ten clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, eleven clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -28,9 +30,13 @@ fn run(command: &[&str]) -> String {
     let confidential = server.client(&[&["--name", "Confidential"], &redirect[..]].concat());
     let public = server.client(&[&["--name", "Public", "--public"], &redirect[..]].concat());
     let (key, jwks) = signing_key();
+    let (opening, kid, both) = encryption_key(&jwks);
     let keys = ["--jwks-file", jwks.path().to_str().expect("UTF-8"), "--auth-method", "client_secret_basic"];
     let strict = ["--require-pushed-requests", "--require-signed-requests"];
     let signing = server.client(&[&["--name", "Signing"], &keys[..], &strict, &redirect].concat());
+    let encrypts = ["--jwks-file", both.path().to_str().expect("UTF-8"), "--auth-method", "client_secret_basic"];
+    let encrypts = [&["--name", "Encrypting", "--encrypt-answers", "ECDH-ES"], &encrypts[..], &redirect].concat();
+    let encrypting = server.client(&encrypts);
     let service = server.client(&["--name", "Service", "--service", "--audience", AUDIENCE]);
     let asserting = server.client(&[&["--name", "Asserting", "--service", "--legacy-assertion-audience"], &keys[..2]].concat());
     let policy = ["--exchange-accepts", AUDIENCE, "--exchange-audience", LEDGER];
@@ -57,6 +63,10 @@ fn run(command: &[&str]) -> String {
         .env("SIGNING_ID", signing.0)
         .env("SIGNING_SECRET", signing.1)
         .env("SIGNING_KEY", key)
+        .env("ENCRYPTING_ID", encrypting.0)
+        .env("ENCRYPTING_SECRET", encrypting.1)
+        .env("ENCRYPTING_KEY", opening)
+        .env("ENCRYPTING_KID", kid)
         .env("SERVICE_ID", service.0)
         .env("SERVICE_SECRET", service.1)
         .env("ASSERTING_ID", asserting.0)
@@ -84,6 +94,17 @@ fn signing_key() -> (String, NamedTempFile) {
     let mut file = NamedTempFile::new().expect("a file");
     file.write_all(json!({ "keys": [public] }).to_string().as_bytes()).expect("written");
     (STANDARD.encode(&*pkcs8), file)
+}
+
+/// A key that the server encrypts with: PKCS #8 in base64, its id, and a file with its public half beside that of the other one.
+fn encryption_key(signing: &NamedTempFile) -> (String, String, NamedTempFile) {
+    let pkcs8 = generate(Algorithm::ES256).expect("a key");
+    let public = Decrypter::from_pkcs8(KeyAlgorithm::EcdhEs, &pkcs8).expect("a key").public().clone();
+    let mut jwks: serde_json::Value = serde_json::from_slice(&std::fs::read(signing).expect("readable")).expect("JSON");
+    jwks["keys"].as_array_mut().expect("keys").push(json!(&public));
+    let mut file = NamedTempFile::new().expect("a file");
+    file.write_all(jwks.to_string().as_bytes()).expect("written");
+    (STANDARD.encode(&*pkcs8), public.kid().to_string(), file)
 }
 
 fn node(script: &str) {
