@@ -93,7 +93,17 @@ pub(super) async fn issue(
     };
     let agreed = described(Kind::ConsentGiven);
     let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
-    let front_channel = FrontChannel::prepare(state, client, request.response_type, grant.clone()).await?;
+    let front_channel = FrontChannel::prepare(state, client, request.response_type, grant.clone()).await;
+    let front_channel = front_channel.inspect_err(|problem| {
+        if !problem.status.is_server_error() {
+            let refused = audit::refused(Kind::AuthorizationRefused, context, problem.reason);
+            state.refusals.refused(Event {
+                reason: refused.reason,
+                outcome: refused.outcome,
+                ..described(Kind::AuthorizationRefused)
+            });
+        }
+    })?;
     let token_issued = front_channel.as_ref().and_then(|given| given.event(context, client));
     let written = state
         .db

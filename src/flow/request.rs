@@ -77,9 +77,14 @@ pub async fn read(
         Err(error) => return Ok(Err(error)),
     };
     // Before anybody logs in for an answer that can't be given.
-    let encryption = client.metadata.authorization_encryption().filter(|_| request.response_alg.is_some());
-    let envelope = Envelope::of(&state.client_keys, client, encryption, state.clock.now()).await;
-    Ok(envelope.map(|_| request))
+    let of_response = client.metadata.authorization_encryption().filter(|_| request.response_alg.is_some());
+    let of_id_token = client.metadata.id_token_encryption().filter(|_| request.response_type.has_id_token());
+    for encryption in [of_response, of_id_token] {
+        if let Err(error) = Envelope::of(&state.client_keys, client, encryption, state.clock.now()).await {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(request))
 }
 
 fn judge(

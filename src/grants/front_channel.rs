@@ -3,8 +3,6 @@
 //! What comes that way stands in the browser's history and in the reach of every script of the page that it comes to. So an access
 //! token of this kind lives for a short time, and no refresh token comes with it.
 
-use serde_json::{Map, Value};
-
 use super::access_token::{self, Prepared, Terms};
 use super::id_token::{self, Contents};
 use crate::audit;
@@ -27,8 +25,8 @@ const LONGEST: Seconds = Seconds::minutes(15);
 pub struct FrontChannel {
     grant: Grant,
     token: Option<Prepared>,
-    /// What the ID token says of the person, if there is to be one.
-    person: Option<Map<String, Value>>,
+    /// If there is to be an ID token.
+    id_token: Option<id_token::Prepared>,
 }
 
 impl FrontChannel {
@@ -49,16 +47,16 @@ impl FrontChannel {
             grant.expires_at = now + access_token::lifetime(state, &target);
             token = Some(access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation: None }, now));
         }
-        let person = match response_type {
+        let id_token = match response_type {
             // Nobody could ask the userinfo endpoint (OpenID Connect Core §5.4).
             ResponseType::IdToken => {
                 let claims = grant.claims.clone().unwrap_or_default().with_scope(&grant.scope);
-                Some(id_token::person(state, &Grant { claims: Some(claims), ..grant.clone() }).await?)
+                Some(id_token::prepare(state, client, &Grant { claims: Some(claims), ..grant.clone() }, now).await?)
             }
-            _ if response_type.has_id_token() => Some(id_token::person(state, &grant).await?),
+            _ if response_type.has_id_token() => Some(id_token::prepare(state, client, &grant, now).await?),
             _ => None,
         };
-        Ok(Some(Self { grant, token, person }))
+        Ok(Some(Self { grant, token, id_token }))
     }
 
     /// For the audit log: none where no access token comes.
@@ -81,7 +79,7 @@ impl FrontChannel {
         code: Option<&str>,
         nonce: Option<String>,
     ) -> Result<Vec<(&'static str, String)>, Problem> {
-        let Self { grant, token, person } = self;
+        let Self { grant, token, id_token } = self;
         let mut given = Vec::new();
         if let Some(token) = token {
             given.push(("token_type", token.token_type().to_owned()));
@@ -89,9 +87,9 @@ impl FrontChannel {
             given.push(("scope", token.claims.scope.to_string()));
             given.push(("access_token", token.finish(state).map_err(Problem::internal)?));
         }
-        if let Some(person) = person {
+        if let Some(prepared) = id_token {
             let access_token = given.iter().find(|(name, _)| *name == "access_token").map(|(_, token)| token.as_str());
-            let contents = Contents { access_token, code, nonce, person, now: grant.created_at };
+            let contents = Contents { access_token, code, nonce, prepared, now: grant.created_at };
             let id_token = id_token::sign(state, client, &grant, contents)?;
             given.push(("id_token", id_token));
         }
