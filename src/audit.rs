@@ -48,6 +48,13 @@ pub fn refused(kind: Kind, origin: impl Into<Origin>, reason: &'static str) -> E
     Event { outcome: Outcome::Refused, reason: Some(reason), ..event(kind, origin) }
 }
 
+/// A client whose registration is a document is stored, for it is about to be given something; `None` if it is stored already.
+pub fn adopted(origin: impl Into<Origin>, client: &Client) -> Option<Event> {
+    let id = || client.id.clone();
+    let event = || Event { actor: Actor::Client(id()), client_id: Some(id()), ..event(Kind::ClientCreated, origin) };
+    (client.version == 0).then(event)
+}
+
 /// Tokens were given out: by a grant of a person, or for the client's own account. `jti` is the access token's.
 pub fn token_issued(
     origin: impl Into<Origin>,

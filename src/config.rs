@@ -15,16 +15,34 @@ pub use load::{ConfigError, load};
 pub use rate::{InvalidRate, Rate};
 pub use secret::Secret;
 pub use sections::{
-    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates, ClientRegistrationConfig,
-    ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig, Identifier, JwtBearerConfig, KeysConfig, LegacyConfig,
-    LogConfig, LogFormat, MailConfig, MailTls, MailTransport, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig,
-    RegistrationMode, ServerConfig, SessionConfig, SubjectIs, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
+    AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates,
+    ClientIdMetadataDocumentsConfig, ClientRegistrationConfig, ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig,
+    Identifier, JwtBearerConfig, KeysConfig, LegacyConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, McpConfig, OutboundConfig, PasskeysConfig,
+    PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig, SubjectIs, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
 };
 pub use validate::InvalidConfig;
 
 use serde::{Deserialize, Serialize};
 
 impl Config {
+    /// The audience of the management API.
+    pub fn api_audience(&self) -> String {
+        format!("{}/api/v1", self.server.issuer)
+    }
+
+    /// Whether the document at a `client_id` is taken as the registration of a client.
+    pub const fn takes_client_documents(&self) -> bool {
+        self.client_id_metadata_documents.enabled || self.mcp.enabled
+    }
+
+    /// Whether applications may register themselves.
+    pub fn client_registration_mode(&self) -> ClientRegistrationMode {
+        match self.client_registration.mode {
+            ClientRegistrationMode::Off if self.mcp.enabled => self.mcp.client_registration,
+            mode => mode,
+        }
+    }
+
     /// Whether certificates of clients can be seen at all.
     pub fn has_mutual_tls(&self) -> bool {
         self.tls.client_auth == ClientCertificates::Optional || self.server.client_certificate_header
@@ -101,6 +119,8 @@ config! {
     registration: RegistrationConfig,
     client_registration: ClientRegistrationConfig,
     legacy: LegacyConfig,
+    client_id_metadata_documents: ClientIdMetadataDocumentsConfig,
+    mcp: McpConfig,
     mail: MailConfig,
     outbound: OutboundConfig,
     dpop: DpopConfig,

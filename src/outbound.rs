@@ -3,3 +3,4 @@
 pub mod breaker;
 pub mod http;
 pub mod mail;
+pub mod published;

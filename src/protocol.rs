@@ -15,6 +15,7 @@ pub mod claims_request;
 pub mod client;
 pub mod client_assertion;
 pub mod client_auth;
+pub mod client_document;
 pub mod client_registration;
 pub mod confirmation;
 pub mod confusable;

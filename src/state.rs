@@ -39,8 +39,10 @@ use crate::storage::db::Db;
 use crate::storage::error::Error as StorageError;
 use crate::storage::resource_cache::ResourceCache;
 use crate::storage::sessions::Ending;
+use crate::telemetry::findings::note;
 use crate::text::Text;
 use crate::web::client::ClientRegistry;
+use crate::web::client_documents::{Clients, Found, Terms};
 use crate::web::client_keys::ClientKeys;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookies;
@@ -79,8 +81,10 @@ pub struct Shared {
     pub outbox: Outbox,
     /// Says who may do what how often.
     pub guard: Guard,
-    /// Clients, from memory.
+    /// Clients as they are stored, from memory.
     pub clients: ClientCache,
+    /// The clients that there are: see [`AppState::client`].
+    known_clients: Clients,
     /// Their public keys.
     pub client_keys: ClientKeys,
     /// Who else may say whom they act for.
@@ -165,7 +169,21 @@ impl AppState {
         let scopes = configured_scopes(&config.tokens.scopes)?;
         let outbound = Outbound::new(&config.outbound, &clock)?;
         let tokens = TokenHasher::new(&master);
+        let clients = ClientCache::new(&db);
+        let resources = ResourceCache::new(&db);
+        let policy = ServerPolicy {
+            legacy_response_types: config.legacy.response_types,
+            ..ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer)
+        };
+        let terms = Terms {
+            allowed: Scope::parse(&config.client_registration.scopes.join(" ")).unwrap_or_default(),
+            policy: policy.clone(),
+            resources: resources.clone(),
+            keys: Arc::clone(&keys),
+            api_audience: config.api_audience(),
+        };
         Ok(Self(Arc::new(Shared {
+            known_clients: Clients::new(&config, &db, &clients, &outbound, terms),
             proofs: Proofs::new(&master, &tokens, config.dpop.require_nonce, &origin, &db),
             tokens,
             flows: Sealer::new(&master.derive("seal/flows")),
@@ -183,15 +201,12 @@ impl AppState {
             outbound,
             outbox: Outbox::new(&master, &config.mail),
             guard: Guard::new(&config, &master, &db, &clock)?,
-            clients: ClientCache::new(&db),
+            clients,
             csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
-            policy: ServerPolicy {
-                legacy_response_types: config.legacy.response_types,
-                ..ServerPolicy::new(&scopes, anybody_may_register(&config), &config.server.issuer)
-            },
-            resources: ResourceCache::new(&db),
+            policy,
+            resources,
             base: metadata::issuer_path(&config.server.issuer).to_owned(),
             issuer,
             origin,
@@ -245,7 +260,20 @@ impl AppState {
 
     /// The audience of the management API.
     pub fn api_audience(&self) -> String {
-        format!("{}/api/v1", self.config.server.issuer)
+        self.config.api_audience()
+    }
+
+    /// The client as it is at this moment: as it is stored, or as its document says. Asking for a document counts as if the sender
+    /// did it.
+    pub async fn client(&self, id: &ClientId, context: &RequestContext) -> Result<Found, Problem> {
+        if let Some(found) = self.known_clients.known(id, context.now).await? {
+            return Ok(found);
+        }
+        let subject = Subject::new(context.address);
+        match self.guard.admit(Action::FetchClientDocument, &subject, context.now).await {
+            Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
+            _ => Ok(self.known_clients.ask(id, context).await?),
+        }
     }
 
     /// From now on the server is not ready.
@@ -262,6 +290,11 @@ impl AppState {
 impl ClientRegistry for AppState {
     fn clients(&self) -> &ClientCache {
         &self.clients
+    }
+
+    async fn client(&self, id: &ClientId, context: &RequestContext) -> Result<Option<Arc<Client>>, Problem> {
+        let found = Self::client(self, id, context).await?;
+        Ok(found.inspect_err(|missing| note("client", "found", missing.reason)).ok())
     }
 
     fn token_hasher(&self) -> &TokenHasher {
@@ -338,7 +371,8 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         ui_locales: &languages.iter().map(String::as_str).collect::<Vec<_>>(),
         registration: anybody_may_register(config),
         pushed_requests_only: config.tokens.require_pushed_authorization_requests,
-        client_registration: config.client_registration.mode != ClientRegistrationMode::Off,
+        client_registration: config.client_registration_mode() != ClientRegistrationMode::Off,
+        client_documents: config.takes_client_documents(),
         check_session: config.session.check_session_iframe,
         mutual_tls: config.has_mutual_tls(),
         grant_types: &offered(config),

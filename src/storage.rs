@@ -6,6 +6,7 @@ pub mod adoption;
 pub mod audit;
 pub mod authorization_codes;
 pub mod client_cache;
+pub mod client_documents;
 pub mod client_registrations;
 pub mod clients;
 pub mod consents;

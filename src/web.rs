@@ -11,6 +11,7 @@ pub mod certificate;
 pub mod client;
 mod client_assertion;
 mod client_certificate;
+pub mod client_documents;
 pub mod client_keys;
 pub mod context;
 pub mod cookie;

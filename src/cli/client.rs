@@ -293,7 +293,7 @@ pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPo
         .map_err(|error| Failure::new(Exit::Configuration, format!("configuration: 'tokens.scopes': {error}")))?;
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
-    let api_audience = format!("{}/api/v1", config.server.issuer);
+    let api_audience = config.api_audience();
     let resources = resources::all(&mut installation.db.read().await?).await?;
     let policy = ServerPolicy::new(&configured, false, &config.server.issuer);
     let known_scope = ServerPolicy { resources: Arc::new(Resources::new(resources)), ..policy }.every_scope();

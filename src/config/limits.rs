@@ -107,6 +107,8 @@ section! {
         user_code_wrong: Rate = Rate::per(10, HOUR);
         /// Applications that register themselves, from one address.
         register_client: Rate = Rate::per(20, HOUR);
+        /// Documents at a `client_id` that are asked for because of one address.
+        client_document: Rate = Rate::new(60, 1, 5);
         /// Token requests of one public client from one address.
         token_public: Rate = Rate::new(60, 10, 1);
         /// Token requests of one client that authenticates.

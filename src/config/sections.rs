@@ -21,7 +21,7 @@ use crate::protocol::authentication::Acr;
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
-pub use client_registration::{ClientRegistrationConfig, ClientRegistrationMode};
+pub use client_registration::{ClientIdMetadataDocumentsConfig, ClientRegistrationConfig, ClientRegistrationMode, McpConfig};
 pub use jwt_bearer::{JwtBearerConfig, SubjectIs, TrustedIssuer};
 pub use legacy::LegacyConfig;
 pub use mail::{MailConfig, MailTls, MailTransport};

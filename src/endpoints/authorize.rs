@@ -124,10 +124,7 @@ async fn judge(
     params: Params,
 ) -> Result<(Arc<Client>, AuthorizationRequest, Option<String>), Refusal> {
     let id = authorization_request::client_id(&params)?;
-    let client = state.clients.load(&id).await?.ok_or_else(|| {
-        saw::destination(&params, None);
-        authorization_request::UNKNOWN_CLIENT
-    })?;
+    let client = state.client(&id, context).await?.inspect_err(|_| saw::destination(&params, None))?;
     authorization_request::enabled(&client).inspect_err(|_| saw::destination(&params, Some(&client)))?;
     let asked = request::asked(state, context.now, params, &client).await.inspect_err(|_| findings::client(&client.id))?;
     let Asked { mut params, pushed } = asked;

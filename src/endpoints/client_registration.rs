@@ -153,7 +153,7 @@ async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refused> {
     let query = request.uri().query().map(str::to_owned);
-    let initial = match (state.config.client_registration.mode, presented(headers, query.as_deref())?) {
+    let initial = match (state.config.client_registration_mode(), presented(headers, query.as_deref())?) {
         (ClientRegistrationMode::Off, _) => return Err(Problem::not_found().into()),
         (ClientRegistrationMode::Open, _) => None,
         (ClientRegistrationMode::Token, None) => return Err(without_token(None)),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::admission::admit;
 use super::authorize::saw;
 use super::refusal;
-use crate::audit::Kind;
+use crate::audit::{self, Kind};
 use crate::flow::{request, request_object};
 use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request;
@@ -20,6 +20,7 @@ use crate::protocol::params::Params;
 use crate::protocol::pushed_request;
 use crate::random;
 use crate::state::AppState;
+use crate::storage::client_documents;
 use crate::storage::pushed_requests::{self, PushedRequest};
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
@@ -78,7 +79,14 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
         expires_at: context.now + pushed_request::LIFETIME,
         consumed_at: None,
     };
-    state.db.write(async |tx| pushed_requests::insert(tx, &row).await).await?;
+    let adopted = audit::adopted(context, client);
+    let stored = state.db.write(async |tx| {
+        if let Some(adopted) = &adopted {
+            client_documents::adopt(tx, client, adopted).await?;
+        }
+        pushed_requests::insert(tx, &row).await
+    });
+    stored.await?;
     Ok(Pushed { request_uri: pushed_request::request_uri(&reference), expires_in: pushed_request::LIFETIME.0 })
 }
 

@@ -19,7 +19,7 @@ use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
 use crate::storage::grants::Grant;
 use crate::storage::sessions::{self, Session};
-use crate::storage::{pushed_requests, session_clients};
+use crate::storage::{client_documents, pushed_requests, session_clients};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -92,6 +92,7 @@ pub(super) async fn issue(
         ..described(Kind::AuthorizationGranted)
     };
     let agreed = described(Kind::ConsentGiven);
+    let adopted = audit::adopted(context, client);
     let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
     let front_channel = FrontChannel::prepare(state, client, request.response_type, grant.clone()).await;
     let front_channel = front_channel.inspect_err(|problem| {
@@ -122,6 +123,9 @@ pub(super) async fn issue(
                 && !pushed_requests::consume(tx, pushed, context.now).await?
             {
                 return Ok(Written::Nothing(Issued::RequestUsed));
+            }
+            if let Some(adopted) = &adopted {
+                client_documents::adopt(tx, client, adopted).await?;
             }
             if let Basis::Given(given) = &basis {
                 consents::save(tx, &consent(session, request, given, context.now)).await?;

@@ -38,6 +38,8 @@ pub enum Action {
     FailUserCode,
     /// An application registers itself.
     RegisterClient,
+    /// The document at a `client_id` is about to be asked for.
+    FetchClientDocument,
     /// The token or revocation endpoint, for a public client.
     TokenPublic,
     /// The token or revocation endpoint, for a client that authenticated.
@@ -99,6 +101,7 @@ impl Limit {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
             Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize | Action::RegisterClient => "address_limit",
+            Action::FetchClientDocument => "client_document_limit",
             Action::UserCode | Action::FailUserCode => "user_code_attempts",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
@@ -151,6 +154,7 @@ limits! {
     user_code_address: UserCode by Address => Refuse;
     user_code_wrong: FailUserCode by Address => Refuse;
     register_client: RegisterClient by Address => Refuse;
+    client_document: FetchClientDocument by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;
     introspect: Introspect by Client => Refuse;

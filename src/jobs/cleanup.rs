@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
+use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::{
-    access_tokens, authorization_codes, client_registrations, device_codes, email_codes, explanations, grants, invitations,
-    login_failures, mail_counts, pushed_requests, refresh_tokens, sessions, spent,
+    access_tokens, authorization_codes, client_documents, client_registrations, device_codes, email_codes, explanations, grants,
+    invitations, login_failures, mail_counts, pushed_requests, refresh_tokens, sessions, spent,
 };
 
 /// How often.
@@ -59,6 +62,10 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     let explained = now - Seconds::days(config.explain.days.into());
     while db.write(async |tx| explanations::delete_expired(tx, explained, BATCH).await).await? > 0 {}
     while db.write(async |tx| client_registrations::delete_expired_initial(tx, now, BATCH).await).await? > 0 {}
+    let unused = now - Seconds::days(config.client_id_metadata_documents.unused_days.into());
+    let origin = Origin { at: now, address: None, trace_id: random::identifier() };
+    let forgotten = Event { actor: Actor::System, ..audit::event(Kind::ClientDeleted, origin) };
+    while db.write(async |tx| client_documents::delete_unused(tx, unused, BATCH, &forgotten).await).await? > 0 {}
     // A request is judged by the time when its head came, and nodes may be a little apart.
     let long_spent = now - Seconds::minutes(5);
     while db.write(async |tx| spent::delete_expired(tx, long_spent, BATCH).await).await? > 0 {}

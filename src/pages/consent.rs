@@ -46,6 +46,7 @@ pub async fn get(
         client: ClientView::new(&client),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
+        on_this_device: client.metadata.self_registered && flow.request.redirect_uri.can_be_intercepted(),
         device: flow.device.as_ref().map(UserCode::shown),
         scopes: ScopeRow::all(text, &asked.scope, &state.scope_sentences().await.map_err(Problem::from)?),
         details: view::DetailRow::all(&asked.reach, &resources),

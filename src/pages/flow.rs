@@ -146,7 +146,7 @@ async fn open(
             Unusable::Foreign => unusable("flow_foreign"),
             Unusable::Expired => unusable("flow_expired"),
         })?;
-    let client = state.clients.load(&flow.request.client_id).await?.filter(|client| client.is_active());
+    let client = state.client(&flow.request.client_id, context).await?.ok().filter(|client| client.is_active());
     Ok((flow, client.ok_or(unusable("client_disabled"))?))
 }
 

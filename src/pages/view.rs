@@ -257,6 +257,8 @@ pub struct Consent {
     pub sign_in_name: String,
     /// Where the browser goes afterwards: the host of the redirect URI, or its scheme.
     pub return_to: String,
+    /// A program on the person's own device, which nobody here knows, is given the answer.
+    pub on_this_device: bool,
     /// The code that a device shows which is being connected: nobody is sent back anywhere then.
     pub device: Option<String>,
     pub scopes: Vec<ScopeRow>,

@@ -9,6 +9,7 @@ mod values;
 use serde::{Deserialize, Serialize};
 
 use super::authentication::Acr;
+use super::client_document;
 use super::id::ClientId;
 use super::response_type::ResponseType;
 use super::scope::Scope;
@@ -31,7 +32,7 @@ pub struct Client {
     pub secrets: Vec<ClientSecret>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// Counts the changes: the ETag of the management API.
+    /// Counts the changes: the ETag of the management API. 0: it is what a document says, and not stored (yet).
     pub version: i64,
 }
 
@@ -336,6 +337,11 @@ impl Client {
 
     pub fn is_active(&self) -> bool {
         self.status == ClientStatus::Active
+    }
+
+    /// Whether its registration is a document that it publishes, and may change at any time.
+    pub fn is_published(&self) -> bool {
+        self.metadata.self_registered && client_document::is_url(&self.id)
     }
 
     /// Whether it wants to be told, in whatever way, that a session ended in which it knows the person.

@@ -54,6 +54,8 @@ pub struct Capabilities<'a> {
     pub pushed_requests_only: bool,
     /// Applications may register themselves.
     pub client_registration: bool,
+    /// Or publish their registration.
+    pub client_documents: bool,
     /// Applications may watch the session.
     pub check_session: bool,
     pub grant_types: &'a [GrantType],
@@ -143,6 +145,10 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
         // RFC 7591 §3.
         document["registration_endpoint"] = url(path::CLIENT_REGISTRATION).into();
     }
+    if capabilities.client_documents {
+        // Client ID Metadata Document §6.
+        document["client_id_metadata_document_supported"] = true.into();
+    }
     if capabilities.check_session {
         // Session Management §3.3.
         document["check_session_iframe"] = url(path::CHECK_SESSION).into();
@@ -201,6 +207,7 @@ mod tests {
                 registration: false,
                 pushed_requests_only: false,
                 client_registration: false,
+                client_documents: false,
                 check_session: false,
                 grant_types: &[GrantType::AuthorizationCode, GrantType::DeviceCode],
                 mutual_tls: false,

@@ -30,6 +30,14 @@ use crate::telemetry::findings::{self, note};
 /// What clients are authenticated against: the application's state.
 pub trait ClientRegistry {
     fn clients(&self) -> &ClientCache;
+
+    /// The client as it is at this moment, stored or not.
+    fn client(
+        &self,
+        id: &ClientId,
+        context: &RequestContext,
+    ) -> impl Future<Output = Result<Option<Arc<Client>>, Problem>> + Send;
+
     fn token_hasher(&self) -> &TokenHasher;
 
     /// Whom assertions are meant for.
@@ -79,7 +87,7 @@ pub async fn authenticate(
     let presented = PresentedCredentials::parse(&fields, params).map_err(challenged)?;
     let id = presented.client_id().ok_or(MISSING).map_err(challenged)?;
     registry.may_try(id, context)?;
-    let client = registry.clients().load(id).await?;
+    let client = registry.client(id, context).await?;
     let checked = match &presented {
         PresentedCredentials::Assertion { assertion, .. } => {
             client_assertion::check(registry, &presented, assertion, client.as_deref(), context.now).await?

@@ -1,27 +1,23 @@
 //! The public keys of clients: those that are registered by value, and those that a client publishes at its `jwks_uri`.
 //!
-//! Published keys are kept in memory, each node for itself, and asked for once however many requests need them. Whoever asks may
-//! go away meanwhile: the answer is kept all the same.
+//! Published keys are kept in memory, each node for itself, and asked for once however many requests need them.
 
-use std::hash::Hash;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use http::StatusCode;
 use lru::LruCache;
 use serde_json::Value;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use url::Url;
 
 use crate::keys::foreign::ForeignKeys;
-use crate::outbound::http::{Failure, Outbound};
+use crate::outbound::http::Outbound;
+use crate::outbound::published::{self, Published, fetch};
 use crate::protocol::client::{Client, KeyManagement};
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};
 use crate::protocol::id::ClientId;
 use crate::protocol::time::{Seconds, Timestamp};
 
-/// Sets of each kind that are kept.
+/// Registered sets that are kept as they were read.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// How long a set is good for, whatever its server says of it: a key that its owner takes back must not count for long.
@@ -37,35 +33,28 @@ const OUTAGE: Seconds = Seconds::hours(24);
 /// Knows the keys of clients.
 #[derive(Clone, Debug)]
 pub struct ClientKeys {
-    outbound: Outbound,
-    registered: Shared<ClientId, (Value, Arc<ForeignKeys>)>,
-    published: Shared<String, Arc<Mutex<Published>>>,
+    registered: Registered,
+    published: Published<Found>,
 }
 
-type Shared<K, V> = Arc<std::sync::Mutex<LruCache<K, V>>>;
-
-fn shared<K: Eq + Hash, V>() -> Shared<K, V> {
-    Arc::new(std::sync::Mutex::new(LruCache::new(KEPT)))
-}
+type Registered = Arc<Mutex<LruCache<ClientId, (Value, Arc<ForeignKeys>)>>>;
 
 /// Why a client's keys can't be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unavailable {
     #[error("{0}")]
-    Unreachable(#[from] Failure),
-    #[error("the answer is not 200 but {0}")]
-    Status(StatusCode),
+    Unpublished(#[from] published::Unavailable),
     #[error("the answer is no JSON")]
     NotJson,
     #[error("the answer {0}")]
     Unusable(#[from] InvalidJwk),
-    #[error("not asked for")]
-    Unasked,
 }
+
+const UNASKED: Unavailable = Unavailable::Unpublished(published::Unavailable::Unasked);
 
 /// What one URL answered with.
 #[derive(Debug, Default)]
-struct Published {
+struct Found {
     known: Option<Known>,
     tried_at: Option<Timestamp>,
     /// Of the last try.
@@ -100,7 +89,7 @@ impl Sought<'_> {
 
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { outbound: outbound.apart(), registered: shared(), published: shared() }
+        Self { registered: Arc::new(Mutex::new(LruCache::new(KEPT))), published: Published::new(outbound) }
     }
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.
@@ -147,22 +136,17 @@ impl ClientKeys {
     }
 
     async fn published(&self, uri: &str, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
-        let entry = {
-            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(published.get_or_insert_ref(uri, Arc::default))
-        };
-        // Who comes while another one asks waits here, and finds the answer.
-        let published = entry.lock_owned().await;
-        if !published.should_ask(sought, now) {
-            return published.usable(now);
-        }
-        let url = Url::parse(uri).map_err(|_| Failure::Forbidden)?;
-        let asked = tokio::spawn(ask(self.outbound.clone(), url, published, now));
-        asked.await.unwrap_or(Err(Unavailable::Unasked))
+        let kept = |found: &Found| if found.should_ask(sought, now) { None } else { Some(found.usable(now)) };
+        let url = uri.to_owned();
+        let asked = self.published.ask(uri, kept, async move |outbound, mut found| {
+            found.renew(keys_at(&outbound, &url).await, &url, now);
+            found.usable(now)
+        });
+        asked.await.unwrap_or(Err(UNASKED))
     }
 }
 
-impl Published {
+impl Found {
     fn should_ask(&self, sought: Sought<'_>, now: Timestamp) -> bool {
         let is_fresh = |known: &Known| now < known.fresh_until && sought.is_among(&known.keys);
         !self.known.as_ref().is_some_and(is_fresh) && self.tried_at.is_none_or(|tried_at| now >= tried_at + PAUSE)
@@ -171,36 +155,27 @@ impl Published {
     fn usable(&self, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         match &self.known {
             Some(known) if now < known.usable_until => Ok(Arc::clone(&known.keys)),
-            _ => Err(self.failure.unwrap_or(Unavailable::Unasked)),
+            _ => Err(self.failure.unwrap_or(UNASKED)),
+        }
+    }
+
+    fn renew(&mut self, answer: Result<ForeignKeys, Unavailable>, url: &str, now: Timestamp) {
+        self.tried_at = Some(now);
+        self.failure = None;
+        match answer {
+            Ok(keys) => {
+                self.known = Some(Known { keys: Arc::new(keys), fresh_until: now + FRESH, usable_until: now + OUTAGE });
+            }
+            Err(failure) => {
+                tracing::warn!(%url, %failure, "the keys of a client can't be had");
+                self.failure = Some(failure);
+            }
         }
     }
 }
 
-async fn ask(
-    outbound: Outbound,
-    url: Url,
-    mut published: OwnedMutexGuard<Published>,
-    now: Timestamp,
-) -> Result<Arc<ForeignKeys>, Unavailable> {
-    published.tried_at = Some(now);
-    match fetch(&outbound, &url).await {
-        Ok(keys) => {
-            published.known = Some(Known { keys: Arc::new(keys), fresh_until: now + FRESH, usable_until: now + OUTAGE });
-            published.failure = None;
-        }
-        Err(failure) => {
-            tracing::warn!(%url, %failure, "the keys of a client can't be had");
-            published.failure = Some(failure);
-        }
-    }
-    published.usable(now)
-}
-
-async fn fetch(outbound: &Outbound, url: &Url) -> Result<ForeignKeys, Unavailable> {
-    let answer = outbound.get(url, "application/jwk-set+json, application/json").await?;
-    if answer.status != StatusCode::OK {
-        return Err(Unavailable::Status(answer.status));
-    }
+async fn keys_at(outbound: &Outbound, url: &str) -> Result<ForeignKeys, Unavailable> {
+    let answer = fetch(outbound, url, "application/jwk-set+json, application/json").await?;
     let jwks = serde_json::from_slice(&answer.body).map_err(|_| Unavailable::NotJson)?;
     Ok(ForeignKeys::new(ForeignJwk::parse_set(&jwks)?))
 }

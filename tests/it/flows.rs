@@ -7,6 +7,7 @@ mod authorize;
 mod backchannel;
 mod client;
 mod client_assertion;
+mod client_documents;
 mod client_keys;
 mod client_registration;
 mod deletion;

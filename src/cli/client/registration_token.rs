@@ -33,7 +33,7 @@ struct Printed {
 }
 
 pub async fn run(installation: &Installation, wish: &RegistrationToken, output: Output) -> Result<(), Failure> {
-    if installation.config.client_registration.mode != ClientRegistrationMode::Token {
+    if installation.config.client_registration_mode() != ClientRegistrationMode::Token {
         let sentence = "tokens are of no use here: set client_registration.mode to 'token'";
         return Err(Failure::new(Exit::Configuration, sentence));
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::pages::text::Text;
 use crate::protocol::authorization_details;
 use crate::protocol::client::Client;
+use crate::protocol::client_document;
 use crate::protocol::resource::{Reach, Resources};
 use crate::protocol::scope::{ACCOUNT, MANAGEMENT, STANDARD, Scope};
 
@@ -20,6 +21,8 @@ pub struct ClientView {
     pub terms: Option<String>,
     /// It registered itself, and nobody here has looked at it.
     pub unvouched: bool,
+    /// Where it publishes its registration, which anybody could have given any name.
+    pub host: Option<String>,
 }
 
 impl ClientView {
@@ -35,6 +38,7 @@ impl ClientView {
             policy: web_link(metadata.policy_uri.as_deref()),
             terms: web_link(metadata.tos_uri.as_deref()),
             unvouched: metadata.self_registered,
+            host: client_document::shown_host(&client.id).filter(|_| client.is_published()),
         }
     }
 

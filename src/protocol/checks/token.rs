@@ -72,11 +72,17 @@ pub const CLIENT: Group = Group {
             "How often did this fail lately, for this client from this address?",
             "Waiting for as long as Retry-After says.",
         ),
+        sometimes(
+            "client_document_limit",
+            &["rate_limited"],
+            "If the client_id is the URL of a document that has to be asked for: has the sender's address made this server ask too often?",
+            "Waiting as long as Retry-After says; `rates.client_document` is the rate.",
+        ),
         check(
             "client",
             &["client_unknown"],
             "Is there such a client?",
-            "The client_id of a registered client: `ostiary client list`.",
+            "The client_id of a registered client: `ostiary client list`. Or the URL of its document, as at the authorization endpoint.",
         ),
         check(
             "authentication_method",

@@ -86,6 +86,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let challenged = Login { problem: Some(LoginProblem::Challenge), challenge: Some(challenge), ..refused.clone() };
     add("login-challenge", &challenged);
     add("login-stale", &Login { problem: Some(LoginProblem::Stale), client: None, flow: None, ..login.clone() });
+    let published = ClientView { host: Some("agent.example".to_owned()), ..client("Photo Printer") };
+    add("login-published", &Login { client: Some(published), ..login.clone() });
     add("login-again", &Login { client: Some(with_logo()), sign_in_name: "alice".to_owned(), again: true, ..login.clone() });
     add("login-hostile", &Login { sign_in_name: HOSTILE.to_owned(), client: Some(client(HOSTILE)), ..login });
 
@@ -97,6 +99,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         client: client("Photo Printer"),
         sign_in_name: "alice@example.org".to_owned(),
         return_to: "printer.example".to_owned(),
+        on_this_device: false,
         device: None,
         scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
         claims: Vec::new(),
@@ -118,6 +121,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         "consent-claims",
         &Consent { claims, resources, details: vec![detail("Pay from your account")], client: with_logo(), ..consent.clone() },
     );
+    let published = ClientView { host: Some("agent.example:8443".to_owned()), ..client("Photo Printer") };
+    add("consent-published", &Consent { client: published, on_this_device: true, ..consent.clone() });
     add("consent-device", &Consent { device: Some("WDJB-MJHT".to_owned()), ..consent.clone() });
     let (scopes, resources, details) = (vec![scope(HOSTILE)], vec![resource(HOSTILE)], vec![detail(HOSTILE)]);
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, details, ..consent };
@@ -331,6 +336,7 @@ fn client(name: &str) -> ClientView {
         policy: Some("https://printer.example/privacy".to_owned()),
         terms: Some("https://printer.example/terms".to_owned()),
         unvouched: name == "Photo Printer",
+        host: None,
     }
 }
 
