@@ -8,6 +8,7 @@
 mod account;
 mod api;
 mod authorize;
+mod client_document;
 mod client_registration;
 mod device;
 mod encryption;

@@ -1,6 +1,6 @@
 //! Checks of the authorization endpoint.
 
-use super::{Group, check, sometimes, target};
+use super::{Group, check, client_document, sometimes, target};
 
 /// What is answered with a page, for the redirection URI isn't known yet.
 pub const ASKING: Group = Group {
@@ -13,24 +13,9 @@ pub const ASKING: Group = Group {
             "Is there such a client?",
             "The client_id of a registered client: `ostiary client list`. Or the URL of a document, where `client_id_metadata_documents.enabled` or `mcp.enabled` is set: https, with a path, as the URL standard writes it.",
         ),
-        sometimes(
-            "client_document_host",
-            &["client_document_host"],
-            "If the client_id is the URL of a document: are those of its host taken?",
-            "A host that `client_id_metadata_documents.allowed_hosts` names, if that names any, and `client_id_metadata_documents.denied_hosts` does not.",
-        ),
-        sometimes(
-            "client_document_limit",
-            &["rate_limited"],
-            "If it has to be asked for: has the sender's address made this server ask too often?",
-            "Waiting as long as Retry-After says; `rates.client_document` is the rate.",
-        ),
-        sometimes(
-            "client_document",
-            &["client_document_unavailable", "client_document_refused"],
-            "Is there a document, and is it a registration?",
-            "A JSON object, served with status 200 and within five seconds, whose client_id is its URL, with redirect_uris, without secrets, and with what an administrator would be allowed to register. It is asked for anew after ten seconds at the earliest.",
-        ),
+        client_document::HOST,
+        client_document::LIMIT,
+        client_document::DOCUMENT,
         check("client_status", &["client_disabled"], "Is it enabled?", "Enabling the client: `ostiary client enable`."),
     ],
 };

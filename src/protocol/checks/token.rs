@@ -1,6 +1,6 @@
 //! Checks of the endpoints that clients call directly.
 
-use super::{Group, check, sometimes};
+use super::{Group, check, client_document, sometimes};
 
 /// Who the client is.
 pub const CLIENT: Group = Group {
@@ -72,12 +72,7 @@ pub const CLIENT: Group = Group {
             "How often did this fail lately, for this client from this address?",
             "Waiting for as long as Retry-After says.",
         ),
-        sometimes(
-            "client_document_limit",
-            &["rate_limited"],
-            "If the client_id is the URL of a document that has to be asked for: has the sender's address made this server ask too often?",
-            "Waiting as long as Retry-After says; `rates.client_document` is the rate.",
-        ),
+        client_document::LIMIT,
         check(
             "client",
             &["client_unknown"],

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::assert_page;
 use crate::guard::attack::recorded;
-use crate::support::assertion::{self, ClientKey, Publisher, claims, jwks, post};
+use crate::support::assertion::{ClientKey, Publisher, claims, jwks, post};
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, allow, assert_error, authorize, log_in, redeem, text, tokens};
@@ -84,7 +84,9 @@ async fn assert_refused(server: &TestServer, url: &AuthorizationUrl, reason: &st
     server.state.refusals.flush().await;
     let answer = server.get(&url.path()).await;
     assert_page(&answer, 400);
-    assert_eq!(assertion::reason(server, &answer).await, reason);
+    let entries = server.audit().await;
+    let refusal = entries.iter().find(|entry| entry.trace_id == answer.trace_id() && entry.reason.is_some());
+    assert_eq!(refusal.and_then(|entry| entry.reason.as_deref()), Some(reason));
 }
 
 fn assert_login(answer: &Answer) {
