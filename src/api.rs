@@ -7,6 +7,7 @@ pub mod audit_log;
 pub mod auth;
 pub mod authorization;
 pub mod body;
+pub mod client_registration_tokens;
 pub mod clients;
 mod complaint;
 mod cross_origin;
@@ -58,6 +59,7 @@ fn protected() -> OpenApiRouter<AppState> {
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(clients::routes())
+        .merge(client_registration_tokens::routes())
         .merge(resources::routes())
         .merge(keys::routes())
         .merge(sessions::routes())

@@ -115,6 +115,7 @@ errors! {
     precondition_failed = PRECONDITION_FAILED, "precondition_failed", "It was changed since you read it. Read it again.";
     sign_in_name_taken = CONFLICT, "sign_in_name_taken", "Somebody else has this sign-in name, or one that looks like it.";
     registration_closed = CONFLICT, "registration_closed", "Nobody may register on this server, with an invitation either: see registration.mode.";
+    client_registration_mode = CONFLICT, "client_registration_mode", "Such tokens are of no use here: see client_registration.mode.";
     resource_taken = CONFLICT, "resource_taken", "A resource with this identifier is registered already.";
     email_taken = CONFLICT, "email_taken", "Somebody else proved that this e-mail address is theirs, or signs in with it.";
     last_administrator = CONFLICT, "last_administrator", "Nobody else could do what this person can: give somebody else the same roles first.";

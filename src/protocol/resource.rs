@@ -171,15 +171,26 @@ impl Resources {
 
     /// The resources that a request names, all of which the client may have (RFC 8707 §2). Empty when it names none.
     pub fn asked(&self, params: &Params, client: &Client, issuer: &str) -> Result<BTreeSet<String>, OAuthError> {
-        let asked: BTreeSet<String> = params.values("resource").map(str::to_owned).collect();
+        let asked: BTreeSet<&str> = params.values("resource").collect();
         if asked.len() > MAX_ASKED || !asked.iter().all(|identifier| is_identifier(identifier)) {
             return Err(MALFORMED);
         }
+        let asked: BTreeSet<String> = asked.into_iter().map(|written| self.known_as(written, client, issuer)).collect();
         match asked.iter().find(|identifier| !self.allows(client, identifier, issuer)) {
             None => Ok(asked),
             Some(unknown) if self.get(unknown).is_none() => Err(UNKNOWN),
             Some(_) => Err(NOT_ALLOWED),
         }
+    }
+
+    /// As the resource is registered, if it is the same URI in another spelling: with a host in upper case, or a slash behind it,
+    /// which libraries add that take the text apart (RFC 3986 §6.2.2.1, §6.2.3).
+    fn known_as(&self, written: &str, client: &Client, issuer: &str) -> String {
+        let normal = |text: &str| url::Url::parse(text).ok();
+        let known = || self.0.keys().chain(&client.metadata.audiences).map(String::as_str).chain([issuer]);
+        let same = || known().find(|known| normal(known).is_some_and(|url| Some(url) == normal(written)));
+        let found = known().find(|known| *known == written).or_else(same);
+        found.unwrap_or(written).to_owned()
     }
 
     /// What of `granted` a token is for: what the request names, else everything (RFC 8707 §2.2). What the client may no longer have

@@ -1,10 +1,12 @@
 //! The tokens of clients that register themselves: those to register with, and those to manage the registration with.
 
-use super::db::{Conn, Tx};
+use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::page::{Listed, Page};
 use super::value::Hash;
 use crate::protocol::id::ClientId;
-use crate::protocol::time::Timestamp;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::random;
 
 /// Gives a client its registration access token; one that it had before counts no longer.
 pub async fn save(tx: &mut Tx, client: &ClientId, hash: &[u8; 32], now: Timestamp) -> Result<(), Error> {
@@ -51,6 +53,29 @@ pub struct InitialAccessToken {
     pub expires_at: Timestamp,
 }
 
+impl InitialAccessToken {
+    pub fn new(hash: [u8; 32], uses_left: i64, lifetime: Seconds, now: Timestamp) -> Self {
+        Self { id: random::identifier(), hash, uses_left, created_at: now, expires_at: now + lifetime }
+    }
+
+    /// For the event of its making.
+    pub fn described(&self) -> [(String, serde_json::Value); 2] {
+        [("initial_access_token".to_owned(), self.id.as_str().into()), ("uses".to_owned(), self.uses_left.into())]
+    }
+}
+
+impl Record for InitialAccessToken {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: columns.read()?,
+            hash: columns.read::<Hash>()?.0,
+            uses_left: columns.read()?,
+            created_at: columns.read()?,
+            expires_at: columns.read()?,
+        })
+    }
+}
+
 pub async fn insert_initial(tx: &mut Tx, token: &InitialAccessToken) -> Result<(), Error> {
     tx.query("INSERT INTO initial_access_tokens (id, hash, uses_left, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
         .bind(token.id.as_str())
@@ -86,6 +111,22 @@ pub async fn spend_initial(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Resu
         .fetch_optional::<(String,)>()
         .await?;
     Ok(spent.map(|(id,)| id))
+}
+
+/// In the order of their ids.
+pub async fn list_initial(conn: &mut Conn, page: &Page) -> Result<Listed<InitialAccessToken>, Error> {
+    let found = conn
+        .query("SELECT id, hash, uses_left, created_at, expires_at FROM initial_access_tokens WHERE id > $1 ORDER BY id LIMIT $2")
+        .bind(page.after())
+        .bind(page.rows())
+        .fetch_all::<InitialAccessToken>()
+        .await?;
+    Ok(Listed::cut(found, page, |token| token.id.clone()))
+}
+
+/// Takes one back.
+pub async fn delete_initial(tx: &mut Tx, id: &str) -> Result<bool, Error> {
+    Ok(tx.query("DELETE FROM initial_access_tokens WHERE id = $1").bind(id).execute().await? == 1)
 }
 
 /// Deletes up to `limit` initial access tokens that can't be used any more.

@@ -2,6 +2,7 @@
 
 mod audit_log;
 mod auth;
+mod client_registration_tokens;
 mod clients;
 mod description;
 mod invitations;

@@ -7,6 +7,7 @@ mod demonstration;
 mod driver;
 mod factors;
 mod login;
+mod logout;
 mod passkeys;
 mod people;
 mod proof_of_work;

@@ -53,8 +53,13 @@ impl Server {
 
     /// A server that knows [`PERSON`], who logs in more often than people do, also to applications of another time.
     pub fn with_person() -> Self {
+        Self::with_person_and(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn with_person_and(variables: &[(&str, &str)]) -> Self {
         let server = Self::start_as(Program::new(), "[legacy]\nresponse_types = true\n", |mut command| {
-            command.env("OSTIARY_RATES__LOGIN_PAIR", "1000/s");
+            command.env("OSTIARY_RATES__LOGIN_PAIR", "1000/s").envs(variables.iter().copied());
             command
         });
         server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();

@@ -38,17 +38,11 @@ pub async fn run(installation: &Installation, wish: &RegistrationToken, output: 
         return Err(Failure::new(Exit::Configuration, sentence));
     }
     let (token, now) = (random::secret(), installation.clock.now());
-    let row = InitialAccessToken {
-        id: random::identifier(),
-        hash: TokenHasher::new(&installation.master).hash(TokenKind::InitialAccessToken, &token),
-        uses_left: wish.uses,
-        created_at: now,
-        expires_at: now + Seconds::days(wish.days),
-    };
+    let hash = TokenHasher::new(&installation.master).hash(TokenKind::InitialAccessToken, &token);
+    let row = InitialAccessToken::new(hash, wish.uses, Seconds::days(wish.days), now);
     let mut event =
         Event { actor: Actor::CommandLine, ..audit::event(Kind::ClientRegistrationTokenCreated, installation.origin()) };
-    event.details.insert("initial_access_token".to_owned(), row.id.as_str().into());
-    event.details.insert("uses".to_owned(), row.uses_left.into());
+    event.details.extend(row.described());
     let written = installation.db.write(async |tx| {
         client_registrations::insert_initial(tx, &row).await?;
         record(tx, &event).await?;

@@ -114,6 +114,12 @@ pub const THING: Group = Group {
             "Another identifier, or changing the one that is there.",
         ),
         check("address_free", &["email_taken"], "Is the address free?", "Another address."),
+        check(
+            "client_registration",
+            &["client_registration_mode"],
+            "May clients be registered with a token?",
+            "`client_registration.mode` token.",
+        ),
         check("registration", &["registration_closed"], "May anybody register?", "`registration.mode`."),
         check(
             "client_kind",

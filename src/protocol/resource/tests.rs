@@ -141,3 +141,34 @@ fn scopes_of_open_resources_are_for_whoever_asks_for_them() {
     assert!(all.open_scope(&set(&[MAIL]), "mail:read"));
     assert!(!all.open_scope(&set(&[]), "mail:read") && !all.open_scope(&set(&[FILES]), "files:read"));
 }
+
+#[test]
+fn one_uri_in_another_spelling_is_the_same_resource() {
+    let all = Resources::new([
+        resource("https://mcp.example", &["tools"], |metadata| metadata.open = true),
+        resource("https://mcp.example/a", &["tools"], |metadata| metadata.open = true),
+    ]);
+    let app = app();
+    for (written, known) in [
+        ("https://mcp.example/", "https://mcp.example"),
+        ("HTTPS://MCP.example:443", "https://mcp.example"),
+        ("https://MCP.example/a", "https://mcp.example/a"),
+        ("https://id.example/", ISSUER),
+        ("https://old.example/", "https://old.example"),
+    ] {
+        assert_eq!(all.asked(&asking(&[written]), &app, ISSUER), Ok(set(&[known])), "{written}");
+    }
+    for other in [
+        "https://mcp.example/A",
+        "https://mcp.example/a/",
+        "http://mcp.example",
+        "https://mcp.example:8443",
+        "https://mcp.example/?",
+    ] {
+        assert_eq!(all.asked(&asking(&[other]), &app, ISSUER), Err(UNKNOWN), "{other}");
+    }
+    assert_eq!(
+        all.asked(&asking(&["https://mcp.example/", "https://mcp.example"]), &app, ISSUER),
+        Ok(set(&["https://mcp.example"]))
+    );
+}

@@ -1,5 +1,6 @@
 //! Other people's clients, unmodified, against the real server. Those from npm and PyPI run in `scripts/test`.
 
+mod mcp;
 mod openidconnect;
 mod person;
 mod programs;
