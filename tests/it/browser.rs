@@ -8,6 +8,7 @@ mod driver;
 mod factors;
 mod login;
 mod logout;
+mod oidc_client;
 mod passkeys;
 mod people;
 mod proof_of_work;

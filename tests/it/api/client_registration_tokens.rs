@@ -1,5 +1,7 @@
 //! `/api/v1/admin/client-registration-tokens`.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::Request;
 use ostiary::config::ClientRegistrationMode;
@@ -40,7 +42,7 @@ on_both! {
         assert_eq!(register(&server, &token).await, 401);
         assert_refused(&admin.delete(&path).await, 404, "not_found");
         let kinds = server.audit().await.into_iter().map(|entry| entry.kind).filter(|kind| kind.starts_with("client.registration_token"));
-        assert_eq!(kinds.collect::<Vec<_>>(), ["client.registration_token_created", "client.registration_token_revoked"]);
+        assert_eq!(kinds.collect::<BTreeSet<_>>(), ["client.registration_token_created", "client.registration_token_revoked"].map(str::to_owned).into());
     }
 
     async fn a_token_has_bounds_and_is_made_where_it_is_of_use(database: TestDatabase) {

@@ -103,7 +103,7 @@ on_both! {
             ("files", "resource_malformed"),
             ("/files", "resource_malformed"),
             ("https://files.example/#top", "resource_malformed"),
-            ("https://files.example", "resource_unknown"),
+            ("https://files.example/other", "resource_unknown"),
             ("https://169.254.169.254/", "resource_unknown"),
             (FILES, "resource_not_allowed"),
         ] {
