@@ -201,6 +201,7 @@ fn messenger(state: &AppState) -> Messenger {
         clock: state.clock.clone(),
         outbound: state.outbound.apart(),
         clients: state.clients.clone(),
+        client_keys: state.client_keys.clone(),
         keys: state.keys.clone(),
         subjects: state.subjects.clone(),
         issuer: state.config.server.issuer.clone(),

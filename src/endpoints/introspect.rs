@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap};
 use super::{limit, refusal};
 use crate::audit::Kind;
 use crate::grants::{access_token, refresh_token};
+use crate::outbound::envelope::Envelope;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::introspection;
@@ -16,7 +17,6 @@ use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::web::client::authenticate;
 use crate::web::context::RequestContext;
-use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 use crate::web::params::Form;
 

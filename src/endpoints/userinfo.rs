@@ -12,6 +12,7 @@ use super::limit;
 use crate::audit::{self, Kind};
 use crate::grants::access_token::ActiveToken;
 use crate::grants::resource::{self, Refused};
+use crate::outbound::envelope::Envelope;
 use crate::protocol::claims;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -27,7 +28,6 @@ use crate::storage::{grants, profiles};
 use crate::web::bearer::{self, Way};
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
-use crate::web::envelope::Envelope;
 use crate::web::error::{Error, Problem};
 use crate::web::params::OptionalForm;
 

@@ -1,6 +1,7 @@
 //! The authorization request, wherever it was written down: in the URL, or pushed before (RFC 9126).
 
 use crate::keys::hash::TokenKind;
+use crate::outbound::envelope::Envelope;
 use crate::protocol::authorization_request::{AuthorizationRequest, ServerPolicy};
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -13,7 +14,6 @@ use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::pushed_requests;
 use crate::telemetry::findings::note;
-use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 
 const ID_TOKEN_HINT_INVALID: OAuthError =

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::outbound::envelope::Envelope;
 use crate::protocol::claims;
 use crate::protocol::client::Client;
 use crate::protocol::id_token::{IdTokenClaims, half_hash};
@@ -10,7 +11,6 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::state::AppState;
 use crate::storage::grants::Grant;
 use crate::storage::profiles;
-use crate::web::envelope::Envelope;
 use crate::web::error::Problem;
 
 /// What of an ID token has to be fetched. Do it before what the token comes of: where it has to be encrypted and there is no key to

@@ -19,8 +19,11 @@ use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::keys::ring::KeyRing;
 use crate::keys::subject::Subjects;
+use crate::outbound::client_keys::ClientKeys;
+use crate::outbound::envelope::Envelope;
 use crate::outbound::http::{Failure, Outbound};
 use crate::protocol::client::Client;
+use crate::protocol::jwe::Content;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::logout_token::LogoutTokenClaims;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -54,6 +57,7 @@ pub struct Parts {
     pub clock: Clock,
     pub outbound: Outbound,
     pub clients: ClientCache,
+    pub client_keys: ClientKeys,
     pub keys: Arc<KeyRing>,
     pub subjects: Subjects,
     pub issuer: String,
@@ -181,16 +185,26 @@ impl Messenger {
     }
 
     async fn attempt(&self, client: &Client, notice: &Notice, now: Timestamp) -> Attempt {
-        let Parts { outbound, keys, subjects, issuer, .. } = &self.0.parts;
+        let Parts { outbound, client_keys, keys, subjects, issuer, .. } = &self.0.parts;
         let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
         let Some(uri) = uri else { return Attempt::Done };
         let subject = subjects.of(client, &notice.user_id);
         let whom = (subject.as_str(), &notice.session_id);
         let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
-        // As its ID tokens are (§2.6).
-        let token = match keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims) {
+        // As its ID tokens are, encrypted and signed (§2.4, §2.6).
+        let envelope = match Envelope::of(client_keys, client, client.metadata.id_token_encryption(), now).await {
+            Ok(envelope) => envelope,
+            Err(error) => return Attempt::Later(error.reason.to_owned()),
+        };
+        let signed = keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims);
+        let signed = signed.map_err(|error| error.to_string());
+        let token = signed.and_then(|token| match envelope {
+            Some(envelope) => envelope.seal(Content::NestedOf(issuer), &token).map_err(|error| error.to_string()),
+            None => Ok(token),
+        });
+        let token = match token {
             Ok(token) => token,
-            Err(error) => return Attempt::Later(error.to_string()),
+            Err(why) => return Attempt::Later(why),
         };
         let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
         match outbound.post_form(&uri, form).await.map(|answer| answer.status) {

@@ -70,9 +70,11 @@ pub struct Agreement {
 
 /// What is in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum Content<'a> {
     /// Another JWT, which is signed (RFC 7519 §5.2).
     Nested,
+    /// The same; its issuer is said outside too (RFC 7519 §5.3).
+    NestedOf(&'a str),
     /// The claims themselves.
     Claims,
 }
@@ -135,7 +137,7 @@ impl<'a> Jwe<'a> {
 }
 
 /// The header of encrypted content, encoded. `ephemeral` is the public half of the key that another one was agreed on with.
-pub fn header(encryption: Encryption, kid: Option<&str>, ephemeral: Option<&Material>, content: Content) -> String {
+pub fn header(encryption: Encryption, kid: Option<&str>, ephemeral: Option<&Material>, content: Content<'_>) -> String {
     #[derive(Serialize)]
     struct Header<'a> {
         alg: KeyManagement,
@@ -147,10 +149,16 @@ pub fn header(encryption: Encryption, kid: Option<&str>, ephemeral: Option<&Mate
         kid: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         epk: Option<&'a Material>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        iss: Option<&'a str>,
     }
     let Encryption { alg, enc } = encryption;
-    let cty = (content == Content::Nested).then_some("JWT");
-    let header = Header { alg, enc, typ: "JWT", cty, kid, epk: ephemeral };
+    let (cty, iss) = match content {
+        Content::Nested => (Some("JWT"), None),
+        Content::NestedOf(issuer) => (Some("JWT"), Some(issuer)),
+        Content::Claims => (None, None),
+    };
+    let header = Header { alg, enc, typ: "JWT", cty, kid, epk: ephemeral, iss };
     encode(&serde_json::to_vec(&header).unwrap_or_default())
 }
 
@@ -263,6 +271,8 @@ mod tests {
         let nested = json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "typ": "JWT", "cty": "JWT", "kid": "k" });
         assert_eq!(read(Content::Nested), nested);
         assert_eq!(read(Content::Claims).get("cty"), None);
+        let of = read(Content::NestedOf("https://id.example"));
+        assert_eq!((&of["cty"], &of["iss"]), (&json!("JWT"), &json!("https://id.example")));
     }
 
     proptest! {

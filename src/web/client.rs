@@ -10,13 +10,13 @@ use http::header::{self, HeaderMap, HeaderValue};
 use secrecy::ExposeSecret;
 use subtle::{Choice, ConstantTimeEq};
 
-use super::client_keys::ClientKeys;
 use super::context::RequestContext;
 use super::error::Problem;
 use super::{client_assertion, client_certificate};
 use crate::keys::certificate::Authorities;
 use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::{TokenHasher, TokenKind};
+use crate::outbound::client_keys::ClientKeys;
 use crate::protocol::client::Client;
 use crate::protocol::client_auth::{DISABLED_CLIENT, MISSING, PresentedCredentials, UNKNOWN_CLIENT, WRONG_SECRET};
 use crate::protocol::error::{ErrorCode, OAuthError};

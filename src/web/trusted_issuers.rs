@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::client_keys::{ClientKeys, Unavailable};
 use crate::config::TrustedIssuer;
 use crate::keys::foreign::{Claims, Expected, ForeignKeys};
 use crate::keys::ring::Untrusted;
+use crate::outbound::client_keys::{ClientKeys, Unavailable};
 use crate::protocol::client::Client;
 use crate::protocol::foreign_jwk::ForeignJwk;
 use crate::protocol::jwt_bearer::TYPES;

@@ -61,7 +61,7 @@ impl Recipient {
     }
 
     /// `plain`, for the key's owner alone.
-    pub fn encrypt(&self, encryption: Encryption, content: Content, plain: &[u8]) -> Result<String, EncryptionError> {
+    pub fn encrypt(&self, encryption: Encryption, content: Content<'_>, plain: &[u8]) -> Result<String, EncryptionError> {
         if !self.jwk.encrypts_with(encryption.alg) {
             return Err(EncryptionError);
         }

@@ -1,10 +1,13 @@
 //! Applications that this server tells of logouts (OpenID Connect Back-Channel Logout 1.0; behaviours L8).
 
-use ostiary::protocol::client::{Algorithm, ClientStatus, SubjectType};
+use ostiary::protocol::client::{Algorithm, ClientStatus, KeyManagement, SubjectType};
+use ostiary::protocol::jwk::KeyAlgorithm;
+use ostiary::protocol::jwt::TokenType;
 use ostiary::storage::{logout_notices, users};
 
 use crate::support::browser::Browser;
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::encryption::EncryptionKey;
 use crate::support::flow::{AuthorizationUrl, authorize, claims, header, redeem, text};
 use crate::support::logout::{Ear, deliver, messenger};
 use crate::support::server::{PASSWORD, Persona, TestClient, TestServer};
@@ -63,6 +66,29 @@ on_both! {
         assert!(told["jti"].as_str().is_some_and(|jti| jti.len() == 22));
         assert!(told.get("nonce").is_none());
         assert_eq!((waiting(&server).await, deaf.tokens().len()), (0, 0));
+    }
+
+    /// B7.
+    async fn l8_a_logout_token_is_encrypted_where_id_tokens_are(database: TestDatabase) {
+        let server = start(database).await;
+        server.person("anna").await;
+        let (ear, key) = (Ear::open().await, EncryptionKey::new(KeyAlgorithm::EcdhEs));
+        let client = server.client(Persona::Web, |metadata| {
+            metadata.first_party = true;
+            metadata.backchannel_logout_uri = Some(ear.url.clone());
+            metadata.jwks = Some(serde_json::json!({ "keys": [key.jwk()] }));
+            metadata.id_token_encrypted_response_alg = Some(KeyManagement::EcdhEs);
+        }).await;
+        let mut browser = server.browser();
+        let code = authorize(&mut browser, &AuthorizationUrl::new(&client), "anna").await["code"].clone();
+        let id_token = key.open(&text(&redeem(&server, &client, &code).await.json(), "id_token"));
+        log_out(&mut browser).await;
+        deliver(&server).await;
+        let [encrypted] = <[String; 1]>::try_from(ear.tokens()).unwrap();
+        assert_eq!((&header(&encrypted)["alg"], &header(&encrypted)["iss"]), (&"ECDH-ES".into(), &server.issuer().into()));
+        let told: serde_json::Value = server.state.keys.verify(&key.open(&encrypted), TokenType::LogoutToken).expect("signed inside");
+        assert_eq!(told["sid"], claims(&id_token)["sid"]);
+        assert_eq!(waiting(&server).await, 0);
     }
 
     /// U5.

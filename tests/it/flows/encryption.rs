@@ -1,6 +1,6 @@
 //! Answers that only their client can read: ID tokens, userinfo, authorization responses, introspection (B7).
 
-use ostiary::protocol::client::{Algorithm, ClientMetadata, ContentEncryption, Encryption, KeyManagement};
+use ostiary::protocol::client::{Algorithm, ClientMetadata, ContentEncryption, Encryption, GrantType, KeyManagement};
 use ostiary::protocol::jwk::KeyAlgorithm;
 use ostiary::protocol::jwt::TokenType;
 use serde_json::{Value, json};
@@ -221,6 +221,34 @@ on_both! {
         assert!(recorded(&server, "pushed_request.refused", "encryption_key_missing").await);
         assert!(server.get(&AuthorizationUrl::new(&client).path()).await.location().contains("/login"), "no JWT was asked for");
     }
+}
+
+#[tokio::test]
+async fn an_id_token_that_comes_through_the_browser_is_encrypted_too() {
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.legacy.response_types = true).await;
+    server.person("anna").await;
+    let with = Encryption { alg: KeyManagement::EcdhEs, enc: ContentEncryption::A256Gcm };
+    let key = EncryptionKey::of(with.alg);
+    let hybrid = |metadata: &mut ClientMetadata| {
+        metadata.response_types = serde_json::from_value(json!(["code id_token"])).unwrap();
+        metadata.grant_types.push(GrantType::Implicit);
+        id_tokens(metadata, with);
+    };
+    let client = app(&server, &[key.jwk()], hybrid).await;
+    let url = |client| AuthorizationUrl::new(client).with("response_type", "code id_token");
+    let mut browser = server.browser();
+    let page = browser.visit(&url(&client).path()).await;
+    let answer = log_in(&mut browser, &page, "anna").await;
+    let fragment = answer.location().split_once('#').expect("a fragment").1;
+    let id_token = form_urlencoded::parse(fragment.as_bytes()).find(|(name, _)| name == "id_token").expect("an ID token").1;
+    assert_header(&id_token, with, &key, Some("JWT"));
+    let claims: Value = server.state.keys.verify(&key.open(&id_token), TokenType::IdToken).expect("signed inside");
+    assert!(claims["c_hash"].is_string());
+    // Without a key it is refused before anybody logs in.
+    let client = app(&server, &[EncryptionKey::new(KeyAlgorithm::RsaOaep256).jwk()], hybrid).await;
+    let refused = server.get(&url(&client).path()).await;
+    assert!(refused.location().contains("#error=invalid_request"), "{refused:#?}");
+    assert_eq!(reason(&server, &refused).await, "encryption_key_missing");
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ pub fn messenger(server: &TestServer) -> Messenger {
         clock: server.clock.clone(),
         outbound: state.outbound.clone(),
         clients: state.clients.clone(),
+        client_keys: state.client_keys.clone(),
         keys: state.keys.clone(),
         subjects: state.subjects.clone(),
         issuer: server.issuer().to_owned(),

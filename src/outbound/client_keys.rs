@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 use serde_json::Value;
 
+use super::http::Outbound;
+use super::published::{self, Published, fetch};
 use crate::keys::foreign::ForeignKeys;
-use crate::outbound::http::Outbound;
-use crate::outbound::published::{self, Published, fetch};
 use crate::protocol::client::{Client, KeyManagement};
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::{ForeignJwk, InvalidJwk};

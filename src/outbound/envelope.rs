@@ -1,4 +1,4 @@
-//! Answers that only their client can read (OpenID Connect Core §16.14; JARM §2.2; RFC 9701 §5).
+//! What only its client can read: ID tokens and other answers, logout tokens (OpenID Connect Core §10.2; JARM §2.2; RFC 9701 §5).
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl Envelope {
         Ok(Some(Self { recipient: Arc::clone(recipient), encryption }))
     }
 
-    pub fn seal(&self, content: Content, text: &str) -> Result<String, EncryptionError> {
+    pub fn seal(&self, content: Content<'_>, text: &str) -> Result<String, EncryptionError> {
         self.recipient.encrypt(self.encryption, content, text.as_bytes())
     }
 
