@@ -7,8 +7,8 @@ use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
 use crate::endpoints::{
-    authorize, check_session, client_registration, device_authorization, discovery, end_session, health, introspect, jwks, par,
-    revoke, token, userinfo,
+    authorize, backchannel_authentication, check_session, client_registration, device_authorization, discovery, end_session,
+    health, introspect, jwks, par, revoke, token, userinfo,
 };
 use crate::pages::site::Site;
 use crate::pages::{
@@ -35,6 +35,7 @@ pub fn router(state: AppState) -> Router {
         .route(path::TOKEN, for_clients(post(token::token)))
         .route(path::PUSHED_REQUEST, for_clients(post(par::push)))
         .route(path::DEVICE_AUTHORIZATION, for_clients(post(device_authorization::begin)))
+        .route(path::BACKCHANNEL_AUTHENTICATION, for_clients(post(backchannel_authentication::ask)))
         .route(path::INTROSPECTION, post(introspect::introspect))
         .route(path::REVOCATION, for_clients(post(revoke::revoke)))
         .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
@@ -73,6 +74,9 @@ pub fn router(state: AppState) -> Router {
         .route("/account/sessions", get(account::sessions::get).post(account::sessions::post))
         .route("/account/sessions/name", post(account::sessions::post_name))
         .route("/account/apps", get(account::apps::get).post(account::apps::post))
+        .route("/account/requests", get(account::requests::get))
+        .route(account::requests::ALLOWED, get(account::requests::get_allowed))
+        .route(account::requests::DENIED, get(account::requests::get_denied))
         .route("/account/activity", get(account::activity::get))
         .route("/account/language", get(account::language::get).post(account::language::post))
         .route("/account/data", get(account::data::get).post(account::data::post))

@@ -2,6 +2,7 @@
 
 mod admission;
 pub mod authorize;
+pub mod backchannel_authentication;
 pub mod check_session;
 pub mod client_registration;
 pub mod device_authorization;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::seal::Sealer;
 use crate::protocol::authorization_request::AuthorizationRequest;
-use crate::protocol::device::UserCode;
+use crate::protocol::device::Waiting;
 use crate::protocol::id::SessionId;
 use crate::protocol::time::{Seconds, Timestamp};
 
@@ -40,9 +40,9 @@ pub struct Flow {
     /// The reference by which the request was pushed: the end of the login uses it up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
-    /// The code of the device that is being connected: nobody is sent back anywhere then.
+    /// Who waits for the decision elsewhere: nobody is sent back anywhere then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<UserCode>,
+    pub waiting: Option<Waiting>,
 }
 
 /// Why a box did not open. The person gets the same page either way.

@@ -13,6 +13,7 @@ pub mod refresh_token;
 pub mod resource;
 pub mod token_exchange;
 
+use self::device_code::Waits;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -112,16 +113,18 @@ pub async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure>
         GrantType::TokenExchange => "token/token_exchange",
         GrantType::JwtBearer => "token/jwt_bearer",
         GrantType::Implicit => return Err(UNSUPPORTED.into()),
+        GrantType::Ciba => "token/ciba",
     };
     // Boxed: else the future of every token request would be as large as the largest of these, and it is moved about.
     let redeemed = match grant {
         GrantType::AuthorizationCode => Box::pin(authorization_code::redeem(request)).await,
         GrantType::RefreshToken => Box::pin(refresh_token::redeem(request)).await,
         GrantType::ClientCredentials => client_credentials::redeem(request).await,
-        GrantType::DeviceCode => Box::pin(device_code::redeem(request)).await,
+        GrantType::DeviceCode => Box::pin(device_code::redeem(request, Waits::Device)).await,
         GrantType::TokenExchange => Box::pin(token_exchange::redeem(request)).await,
         GrantType::JwtBearer => Box::pin(jwt_bearer::redeem(request)).await,
         GrantType::Implicit => Err(UNSUPPORTED.into()),
+        GrantType::Ciba => Box::pin(device_code::redeem(request, Waits::Client)).await,
     };
     redeemed.inspect_err(|_| findings::procedure(procedure))
 }
@@ -134,6 +137,7 @@ impl<'a> TokenRequest<'a> {
                 "code" => "code_given",
                 "refresh_token" => "refresh_token_given",
                 "device_code" => "device_code_given",
+                "auth_req_id" => "auth_req_id_given",
                 "assertion" => "bearer_given",
                 "subject_token" | "subject_token_type" => "subject_token_given",
                 _ => "grant_type_given",

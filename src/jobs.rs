@@ -4,6 +4,6 @@ pub mod cleanup;
 pub mod deletion;
 pub mod imitation;
 pub mod key_rotation;
-pub mod logout;
 pub mod mail;
+pub mod notices;
 mod pace;

@@ -9,6 +9,7 @@
 //! dpop_nonce  nonces for proofs of possession
 //! certificate  of clients, and who vouches for them
 //! foreign  keys of others, and what they signed
+//! notification  with what a client is told of an answer
 //! ring     which key signs, which keys verify, the published JWKS
 //! store    the ring's keys in the database: read, made, rotated, forgotten
 //! rotation when each of that is due (pure)
@@ -21,6 +22,7 @@ pub mod encryption;
 pub mod foreign;
 pub mod hash;
 pub mod master;
+pub mod notification;
 pub mod ring;
 pub mod rotation;
 pub mod seal;

@@ -9,6 +9,7 @@ pub mod authentication;
 pub mod authorization_details;
 pub mod authorization_request;
 pub mod authorize;
+pub mod backchannel;
 pub mod checks;
 pub mod claims;
 pub mod claims_request;

@@ -21,6 +21,7 @@ use crate::keys::certificate::{self, Authorities};
 use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::TokenHasher;
 use crate::keys::master::MasterKey;
+use crate::keys::notification::Notifications;
 use crate::keys::ring::KeyRing;
 use crate::keys::seal::Sealer;
 use crate::keys::subject::Subjects;
@@ -93,6 +94,8 @@ pub struct Shared {
     pub certificate_authorities: Option<Authorities>,
     /// Their secrets.
     pub client_secrets: ClientSecrets,
+    /// Seals with what they are told of answers.
+    pub notifications: Notifications,
     /// Says by which `sub` they know people.
     pub subjects: Subjects,
     /// Takes the audit events of refused requests.
@@ -197,6 +200,7 @@ impl AppState {
             trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
             client_secrets: ClientSecrets::new(&master),
+            notifications: Notifications::new(&master),
             subjects: Subjects::new(&master),
             outbound,
             outbox: Outbox::new(&master, &config.mail),

@@ -71,10 +71,13 @@ kinds! {
     AuthorizationRefused = "authorization.refused", "An authorization request was refused.";
     PushedRequestRefused = "pushed_request.refused", "A client pushed an authorization request, which was refused.";
     DeviceRefused = "device.refused", "A device asked to be connected, or somebody typed a device's code, which was refused.";
+    BackchannelAsked = "backchannel.asked", "A client asked a person who is elsewhere.";
+    BackchannelRefused = "backchannel.refused", "A client wanted to ask a person who is elsewhere, which was refused.";
+    BackchannelUndelivered = "backchannel.undelivered", "A client could not be told that a person has answered, or refused to be told.";
     ConsentGiven = "consent.given", "A person agreed to what a client asks for.";
     ConsentDenied = "consent.denied", "A person denied a client what it asks for.";
     ConsentRevoked = "consent.revoked", "A consent was taken back, and the client's tokens with it.";
-    CodeReplayed = "code.replayed", "An authorization code, or that of a device, came a second time: what its first use gave out was revoked.";
+    CodeReplayed = "code.replayed", "An authorization code, or that of a device or of a request to a person, came a second time: what its first use gave out was revoked.";
     // Tokens
     TokenIssued = "token.issued", "Tokens were given out.";
     TokenRefused = "token.refused", "A request to the token endpoint was refused.";

@@ -1,7 +1,9 @@
 //! `ostiary client`: the applications and services that use this server.
 
+mod backchannel;
 mod exchange;
 mod keys;
+mod known;
 mod logout;
 pub mod registration_token;
 mod requests;
@@ -10,15 +12,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use self::backchannel::Backchannel;
 use self::exchange::Exchange;
 use self::keys::{CREATE_EXAMPLES, Keys};
+use self::known::{delete, event, find, reset_secret, set_status};
 use self::logout::Logout;
 use self::registration_token::RegistrationToken;
 use self::requests::{Requests, required_acr};
 use super::failure::{Exit, Failure};
 use super::output::{Output, table};
 use super::start::Installation;
-use crate::audit::{self, Kind};
+use crate::audit::Kind;
 use crate::config::Config;
 use crate::keys::client_secret::ClientSecrets;
 use crate::outbound::http::Outbound;
@@ -32,9 +36,9 @@ use crate::protocol::client_registration::{RegistrationPolicy, validate};
 use crate::protocol::id::ClientId;
 use crate::protocol::resource::Resources;
 use crate::protocol::scope::Scope;
-use crate::protocol::time::{Seconds, Timestamp};
+use crate::protocol::time::Timestamp;
 use crate::random;
-use crate::storage::audit::{Actor, Event, insert as record};
+use crate::storage::audit::insert as record;
 use crate::storage::clients::{self, ClientFilter};
 use crate::storage::error::Error as StorageError;
 use crate::storage::page::{MAX_LIMIT, Page};
@@ -121,25 +125,28 @@ pub struct Create {
     logout: Logout,
     #[command(flatten)]
     exchange: Exchange,
+    #[command(flatten)]
+    backchannel: Backchannel,
 }
 
 impl Create {
     fn metadata(self) -> Result<ClientMetadata, Failure> {
-        let logs_in = !(self.service || self.device) || !self.redirect_uris.is_empty();
+        let logs_in = !(self.service || self.device || self.backchannel.ciba) || !self.redirect_uris.is_empty();
         if logs_in && self.redirect_uris.is_empty() {
             return Err(Failure::usage(
-                "give at least one --redirect-uri, or --service or --device for a client without a browser",
+                "give at least one --redirect-uri, or --service, --device or --ciba for a client without a browser",
             ));
         }
-        let of_people = logs_in || self.device;
+        let of_people = logs_in || self.device || self.backchannel.ciba;
         let requests = &self.requests;
         let has_code = logs_in && (requests.response_types.is_empty() || requests.wants(GrantType::AuthorizationCode));
         let grant_types = [
             (has_code, GrantType::AuthorizationCode),
             (requests.wants(GrantType::Implicit), GrantType::Implicit),
-            (has_code || self.device, GrantType::RefreshToken),
+            (has_code || self.device || self.backchannel.ciba, GrantType::RefreshToken),
             (self.service, GrantType::ClientCredentials),
             (self.device, GrantType::DeviceCode),
+            (self.backchannel.ciba, GrantType::Ciba),
         ];
         let grant_types = grant_types.into_iter().chain(self.exchange.grant_types());
         let scope = if self.scopes.is_empty() && of_people {
@@ -181,6 +188,8 @@ impl Create {
             frontchannel_logout_session_required: self.logout.frontchannel_logout_uri.is_some(),
             frontchannel_logout_uri: self.logout.frontchannel_logout_uri,
             token_exchange: self.exchange.policy(),
+            backchannel_token_delivery_mode: self.backchannel.delivery_mode(),
+            backchannel_client_notification_endpoint: self.backchannel.ciba_notification_endpoint,
             tls_client_auth_subject_dn: self.keys.certificate_dn,
             tls_client_auth_san_dns: self.keys.certificate_dns,
             tls_client_certificate_bound_access_tokens: self.requests.require_certificate,
@@ -328,70 +337,4 @@ async fn list(installation: &Installation, output: Output) -> Result<(), Failure
         };
         table(["client_id", "name", "status"], &clients.iter().map(row).collect::<Vec<_>>())
     })
-}
-
-async fn set_status(installation: &Installation, id: &str, status: ClientStatus) -> Result<Client, Failure> {
-    let mut client = find(installation, id).await?;
-    if client.status == status {
-        return Ok(client);
-    }
-    let kind = if status == ClientStatus::Disabled { Kind::ClientDisabled } else { Kind::ClientEnabled };
-    let event = event(kind, &client.id, installation);
-    client.status = status;
-    client.updated_at = event.at;
-    let updated = installation.db.write(async |tx| {
-        if !clients::update(tx, &client, client.version).await? {
-            return Err(StorageError::Conflict);
-        }
-        record(tx, &event).await
-    });
-    updated.await?;
-    Ok(client)
-}
-
-async fn reset_secret(installation: &Installation, id: &str) -> Result<(Client, String), Failure> {
-    let client = find(installation, id).await?;
-    if client.is_public() {
-        return Err(Failure::usage(format!("{} is a public client: it has no secret", client.id)));
-    }
-    if !client.has_secret() {
-        return Err(Failure::usage(format!("{} authenticates with its keys: it has no secret", client.id)));
-    }
-    let secret = random::secret();
-    let event = event(Kind::ClientSecretReset, &client.id, installation);
-    let stored = stored(installation, &client, &secret, event.at);
-    let old_expires_at = event.at + Seconds::hours(installation.config.tokens.client_secret_overlap_hours);
-    let updated = installation.db.write(async |tx| {
-        if !clients::add_secret(tx, &client.id, &stored, old_expires_at).await? {
-            return Err(StorageError::Conflict);
-        }
-        record(tx, &event).await
-    });
-    updated.await?;
-    Ok((client, secret))
-}
-
-async fn delete(installation: &Installation, id: &str) -> Result<Client, Failure> {
-    let client = find(installation, id).await?;
-    let event = event(Kind::ClientDeleted, &client.id, installation);
-    let deleted = installation.db.write(async |tx| {
-        if !clients::delete(tx, &client.id).await? {
-            return Err(StorageError::Conflict);
-        }
-        record(tx, &event).await
-    });
-    deleted.await?;
-    Ok(client)
-}
-
-async fn find(installation: &Installation, id: &str) -> Result<Client, Failure> {
-    let client = match ClientId::parse(id) {
-        Ok(id) => clients::load(&mut installation.db.read().await?, &id).await?,
-        Err(_) => None,
-    };
-    client.ok_or_else(|| Failure::not_found(format!("there is no client {id}")))
-}
-
-fn event(kind: Kind, client: &ClientId, installation: &Installation) -> Event {
-    Event { actor: Actor::CommandLine, client_id: Some(client.clone()), ..audit::event(kind, installation.origin()) }
 }

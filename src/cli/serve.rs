@@ -12,8 +12,8 @@ use super::output::Output;
 use super::start::{Installation, Lock};
 use crate::audit::{self, Kind, Origin, Worker};
 use crate::config::Config;
-use crate::jobs::logout::{self, Messenger};
 use crate::jobs::mail::{self, Postman};
+use crate::jobs::notices::{self, Messenger};
 use crate::jobs::{cleanup, deletion, imitation, key_rotation};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
@@ -179,7 +179,7 @@ impl Server {
         // So is the word that is being sent of a logout.
         drop(stop_notices);
         if let Err(error) = notices.await {
-            tracing::error!(%error, "applications may be told of a logout twice");
+            tracing::error!(%error, "applications may be told something twice");
         }
         for task in background.into_iter().chain(follow_certificate) {
             task.abort();
@@ -194,9 +194,9 @@ fn limits(config: &Config) -> Limits {
     Limits { other_files, ..Limits::from(&config.server) }
 }
 
-/// Who tells applications of logouts.
+/// Who tells applications of logouts and answers.
 fn messenger(state: &AppState) -> Messenger {
-    Messenger::new(logout::Parts {
+    Messenger::new(notices::Parts {
         db: state.db.clone(),
         clock: state.clock.clone(),
         outbound: state.outbound.apart(),
@@ -204,6 +204,7 @@ fn messenger(state: &AppState) -> Messenger {
         client_keys: state.client_keys.clone(),
         keys: state.keys.clone(),
         subjects: state.subjects.clone(),
+        notifications: state.notifications.clone(),
         issuer: state.config.server.issuer.clone(),
     })
 }

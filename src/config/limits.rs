@@ -105,6 +105,10 @@ section! {
         user_code_address: Rate = Rate::new(30, 1, MINUTE);
         /// Codes of devices from one address that no device waits with.
         user_code_wrong: Rate = Rate::per(10, HOUR);
+        /// Requests of clients to one person who is elsewhere, whichever clients: more would wear them down.
+        asked_person: Rate = Rate::per(5, 10 * MINUTE);
+        /// Requests of one client to people whom there are not.
+        unknown_people: Rate = Rate::per(30, HOUR);
         /// Applications that register themselves, from one address.
         register_client: Rate = Rate::per(20, HOUR);
         /// Documents at a `client_id` that are asked for because of one address.

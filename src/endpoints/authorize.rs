@@ -57,7 +57,7 @@ pub async fn get(
             return Ok(answer(&state, &visitor, response).await?);
         }
     };
-    let flow = Flow { request, started_at: context.now, selected_session: None, pushed, device: None };
+    let flow = Flow { request, started_at: context.now, selected_session: None, pushed, waiting: None };
     Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
 }
 

@@ -91,6 +91,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
             denied_at: None,
             consumed_at: None,
             grant_id: None,
+            asked: None,
         };
         if state.db.write(async |tx| device_codes::insert(tx, &row).await).await? {
             let verification_uri = format!("{}/device", state.config.server.issuer);

@@ -1,4 +1,5 @@
-//! Connecting a device (RFC 8628 §3.3): a login under way like any other, whose end is no redirect.
+//! Deciding for somebody who waits elsewhere: a device (RFC 8628 §3.3), or a client that asks this very person (OpenID Connect CIBA Core
+//! 1.0 §8). A login under way like any other, whose end is no redirect.
 
 use super::Flow;
 use super::issue::consent;
@@ -8,9 +9,11 @@ use crate::keys::hash::TokenKind;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::{AuthorizationRequest, Display};
 use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
+use crate::protocol::backchannel::{self, FRESH, Handle};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::client::Client;
-use crate::protocol::device::{LATE, UserCode};
+use crate::protocol::device::{LATE, UserCode, Waiting};
+use crate::protocol::error::OAuthError;
 use crate::protocol::prompt::Prompt;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::resource::Reach;
@@ -19,9 +22,9 @@ use crate::protocol::response_type::ResponseType;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
-use crate::storage::consents;
 use crate::storage::device_codes::{self, Allowed};
 use crate::storage::sessions::{self, Session};
+use crate::storage::{consents, notices};
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -36,16 +39,51 @@ pub enum Ended {
 pub async fn begin(state: &AppState, context: &RequestContext, code: &UserCode) -> Result<Option<Flow>, Problem> {
     let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
     let found = device_codes::undecided(&mut state.db.read().await?, &hash, context.now).await?;
-    let Some(found) = found else { return Ok(None) };
+    let Some(found) = found.filter(|found| found.asked.is_none()) else { return Ok(None) };
     let Some(client) = state.clients.load(&found.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
-    let request = request(state, &client, found.scope)?;
-    Ok(Some(Flow { request, started_at: context.now, selected_session: None, pushed: None, device: Some(code.clone()) }))
+    let request = request(state, &client, found.scope, "/device")?;
+    Ok(Some(flow(request, context, Waiting::Device(code.clone()))))
 }
 
-/// What the device asks for, as if it came by a browser. Its person is always asked, whatever they agreed to before and whoever
+/// The login for a client that asks a person. Whoever begins it, it is only ever about that one: nobody else can go on to the end.
+/// `None`: there is nothing to decide about any more.
+pub async fn begin_asked(state: &AppState, context: &RequestContext, handle: Handle) -> Result<Option<Flow>, Problem> {
+    let found = device_codes::undecided(&mut state.db.read().await?, handle.as_bytes(), context.now).await?;
+    let Some((asked, found)) = found.and_then(|mut found| Some((found.asked.take()?, found))) else { return Ok(None) };
+    let Some(client) = state.clients.load(&found.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
+    let request = AuthorizationRequest {
+        id_token_hint_sub: Some(state.subjects.of(&client, &asked.user_id)),
+        acr_values: asked.acr_values,
+        max_age: Some(FRESH),
+        ..request(state, &client, found.scope, "/account/requests")?
+    };
+    Ok(Some(flow(request, context, Waiting::Client { request: handle, binding_message: asked.binding_message })))
+}
+
+fn flow(request: AuthorizationRequest, context: &RequestContext, waiting: Waiting) -> Flow {
+    Flow { request, started_at: context.now, selected_session: None, pushed: None, waiting: Some(waiting) }
+}
+
+/// By what its row is found.
+fn key(state: &AppState, waiting: &Waiting) -> [u8; 32] {
+    match waiting {
+        Waiting::Device(code) => state.tokens.hash(TokenKind::UserCode, code.as_str()),
+        Waiting::Client { request, .. } => *request.as_bytes(),
+    }
+}
+
+/// What whoever decides too late is told.
+pub(super) const fn late(waiting: &Waiting) -> OAuthError {
+    match waiting {
+        Waiting::Device(_) => LATE,
+        Waiting::Client { .. } => backchannel::LATE,
+    }
+}
+
+/// What is asked for, as if it came by a browser. Its person is always asked, whatever they agreed to before and whoever
 /// the client is: the code may have been sent to them by somebody else (§5.4).
-fn request(state: &AppState, client: &Client, scope: Scope) -> Result<AuthorizationRequest, Problem> {
-    let ends_here = format!("{}/device", state.config.server.issuer);
+fn request(state: &AppState, client: &Client, scope: Scope, here: &str) -> Result<AuthorizationRequest, Problem> {
+    let ends_here = format!("{}{here}", state.config.server.issuer);
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
         response_type: ResponseType::Code,
@@ -84,18 +122,18 @@ pub(super) enum Given {
 pub(super) async fn allow(
     state: &AppState,
     context: &RequestContext,
-    (flow, code): (&Flow, &UserCode),
+    (flow, waiting): (&Flow, &Waiting),
     session: &Session,
     (scope, acr): (Scope, Acr),
 ) -> Result<Given, Problem> {
-    let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
+    let hash = key(state, waiting);
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),
         user_id: Some(session.user_id.clone()),
         client_id: Some(flow.request.client_id.clone()),
         ..audit::event(kind, context)
     };
-    let details = [("scope".to_owned(), scope.to_string().into()), ("device".to_owned(), true.into())];
+    let details = [("scope".to_owned(), scope.to_string().into()), (word(waiting).to_owned(), true.into())];
     let granted = Event { details: details.into_iter().collect(), ..described(Kind::AuthorizationGranted) };
     let agreed = described(Kind::ConsentGiven);
     let given = ConsentedScope { scope: scope.clone(), ..ConsentedScope::default() };
@@ -114,6 +152,7 @@ pub(super) async fn allow(
         if !device_codes::allow(tx, &hash, (&session.id, &allowed), context.now).await? {
             return Ok(Given::Late);
         }
+        notices::insert_of_answer(tx, &hash, context.now).await?;
         consents::save(tx, &consent).await?;
         crate::storage::audit::insert(tx, &agreed).await?;
         crate::storage::audit::insert(tx, &granted).await?;
@@ -122,14 +161,22 @@ pub(super) async fn allow(
     Ok(written.await?)
 }
 
+/// For the audit log.
+const fn word(waiting: &Waiting) -> &'static str {
+    match waiting {
+        Waiting::Device(_) => "device",
+        Waiting::Client { .. } => "backchannel",
+    }
+}
+
 /// Writes a no down. It also takes back the yes of the same person, if the device has not fetched that yet.
 pub async fn deny(
     state: &AppState,
     context: &RequestContext,
-    (flow, code): (&Flow, &UserCode),
+    (flow, waiting): (&Flow, &Waiting),
     session: &Session,
 ) -> Result<(), Problem> {
-    let hash = state.tokens.hash(TokenKind::UserCode, code.as_str());
+    let hash = key(state, waiting);
     let denied = Event {
         actor: Actor::User(session.user_id.clone()),
         user_id: Some(session.user_id.clone()),
@@ -139,13 +186,15 @@ pub async fn deny(
     let written = state.db.write(async |tx| {
         let in_time = device_codes::deny(tx, &hash, &session.user_id, context.now).await?;
         if in_time {
+            notices::insert_of_answer(tx, &hash, context.now).await?;
             crate::storage::audit::insert(tx, &denied).await?;
         }
         Ok(in_time)
     });
     if !written.await? {
-        record(state, context, flow, Some(session), &LATE);
-        return Err(LATE.into());
+        let error = late(waiting);
+        record(state, context, flow, Some(session), &error);
+        return Err(error.into());
     }
     Ok(())
 }

@@ -13,7 +13,6 @@ use crate::protocol::authentication::{Acr, Offer};
 use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::authorize::{self, ConsentedScope, Decision, LoginReason, SessionFacts, Situation};
 use crate::protocol::client::Client;
-use crate::protocol::device::LATE;
 use crate::protocol::error::OAuthError;
 use crate::protocol::pushed_request::USED;
 use crate::protocol::response_mode::AuthorizationResponse;
@@ -37,8 +36,8 @@ pub enum Next {
     AskConsent(ConsentedScope),
     /// The flow is over: a code or an error for the client.
     Answer(AuthorizationResponse),
-    /// The flow of a device is over.
-    Device(Ended),
+    /// The flow is over, and somebody elsewhere waited for its end.
+    Decided(Ended),
 }
 
 /// Decides, and issues the code if that is the decision. `consented_now` is what the person has just agreed to on the
@@ -80,12 +79,13 @@ pub async fn next(
         client,
     };
     match (authorize::decide(&flow.request, &situation), session) {
-        (Decision::Issue { scope, acr, .. }, Some(session)) if let Some(code) = &flow.device => {
-            match device::allow(state, context, (flow, code), session, (scope, acr)).await? {
-                Given::Allowed => Ok(Next::Device(Ended::Allowed)),
+        (Decision::Issue { scope, acr, .. }, Some(session)) if let Some(waiting) = &flow.waiting => {
+            match device::allow(state, context, (flow, waiting), session, (scope, acr)).await? {
+                Given::Allowed => Ok(Next::Decided(Ended::Allowed)),
                 Given::Late => {
-                    record(state, context, flow, Some(session), &LATE);
-                    Err(LATE.into())
+                    let error = device::late(waiting);
+                    record(state, context, flow, Some(session), &error);
+                    Err(error.into())
                 }
                 Given::SessionEnded => Box::pin(next(state, context, flow, client, None, None)).await,
             }

@@ -1,6 +1,6 @@
-//! The device code grant (RFC 8628 §3.4, §3.5).
+//! The device code grant (RFC 8628 §3.4, §3.5), and that of clients which asked a person (OpenID Connect CIBA Core 1.0 §10.1).
 //!
-//! A device asks again and again until its person has decided elsewhere. It gets a session of its own, which its person sees
+//! Whoever waits asks again and again until the person has decided elsewhere. It gets a session of its own, which its person sees
 //! among theirs and can end: the one in which it was allowed belongs to another browser.
 
 use super::family::{self, Family};
@@ -8,7 +8,8 @@ use super::{Failure, TokenRequest, TokenResponse, id_token};
 use crate::audit;
 use crate::authn::session;
 use crate::keys::hash::TokenKind;
-use crate::protocol::device::{DENIED, EXPIRED, OF_ANOTHER_CLIENT, PENDING, PERSON_DISABLED, SLOWED_BY, TOO_FAST, UNKNOWN, USED};
+use crate::protocol::backchannel;
+use crate::protocol::device::{self, Refusals, SLOWED_BY};
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::GrantId;
 use crate::protocol::resource::{Reach, Target};
@@ -23,6 +24,46 @@ use crate::storage::users::{self, UserStatus};
 use crate::telemetry::findings::note;
 use crate::web::error::Problem;
 
+/// Who waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waits {
+    Device,
+    /// It asked a person.
+    Client,
+}
+
+impl Waits {
+    /// The parameter with what it was told at the beginning.
+    const fn parameter(self) -> &'static str {
+        match self {
+            Self::Device => "device_code",
+            Self::Client => "auth_req_id",
+        }
+    }
+
+    const fn kind(self) -> TokenKind {
+        match self {
+            Self::Device => TokenKind::DeviceCode,
+            Self::Client => TokenKind::BackchannelRequest,
+        }
+    }
+
+    const fn refusals(self) -> Refusals {
+        match self {
+            Self::Device => device::REFUSALS,
+            Self::Client => backchannel::REFUSALS,
+        }
+    }
+
+    /// For the audit log.
+    const fn grant_type(self) -> &'static str {
+        match self {
+            Self::Device => "device_code",
+            Self::Client => "ciba",
+        }
+    }
+}
+
 /// What became of it in the transaction.
 enum Redeemed {
     Given,
@@ -31,29 +72,30 @@ enum Redeemed {
     Ended,
 }
 
-pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
+pub(super) async fn redeem(request: TokenRequest<'_>, waits: Waits) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, confirmation, .. } = request;
-    let hash = state.tokens.hash(TokenKind::DeviceCode, request.required("device_code")?);
-    let stored = device_codes::load(&mut state.db.read().await?, &hash).await?.ok_or(UNKNOWN)?;
+    let refusals = waits.refusals();
+    let hash = state.tokens.hash(waits.kind(), request.required(waits.parameter())?);
+    let stored = device_codes::load(&mut state.db.read().await?, &hash).await?.ok_or(refusals.unknown)?;
     if stored.client_id != client.id {
-        note("device_code_client", "presented_by", &client.id);
-        note("device_code_client", "given_to", &stored.client_id);
-        return Err(OF_ANOTHER_CLIENT.into());
+        note("waiting_client", "presented_by", &client.id);
+        note("waiting_client", "given_to", &stored.client_id);
+        return Err(refusals.of_another_client.into());
     }
     if stored.consumed_at.is_some() {
-        return replayed(&request, &stored).await;
+        return replayed(&request, &stored, refusals).await;
     }
-    judge(&stored, context.now)?;
-    let Some(allowed) = &stored.allowed else { return wait(&request, &stored).await };
+    judge(&stored, refusals, context.now)?;
+    let Some(allowed) = &stored.allowed else { return wait(&request, &stored, refusals).await };
     let user = users::by_id(&mut state.db.read().await?, &allowed.user_id).await?;
-    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(PERSON_DISABLED)?;
+    let user = user.filter(|user| user.status == UserStatus::Active).ok_or(refusals.person_disabled)?;
 
     let session = session(&request, allowed);
     let target = request.target(&Reach::default(), &allowed.scope).await?;
     let grant = grant(&request, &session, allowed, &target)?;
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let session = Session { expires_at: family.grant.expires_at, ..session };
-    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "device_code");
+    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), waits.grant_type());
     let redeemed = state
         .db
         .write(async |tx| {
@@ -74,61 +116,61 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         .await?;
     match redeemed {
         Redeemed::Given => Ok(family.finish(state, client, None, context.now)?),
-        Redeemed::Late => late(&request, &hash).await,
-        Redeemed::Ended => Err(PERSON_DISABLED.into()),
+        Redeemed::Late => late(&request, &hash, refusals).await,
+        Redeemed::Ended => Err(refusals.person_disabled.into()),
     }
 }
 
 /// What can be judged without writing.
-fn judge(stored: &DeviceCode, now: Timestamp) -> Result<(), OAuthError> {
+fn judge(stored: &DeviceCode, refusals: Refusals, now: Timestamp) -> Result<(), OAuthError> {
     let ago = |at: Timestamp| now.as_seconds() - at.as_seconds();
     if let Some(denied) = stored.denied_at {
-        note("device_decision", "denied_seconds_ago", ago(denied));
-        return Err(DENIED);
+        note("waiting_decision", "denied_seconds_ago", ago(denied));
+        return Err(refusals.denied);
     }
     if now >= stored.expires_at {
-        note("device_code_age", "seconds", ago(stored.created_at));
-        return Err(EXPIRED);
+        note("waiting_age", "seconds", ago(stored.created_at));
+        return Err(refusals.expired);
     }
     Ok(())
 }
 
 /// Why a code that could be redeemed a moment ago can't.
-async fn late(request: &TokenRequest<'_>, hash: &[u8; 32]) -> Result<TokenResponse, Failure> {
+async fn late(request: &TokenRequest<'_>, hash: &[u8; 32], refusals: Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, .. } = *request;
-    let stored = device_codes::load(&mut state.db.read().await?, hash).await?.ok_or(UNKNOWN)?;
-    judge(&stored, context.now)?;
-    replayed(request, &stored).await
+    let stored = device_codes::load(&mut state.db.read().await?, hash).await?.ok_or(refusals.unknown)?;
+    judge(&stored, refusals, context.now)?;
+    replayed(request, &stored, refusals).await
 }
 
 /// A code that comes a second time, in a race too, is known to somebody else: what its first use gave out ends, as with an
 /// authorization code (RFC 6749 §4.1.2).
-async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode) -> Result<TokenResponse, Failure> {
+async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, .. } = *request;
     if let Some(used) = stored.consumed_at {
-        note("device_code_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
+        note("waiting_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
     }
-    let (Some(grant), Some(allowed)) = (&stored.grant_id, &stored.allowed) else { return Err(USED.into()) };
-    let event = audit::code_replayed(context, client, (grant, &allowed.user_id), USED.reason);
+    let (Some(grant), Some(allowed)) = (&stored.grant_id, &stored.allowed) else { return Err(refusals.used.into()) };
+    let event = audit::code_replayed(context, client, (grant, &allowed.user_id), refusals.used.reason);
     let revoked = state.db.write(async |tx| {
         storage::grants::revoke(tx, grant, context.now).await?;
         storage::audit::insert(tx, &event).await
     });
     revoked.await?;
-    Err(Failure::recorded(USED))
+    Err(Failure::recorded(refusals.used))
 }
 
 /// Nobody has decided yet. To be told so is no refusal: the audit log learns only of a device that asks too often.
-async fn wait(request: &TokenRequest<'_>, stored: &DeviceCode) -> Result<TokenResponse, Failure> {
+async fn wait(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, .. } = *request;
     if state.db.write(async |tx| device_codes::poll(tx, &stored.hash, SLOWED_BY, context.now).await).await? {
-        return Err(Failure::recorded(PENDING));
+        return Err(Failure::recorded(refusals.pending));
     }
-    note("device_poll", "interval", stored.poll_interval + SLOWED_BY);
-    Err(TOO_FAST.into())
+    note("waiting_poll", "interval", stored.poll_interval + SLOWED_BY);
+    Err(refusals.too_fast.into())
 }
 
-/// The device's own. Nobody has its secret: it is there so that its person sees it and can end it.
+/// Its own. Nobody has its secret: it is there so that its person sees it and can end it.
 fn session(request: &TokenRequest<'_>, allowed: &Allowed) -> Session {
     let TokenRequest { state, context, client, .. } = *request;
     let who = (&allowed.user_id, allowed.factors.clone());

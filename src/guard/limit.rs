@@ -36,6 +36,10 @@ pub enum Action {
     UserCode,
     /// No device waits with the code that was typed.
     FailUserCode,
+    /// A client asks a person who is elsewhere.
+    AskPerson,
+    /// It named nobody.
+    FailAskPerson,
     /// An application registers itself.
     RegisterClient,
     /// The document at a `client_id` is about to be asked for.
@@ -103,6 +107,8 @@ impl Limit {
             Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize | Action::RegisterClient => "address_limit",
             Action::FetchClientDocument => "client_document_limit",
             Action::UserCode | Action::FailUserCode => "user_code_attempts",
+            Action::AskPerson => "asked_often",
+            Action::FailAskPerson => "unknown_people",
             Action::Code | Action::RecoveryCode | Action::NewPassword => "code_attempts",
             Action::Reauthenticate => "password_attempts",
             Action::AddFactor | Action::ChangeAddress => "changes",
@@ -153,6 +159,8 @@ limits! {
     user_code_session: UserCode by Session => Refuse;
     user_code_address: UserCode by Address => Refuse;
     user_code_wrong: FailUserCode by Address => Refuse;
+    asked_person: AskPerson by Account => Refuse;
+    unknown_people: FailAskPerson by Client => Refuse;
     register_client: RegisterClient by Address => Refuse;
     client_document: FetchClientDocument by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;

@@ -34,6 +34,10 @@ pub enum TokenKind {
     /// The reference in a `request_uri`.
     PushedRequest,
     DeviceCode,
+    /// `auth_req_id`.
+    BackchannelRequest,
+    /// The `jti` of a signed request to a person elsewhere, with the client's identifier.
+    SignedRequest,
     /// What a person types to connect a device.
     UserCode,
     /// The `jti` of a proof of possession, with its key's thumbprint.
@@ -47,7 +51,7 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Code,
         Self::AccessToken,
         Self::RefreshToken,
@@ -62,6 +66,8 @@ impl TokenKind {
         Self::BearerAssertion,
         Self::PushedRequest,
         Self::DeviceCode,
+        Self::BackchannelRequest,
+        Self::SignedRequest,
         Self::UserCode,
         Self::DpopProof,
         Self::BrowserState,
@@ -86,6 +92,8 @@ impl TokenKind {
             Self::BearerAssertion => "hash/bearer-assertion",
             Self::PushedRequest => "hash/pushed-request",
             Self::DeviceCode => "hash/device-code",
+            Self::BackchannelRequest => "hash/backchannel-request",
+            Self::SignedRequest => "hash/signed-request",
             Self::UserCode => "hash/user-code",
             Self::DpopProof => "hash/dpop-proof",
             Self::BrowserState => "hash/browser-state",

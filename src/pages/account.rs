@@ -5,6 +5,7 @@ pub mod apps;
 pub mod data;
 pub mod language;
 pub mod nav;
+pub mod requests;
 pub mod sessions;
 
 use axum::extract::State;
@@ -60,6 +61,7 @@ pub async fn get(State(state): State<AppState>, context: RequestContext, visitor
         stays: activity.iter().any(|row| row.takes_back_deletion && row.at.0 == login.session.created_at),
         enrolled,
         sessions: i64::try_from(sessions_of(&state, &context, login).await?.len()).unwrap_or(i64::MAX),
+        requests: i64::try_from(requests::rows(&state, &context, login).await?.len()).unwrap_or(i64::MAX),
         apps: i64::try_from(apps::rows(&state, &context, &frame, login).await?.len()).unwrap_or(i64::MAX),
         activity,
         csrf: form::token(&state, &visitor, PURPOSE),

@@ -13,7 +13,7 @@ use crate::flow::device::Ended;
 use crate::flow::visitor::Visitor;
 use crate::flow::{self, Next};
 use crate::protocol::authorize::{ACCESS_DENIED, ConsentedScope};
-use crate::protocol::device::UserCode;
+use crate::protocol::device::Waiting;
 use crate::protocol::params::Params;
 use crate::protocol::scope::Scope;
 use crate::state::AppState;
@@ -47,7 +47,15 @@ pub async fn get(
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
         on_this_device: client.metadata.self_registered && flow.request.redirect_uri.can_be_intercepted(),
-        device: flow.device.as_ref().map(UserCode::shown),
+        device: match &flow.waiting {
+            Some(Waiting::Device(code)) => Some(code.shown()),
+            _ => None,
+        },
+        asked: matches!(flow.waiting, Some(Waiting::Client { .. })),
+        binding_message: match &flow.waiting {
+            Some(Waiting::Client { binding_message, .. }) => binding_message.clone(),
+            _ => None,
+        },
         scopes: ScopeRow::all(text, &asked.scope, &state.scope_sentences().await.map_err(Problem::from)?),
         details: view::DetailRow::all(&asked.reach, &resources),
         resources: view::ResourceRow::all(&asked.reach, &resources),
@@ -75,10 +83,13 @@ pub async fn post(
     match params.get(field::DECISION) {
         // To allow nothing is to deny.
         Some(field::ALLOW) if !given.scope.is_empty() => {}
-        Some(field::ANOTHER) => return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?),
-        _ if let Some(code) = &flow.device => {
-            flow::device::deny(&state, &context, (&flow, code), &login.session).await?;
-            return Ok(lead(&state, &context, &visitor, &flow, Next::Device(Ended::Denied)).await?);
+        // Whom a client asks is for the client to say.
+        Some(field::ANOTHER) if !matches!(flow.waiting, Some(Waiting::Client { .. })) => {
+            return Ok(to_page(&state, &visitor, &flow, Place::OtherLogin)?);
+        }
+        _ if let Some(waiting) = &flow.waiting => {
+            flow::device::deny(&state, &context, (&flow, waiting), &login.session).await?;
+            return Ok(lead(&state, &context, &visitor, &flow, Next::Decided(Ended::Denied)).await?);
         }
         _ => {
             let denied = Event {

@@ -8,6 +8,7 @@ use http::header;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value};
 
+use super::account::requests;
 use super::device;
 use super::refusal::refused;
 use super::site::{self, Site};
@@ -21,6 +22,7 @@ use crate::outbound::envelope::Envelope;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorize::LoginReason;
 use crate::protocol::client::Client;
+use crate::protocol::device::Waiting;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, Delivery, SignedFor};
@@ -105,8 +107,15 @@ pub async fn lead(
             let login = visitor.login.as_ref();
             return answered.map_err(|problem| refused(state, context, Kind::AuthorizationRefused, login, problem));
         }
-        Next::Device(Ended::Allowed) => return see_other(&state.path(device::ALLOWED)),
-        Next::Device(Ended::Denied) => return see_other(&state.path(device::DENIED)),
+        Next::Decided(ended) => {
+            let place = match (&flow.waiting, ended) {
+                (Some(Waiting::Client { .. }), Ended::Allowed) => requests::ALLOWED,
+                (Some(Waiting::Client { .. }), Ended::Denied) => requests::DENIED,
+                (_, Ended::Allowed) => device::ALLOWED,
+                (_, Ended::Denied) => device::DENIED,
+            };
+            return see_other(&state.path(place));
+        }
         Next::LogIn(LoginReason::Create) => Place::Register,
         Next::LogIn(_) => Place::Login,
         Next::ProveFactor(_) => Place::Factor,

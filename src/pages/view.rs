@@ -16,6 +16,7 @@ mod factor;
 mod fields;
 mod passkey;
 mod people;
+mod requests;
 
 pub use account::{
     Account, Activity, ActivityRow, Admin, Apps, ConnectedApp, Counts, Data, Delete, Deleted, DeletionProblem, LanguageChoice,
@@ -27,6 +28,7 @@ pub use factor::{AuthenticatorRow, Enrolment, EnrolmentProblem, Factor, FactorPr
 pub use fields::Form;
 pub use passkey::{NamePasskey, NewPasskey, NewPasskeyProblem, PasskeyForm, PasskeyRow, Passkeys, Password};
 pub use people::{ChangeEmail, ChangePassword, Code, CodeKind, Recover, RecoverPassword, Register};
+pub use requests::{RequestEnded, RequestRow, Requests};
 
 /// Names of the form fields and the values of the buttons.
 pub mod field {
@@ -81,6 +83,8 @@ pub mod field {
     pub const SCOPE: &str = "scope";
     /// What a device shows that wants to be connected.
     pub const USER_CODE: &str = "user_code";
+    /// Which request of a client it is about.
+    pub const REQUEST: &str = "request";
     /// The one-time token of the set-up link.
     pub const TOKEN: &str = "token";
     /// On the activity page: where it begins.
@@ -261,6 +265,10 @@ pub struct Consent {
     pub on_this_device: bool,
     /// The code that a device shows which is being connected: nobody is sent back anywhere then.
     pub device: Option<String>,
+    /// A client asks this very person, who is elsewhere: nobody is sent back anywhere then.
+    pub asked: bool,
+    /// What it says that it is about.
+    pub binding_message: Option<String>,
     pub scopes: Vec<ScopeRow>,
     /// Asked for by the `claims` parameter.
     pub claims: Vec<ClaimRow>,

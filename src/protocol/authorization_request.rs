@@ -27,8 +27,9 @@ use super::time::Seconds;
 mod response;
 mod values;
 
+pub(super) use values::acr_values;
 pub use values::{Display, IdTokenHint};
-use values::{acr_values, bounded, is_showable, max_age, ui_locales};
+use values::{bounded, is_showable, max_age, ui_locales};
 
 /// The most bytes of `state`. More is refused; it is never cut short.
 pub const MAX_STATE: usize = 4096;

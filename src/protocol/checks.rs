@@ -8,6 +8,7 @@
 mod account;
 mod api;
 mod authorize;
+mod backchannel;
 mod client_document;
 mod client_registration;
 mod device;
@@ -221,6 +222,7 @@ const ONE_WAY: &[&str] = &[
     "authorize/resume",
     "par",
     "device_authorization",
+    "backchannel_authentication",
     "token",
     "introspect",
     "revoke",

@@ -3,6 +3,7 @@
 mod algorithm;
 mod auth_method;
 mod certificates;
+mod delivery;
 mod encryption;
 mod values;
 
@@ -17,6 +18,7 @@ use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
 pub use auth_method::ClientAuthMethod;
 pub use certificates::CertificateSubject;
+pub use delivery::DeliveryMode;
 pub use encryption::{ContentEncryption, Encryption, KeyManagement};
 pub use values::{AccessTokenFormat, ApplicationType, SubjectType};
 
@@ -231,6 +233,19 @@ pub struct ClientMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub may_act: Option<ClientId>,
+    // Asking people who are elsewhere (OpenID Connect CIBA Core 1.0 §4).
+    /// How it learns that the person has answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_token_delivery_mode: Option<DeliveryMode>,
+    /// Where it is told, by this server, that there is an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_client_notification_endpoint: Option<String>,
+    /// The one algorithm of its requests, which are all signed then; none is when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backchannel_authentication_request_signing_alg: Option<Algorithm>,
+    /// Never true here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub backchannel_user_code_parameter: bool,
     // Certificates (RFC 8705).
     /// What the certificate of a client with `tls_client_auth` names: one of these five.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -290,6 +305,9 @@ pub enum GrantType {
     JwtBearer,
     /// Tokens that come through the browser (OpenID Connect Registration §2). Nothing for the token endpoint.
     Implicit,
+    /// OpenID Connect CIBA Core 1.0 §10.1.
+    #[serde(rename = "urn:openid:params:grant-type:ciba")]
+    Ciba,
 }
 
 impl GrantType {
@@ -303,19 +321,21 @@ impl GrantType {
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::Implicit => "implicit",
+            Self::Ciba => "urn:openid:params:grant-type:ciba",
         }
     }
 }
 
 impl GrantType {
     /// Those of the token endpoint.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::ClientCredentials,
         Self::DeviceCode,
         Self::TokenExchange,
         Self::JwtBearer,
+        Self::Ciba,
     ];
 }
 

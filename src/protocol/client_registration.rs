@@ -1,5 +1,6 @@
 //! Whether client metadata may be registered (RFC 7591 §2, §5; OpenID Connect Registration 1.0 §2; RFC 8252 §8.4).
 
+mod backchannel;
 mod certificates;
 mod encryption;
 mod exchange;
@@ -76,6 +77,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     logout::check(metadata, policy, &mut problems);
     exchange::check(metadata, policy, &mut problems);
     certificates::check(metadata, &mut problems);
+    backchannel::check(metadata, policy, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 
@@ -131,9 +133,9 @@ fn grant_types(metadata: &ClientMetadata, problems: &mut Problems) {
     if uses(GrantType::ClientCredentials) && metadata.token_endpoint_auth_method == ClientAuthMethod::None {
         problems.add("grant_types", "public_client", "must not hold client_credentials for a client that can not authenticate");
     }
-    let of_people = uses(GrantType::AuthorizationCode) || uses(GrantType::DeviceCode);
+    let of_people = [GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::Ciba].into_iter().any(uses);
     if uses(GrantType::RefreshToken) && !of_people {
-        let message = "must hold authorization_code or the device code where it holds refresh_token";
+        let message = "must hold authorization_code, the device code or ciba where it holds refresh_token";
         problems.add("grant_types", "refresh_without_code", message);
     }
     let redirected = uses(GrantType::AuthorizationCode) || uses(GrantType::Implicit);

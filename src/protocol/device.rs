@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::backchannel::Handle;
 use super::error::{ErrorCode, OAuthError};
 use super::time::Seconds;
 
@@ -29,19 +30,46 @@ const fn invalid(reason: &'static str) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidGrant, reason, "The device code is wrong or already used.")
 }
 
-pub const UNKNOWN: OAuthError = invalid("device_code_unknown");
-/// Not burnt by it: the client that it was given to goes on.
-pub const OF_ANOTHER_CLIENT: OAuthError = invalid("device_code_of_another_client");
-pub const USED: OAuthError = invalid("device_code_used");
-pub const EXPIRED: OAuthError =
-    OAuthError::new(ErrorCode::ExpiredToken, "device_code_expired", "The device code has expired: begin again.");
-pub const DENIED: OAuthError = OAuthError::new(ErrorCode::AccessDenied, "device_denied", "The person said no.");
-/// Told like [`DENIED`]; the audit log knows better.
+/// Told like a no; the audit log knows better.
 pub const PERSON_DISABLED: OAuthError = OAuthError::new(ErrorCode::AccessDenied, "user_disabled", "The person said no.");
 pub const PENDING: OAuthError =
     OAuthError::new(ErrorCode::AuthorizationPending, "authorization_pending", "The person has not decided yet: ask again.");
-pub const TOO_FAST: OAuthError =
-    OAuthError::new(ErrorCode::SlowDown, "device_polls_too_fast", "Wait five seconds longer from now on.");
+
+/// What whoever waits is refused for at the token endpoint (§3.5).
+#[derive(Clone, Copy, Debug)]
+pub struct Refusals {
+    pub unknown: OAuthError,
+    /// Not burnt by it: the client that it was given to goes on.
+    pub of_another_client: OAuthError,
+    pub used: OAuthError,
+    pub expired: OAuthError,
+    pub denied: OAuthError,
+    pub person_disabled: OAuthError,
+    pub pending: OAuthError,
+    pub too_fast: OAuthError,
+}
+
+/// Of a device.
+pub const REFUSALS: Refusals = Refusals {
+    unknown: invalid("device_code_unknown"),
+    of_another_client: invalid("device_code_of_another_client"),
+    used: invalid("device_code_used"),
+    expired: OAuthError::new(ErrorCode::ExpiredToken, "device_code_expired", "The device code has expired: begin again."),
+    denied: OAuthError::new(ErrorCode::AccessDenied, "device_denied", "The person said no."),
+    person_disabled: PERSON_DISABLED,
+    pending: PENDING,
+    too_fast: OAuthError::new(ErrorCode::SlowDown, "device_polls_too_fast", "Wait five seconds longer from now on."),
+};
+
+/// Who waits for the decision of a login under way, in the place of a browser that is sent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waiting {
+    /// A device, which shows this code.
+    Device(UserCode),
+    /// A client that asks this very person (OpenID Connect CIBA Core 1.0), and what it says it is about.
+    Client { request: Handle, binding_message: Option<String> },
+}
 
 /// The person decided when there was nothing to decide about any more.
 pub const LATE: OAuthError =

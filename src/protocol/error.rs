@@ -34,6 +34,8 @@ error_codes! {
     InsufficientScope = "insufficient_scope", 403;
     InteractionRequired = "interaction_required", 400;
     InvalidAuthorizationDetails = "invalid_authorization_details", 400;
+    /// OpenID Connect CIBA Core 1.0 §13.
+    InvalidBindingMessage = "invalid_binding_message", 400;
     InvalidClient = "invalid_client", 401;
     InvalidClientMetadata = "invalid_client_metadata", 400;
     InvalidDpopProof = "invalid_dpop_proof", 400;
@@ -53,6 +55,8 @@ error_codes! {
     TemporarilyUnavailable = "temporarily_unavailable", 503;
     UnapprovedSoftwareStatement = "unapproved_software_statement", 400;
     UnauthorizedClient = "unauthorized_client", 400;
+    /// OpenID Connect CIBA Core 1.0 §13.
+    UnknownUserId = "unknown_user_id", 400;
     UnmetAuthenticationRequirements = "unmet_authentication_requirements", 400;
     UnsupportedGrantType = "unsupported_grant_type", 400;
     UnsupportedResponseType = "unsupported_response_type", 400;

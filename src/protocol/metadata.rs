@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::authorization_request::Display;
 use super::client::{
-    Algorithm, AssertionAlgorithm, ClientAuthMethod, ContentEncryption, GrantType, KeyManagement, RequestObjectAlgorithm,
-    SubjectType,
+    Algorithm, AssertionAlgorithm, ClientAuthMethod, ContentEncryption, DeliveryMode, GrantType, KeyManagement,
+    RequestObjectAlgorithm, SubjectType,
 };
 use super::response_mode::ResponseMode;
 use super::response_type::ResponseType;
@@ -26,6 +26,7 @@ pub mod path {
     pub const REVOCATION: &str = "/revoke";
     pub const PUSHED_REQUEST: &str = "/par";
     pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub const BACKCHANNEL_AUTHENTICATION: &str = "/backchannel-authentication";
     pub const CLIENT_REGISTRATION: &str = "/client-registration";
     pub const END_SESSION: &str = "/end-session";
     pub const CHECK_SESSION: &str = "/check-session";
@@ -130,6 +131,11 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     });
     // RP-Initiated Logout §2.1, Front-Channel Logout §3, Back-Channel Logout §2.1.
     document["end_session_endpoint"] = url(path::END_SESSION).into();
+    // OpenID Connect CIBA Core 1.0 §4.
+    document["backchannel_authentication_endpoint"] = url(path::BACKCHANNEL_AUTHENTICATION).into();
+    document["backchannel_token_delivery_modes_supported"] = json!(DeliveryMode::ALL);
+    document["backchannel_authentication_request_signing_alg_values_supported"] = json!(Algorithm::ALL);
+    document["backchannel_user_code_parameter_supported"] = false.into();
     for channel in ["frontchannel", "backchannel"] {
         document[format!("{channel}_logout_supported")] = true.into();
         document[format!("{channel}_logout_session_supported")] = true.into();
@@ -254,7 +260,7 @@ mod tests {
             assert!(url.as_str().unwrap().starts_with("https://id.example/tenant/"), "{name}");
             count += 1;
         }
-        assert_eq!(count, 9);
+        assert_eq!(count, 10);
     }
 
     #[test]

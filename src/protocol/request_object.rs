@@ -63,6 +63,11 @@ pub struct Expected<'a> {
 pub fn params(claims: &Map<String, Value>, expected: &Expected<'_>, now: Timestamp) -> Result<Params, OAuthError> {
     party(claims, expected)?;
     times(claims, now)?;
+    parameters(claims)
+}
+
+/// The parameters alone, whoever made them for whom.
+pub(super) fn parameters(claims: &Map<String, Value>) -> Result<Params, OAuthError> {
     let mut pairs: Vec<(&str, String)> = Vec::new();
     for (name, value) in claims.iter().filter(|(name, _)| !OF_THE_TOKEN.contains(&name.as_str())) {
         match value {

@@ -115,7 +115,7 @@ impl Entries {
                 self.known.clear();
                 self.unknown.clear();
             }
-            Change::Keys | Change::Resources | Change::Outbox | Change::LogoutNotices => return,
+            Change::Keys | Change::Resources | Change::Outbox | Change::Notices => return,
         }
         self.origins = None;
         self.generation += 1;

@@ -1,4 +1,5 @@
-//! Devices that wait for a person to connect them (RFC 8628): both codes as hashes, allowed once, spent once.
+//! Who waits for a person to decide elsewhere: devices (RFC 8628), and clients that ask somebody (OpenID Connect CIBA Core 1.0). Codes are
+//! stored as hashes, allowed once, spent once.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +15,10 @@ use crate::protocol::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceCode {
     pub hash: [u8; 32],
-    /// Of the code that the person types.
+    /// Of the code that the person types; random where a client asks: [`crate::protocol::backchannel::Handle`].
     pub user_code: [u8; 32],
     pub client_id: ClientId,
-    /// What the device asks for.
+    /// What is asked for.
     pub scope: Scope,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
@@ -30,6 +31,20 @@ pub struct DeviceCode {
     pub consumed_at: Option<Timestamp>,
     /// What it was redeemed for: a second use takes it back.
     pub grant_id: Option<GrantId>,
+    /// A device does not know who will come.
+    pub asked: Option<Asked>,
+}
+
+/// Whom a client asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Nobody else can decide.
+    pub user_id: UserId,
+    pub binding_message: Option<String>,
+    /// In order of preference.
+    pub acr_values: Vec<String>,
+    /// With what the client is told of the answer: [`crate::keys::notification`].
+    pub notification: Option<Vec<u8>>,
 }
 
 /// Who allowed a device what.
@@ -46,7 +61,7 @@ pub struct Allowed {
 macro_rules! device_code_columns {
     () => {
         "hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at, user_id, allowed_scope, \
-         auth_time, acr, factors, denied_at, consumed_at, grant_id"
+         auth_time, acr, factors, denied_at, consumed_at, grant_id, asked_of, binding_message, asked_acrs, notification"
     };
 }
 
@@ -65,8 +80,16 @@ impl Record for DeviceCode {
             denied_at: columns.read()?,
             consumed_at: columns.read()?,
             grant_id: columns.read()?,
+            asked: asked(columns)?,
         })
     }
+}
+
+fn asked(columns: &mut Columns<'_>) -> Result<Option<Asked>, Error> {
+    let (user_id, binding_message) = (columns.read::<Option<UserId>>()?, columns.read()?);
+    let acr_values = columns.read::<Option<Json<Vec<String>>>>()?.map(|json| json.0).unwrap_or_default();
+    let notification = columns.read()?;
+    Ok(user_id.map(|user_id| Asked { user_id, binding_message, acr_values, notification }))
 }
 
 fn allowed(columns: &mut Columns<'_>) -> Result<Option<Allowed>, Error> {
@@ -79,10 +102,12 @@ fn allowed(columns: &mut Columns<'_>) -> Result<Option<Allowed>, Error> {
 
 /// Stores a new one. `false`: its user code is in use; draw another one.
 pub async fn insert(tx: &mut Tx, code: &DeviceCode) -> Result<bool, Error> {
+    let asked = code.asked.as_ref();
     let inserted = tx
         .query(
-            "INSERT INTO device_codes (hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_code) DO NOTHING",
+            "INSERT INTO device_codes (hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at, asked_of, \
+             binding_message, asked_acrs, notification) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (user_code) DO NOTHING",
         )
         .bind(Hash(code.hash))
         .bind(Hash(code.user_code))
@@ -92,6 +117,10 @@ pub async fn insert(tx: &mut Tx, code: &DeviceCode) -> Result<bool, Error> {
         .bind(code.expires_at)
         .bind(code.poll_interval)
         .bind(code.next_poll_at)
+        .bind(asked.map(|asked| &asked.user_id))
+        .bind(asked.and_then(|asked| asked.binding_message.as_deref()))
+        .bind(asked.map(|asked| Json(asked.acr_values.clone())))
+        .bind(asked.and_then(|asked| asked.notification.as_deref()))
         .execute()
         .await?;
     Ok(inserted == 1)
@@ -118,7 +147,20 @@ pub async fn undecided(conn: &mut Conn, user_code: &[u8; 32], now: Timestamp) ->
     .await
 }
 
-/// Notes that the device asked. `false`: it asked too early, and has to wait `slowed_by` seconds longer from now on.
+/// What a person is asked and may still decide about, the oldest first.
+pub async fn undecided_of(conn: &mut Conn, user: &UserId, now: Timestamp) -> Result<Vec<DeviceCode>, Error> {
+    conn.query(concat!(
+        "SELECT ",
+        device_code_columns!(),
+        " FROM device_codes WHERE asked_of = $1 AND expires_at > $2 AND user_id IS NULL AND denied_at IS NULL ORDER BY created_at, hash"
+    ))
+    .bind(user)
+    .bind(now)
+    .fetch_all()
+    .await
+}
+
+/// Notes that whoever waits asked. `false`: it asked too early, and has to wait `slowed_by` seconds longer from now on.
 pub async fn poll(tx: &mut Tx, hash: &[u8; 32], slowed_by: i64, now: Timestamp) -> Result<bool, Error> {
     let in_time = tx
         .query("UPDATE device_codes SET next_poll_at = $2 + poll_interval * 1000000 WHERE hash = $1 AND next_poll_at <= $2")
@@ -152,7 +194,8 @@ pub async fn allow(
         .query(
             "UPDATE device_codes SET user_id = $3, allowed_scope = $4, auth_time = $5, acr = $6, factors = $7, \
              session_id = $8 \
-             WHERE user_code = $1 AND expires_at > $2 AND user_id IS NULL AND denied_at IS NULL",
+             WHERE user_code = $1 AND expires_at > $2 AND user_id IS NULL AND denied_at IS NULL \
+             AND (asked_of IS NULL OR asked_of = $3)",
         )
         .bind(Hash(*user_code))
         .bind(now)
@@ -172,7 +215,7 @@ pub async fn deny(tx: &mut Tx, user_code: &[u8; 32], user: &UserId, now: Timesta
     let updated = tx
         .query(
             "UPDATE device_codes SET denied_at = $2 WHERE user_code = $1 AND expires_at > $2 \
-             AND (user_id IS NULL OR user_id = $3) AND consumed_at IS NULL AND denied_at IS NULL",
+             AND (user_id IS NULL OR user_id = $3) AND (asked_of IS NULL OR asked_of = $3) AND consumed_at IS NULL AND denied_at IS NULL",
         )
         .bind(Hash(*user_code))
         .bind(now)

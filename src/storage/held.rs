@@ -38,8 +38,14 @@ pub const TABLES: &[(&str, Held)] = &[
     ("invitations", Held::In("invitations")),
     ("audit_log", Held::In("activity")),
     ("authorization_codes", Held::Not("lives for a minute; the activity says that it was given out")),
-    ("device_codes", Held::Not("lives for ten minutes; the activity says that it was allowed, and what came of it is listed")),
-    ("logout_notices", Held::Not("tell applications of a session's end, for a day at most; the activity says that it ended")),
+    (
+        "device_codes",
+        Held::Not("lives for an hour at most; the activity says that it was allowed, and what came of it is listed"),
+    ),
+    (
+        "notices",
+        Held::Not("tell applications of a session's end or of an answer, for a day at most; the activity says what happened"),
+    ),
     ("access_tokens", Held::Not("lives for minutes; the activity says that it was given out, and its grant is listed")),
     ("passkey_handles", Held::Not("a random number without meaning, there so that passkeys don't hold the account's id")),
 ];

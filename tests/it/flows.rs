@@ -5,6 +5,7 @@ mod attestation;
 mod authorization_details;
 mod authorize;
 mod backchannel;
+mod ciba;
 mod client;
 mod client_assertion;
 mod client_documents;

@@ -46,6 +46,11 @@ fn every_message() -> Vec<Message> {
         Message::PasskeySuspicious { name: "Laptop".to_owned() },
         Message::PasswordLocked,
         Message::Invitation { link: Secret::from("https://id.example/invitation?token=t0ken".to_owned()) },
+        Message::Asked {
+            client: "Call <centre> & \"till\"\r\nBcc: x@example.com".to_owned(),
+            binding_message: Some("W4SCT".to_owned()),
+            request: "r".repeat(43),
+        },
         Message::DeletionScheduled { due: at },
         Message::AccountDeleted,
         Message::Test,

@@ -66,6 +66,10 @@ impl Letter {
                 details.push((text.of("mail-time"), readable(*at)));
             }
             Message::FactorAdded { what } | Message::FactorRemoved { what } => arguments.extend(factor(what)),
+            Message::Asked { client, binding_message, .. } => {
+                details.push((text.of("mail-application"), one_line(client)));
+                details.extend(binding_message.iter().map(|said| (text.of("mail-binding-message"), one_line(said))));
+            }
             Message::RecoveryCodeUsed { left } => count = Some(i64::from(*left)),
             Message::PasskeySuspicious { name } => arguments.push(("name", one_line(name))),
             Message::DeletionScheduled { due } => arguments.push(("date", readable(*due))),
@@ -123,6 +127,9 @@ fn link(message: &Message, text: Text, sender: &Sender) -> Option<(String, Strin
     match message {
         Message::Invitation { link } => Some((text.of("mail-link-register"), link.to_string())),
         Message::AccountExists | Message::NoPassword => Some((text.of("mail-link-login"), format!("{}/login", sender.issuer))),
+        Message::Asked { request, .. } => {
+            Some((text.of("mail-link-request"), format!("{}/account/requests?request={request}", sender.issuer)))
+        }
         Message::Test | Message::AccountDeleted => None,
         _ if code(message).is_some() => None,
         _ => Some((text.of("mail-link-account"), format!("{}/account", sender.issuer))),

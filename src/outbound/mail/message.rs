@@ -83,6 +83,14 @@ messages! {
     PasswordLocked = "password_locked", NOTICE;
     /// The link to a page on which the reader registers.
     Invitation { link: Secret, } = "invitation", NOTICE;
+    /// A client asks the reader, who is elsewhere.
+    Asked {
+        client: String,
+        /// What the client says that it is about.
+        binding_message: Option<String>,
+        /// Which request it is, for the link.
+        request: String,
+    } = "asked", CODE;
     DeletionScheduled {
         /// Until then a login takes it back.
         due: Timestamp,

@@ -33,6 +33,7 @@ places! {
     Security = "/account/security", "nav-security";
     Sessions = "/account/sessions", "nav-sessions";
     Apps = "/account/apps", "nav-apps";
+    Requests = "/account/requests", "nav-requests";
     Activity = "/account/activity", "nav-activity";
     Language = "/account/language", "nav-language";
     Data = "/account/data", "nav-data";
@@ -57,8 +58,9 @@ impl Nav {
         Self { place, is_administrator: admin::scope_of(state, &login.user).is_some() }
     }
 
-    /// Every place, and whether it is this one.
+    /// Every place, and whether it is this one. Few people are ever asked for: where that is decided is offered when somebody is.
     pub fn places(self) -> impl Iterator<Item = (Place, bool)> {
-        Place::ALL.iter().map(move |place| (*place, *place == self.place))
+        let offered = move |place: &&Place| **place != Place::Requests || self.place == Place::Requests;
+        Place::ALL.iter().filter(offered).map(move |place| (*place, *place == self.place))
     }
 }

@@ -25,6 +25,8 @@ pub struct Account {
     /// Browsers that are logged in.
     pub sessions: i64,
     pub apps: i64,
+    /// Applications that wait for an answer.
+    pub requests: i64,
     /// The latest.
     pub activity: Vec<ActivityRow>,
     pub csrf: String,

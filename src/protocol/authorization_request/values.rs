@@ -75,7 +75,7 @@ pub(super) fn max_age(text: Option<&str>) -> Result<Option<Seconds>, OAuthError>
     text.parse().map(|seconds| Some(Seconds(seconds))).map_err(|_| MAX_AGE_INVALID)
 }
 
-pub(super) fn acr_values(text: Option<&str>) -> Result<Vec<String>, OAuthError> {
+pub(in crate::protocol) fn acr_values(text: Option<&str>) -> Result<Vec<String>, OAuthError> {
     let text = bounded(text, MAX_ACR_VALUES, ACR_VALUES_INVALID)?.unwrap_or_default();
     Ok(text.split(' ').filter(|value| !value.is_empty()).map(str::to_owned).collect())
 }

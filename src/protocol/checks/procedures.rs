@@ -3,6 +3,7 @@
 use super::account::{ADMINISTRATOR, CHANGE, OWNER};
 use super::api::{CALLER, CONTENT, FIRST_PARTY, PERMISSION, STEPS, THING};
 use super::authorize::{AS_QUERY, ASKING, DECISION, DESTINATION, PUSH, PUSHED, REQUEST};
+use super::backchannel::{AUTH_REQ_ID, BACKCHANNEL_DECISION, BACKCHANNEL_REQUEST};
 use super::client_registration::{CLIENT_METADATA, REGISTRATION_TOKEN};
 use super::device::{DEVICE_CODE, DEVICE_DECISION, DEVICE_REQUEST, USER_CODE};
 use super::encryption::ENVELOPE;
@@ -170,6 +171,30 @@ pub const PROCEDURES: &[Procedure] = &[
         ],
     ),
     procedure(
+        "token/ciba",
+        &[],
+        "A client asks whether the person whom it asked has decided. Part of `POST /token`.",
+        &[
+            &HEAD,
+            &CREDENTIALS_IN_QUERY,
+            &BODY,
+            &UNREPEATED,
+            &CLIENT,
+            &RATE,
+            &PROOF,
+            &CERTIFICATE,
+            &GRANT,
+            &AUTH_REQ_ID,
+            &RESOURCE,
+        ],
+    ),
+    procedure(
+        "backchannel_authentication",
+        &["POST /backchannel-authentication"],
+        "A client asks a person who is elsewhere:",
+        &[&HEAD, &CREDENTIALS_IN_QUERY, &BODY, &UNREPEATED, &CLIENT, &RATE, &BACKCHANNEL_REQUEST],
+    ),
+    procedure(
         "device_authorization",
         &["POST /device_authorization"],
         "A device asks for a code that its person types elsewhere:",
@@ -234,7 +259,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "consent",
         &["POST /consent", "GET /consent"],
         "A person agrees, or does not:",
-        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION, &DEVICE_DECISION, &ENVELOPE],
+        &[&HEAD, &BODY, &FLOW, &CSRF, &CONSENT_FORM, &DECISION, &DEVICE_DECISION, &BACKCHANNEL_DECISION, &ENVELOPE],
     ),
     procedure(
         "register",

@@ -331,6 +331,44 @@ fn a_device_needs_no_redirect_uri_and_may_stay_connected() {
 }
 
 #[test]
+fn who_asks_people_elsewhere_can_authenticate_and_says_how_it_learns_of_the_answer() {
+    use crate::protocol::client::{Algorithm, DeliveryMode};
+
+    let asking = |change: &dyn Fn(&mut ClientMetadata)| {
+        problems(|metadata| {
+            metadata.grant_types = vec![GrantType::Ciba, GrantType::RefreshToken];
+            metadata.redirect_uris.clear();
+            metadata.backchannel_token_delivery_mode = Some(DeliveryMode::Poll);
+            change(metadata);
+        })
+    };
+    let ping = |uri: Option<&'static str>| {
+        asking(&move |metadata| {
+            metadata.backchannel_token_delivery_mode = Some(DeliveryMode::Ping);
+            metadata.backchannel_client_notification_endpoint = uri.map(str::to_owned);
+        })
+    };
+    assert_eq!(asking(&|_| ()), NONE);
+    assert_eq!(ping(Some("https://app.ex/ping")), NONE);
+    const ENDPOINT: &str = "backchannel_client_notification_endpoint";
+    assert_eq!(ping(None), [format!("{ENDPOINT} delivery_mode")]);
+    for uri in ["http://app.ex/ping", "https://10.0.0.1/ping", "https://app.ex/ping#a", "ping"] {
+        assert_eq!(ping(Some(uri)), [format!("{ENDPOINT} url")], "{uri}");
+    }
+    let public = asking(&|metadata| metadata.token_endpoint_auth_method = ClientAuthMethod::None);
+    assert_eq!(public, ["grant_types public_client"]);
+    let modeless = asking(&|metadata| metadata.backchannel_token_delivery_mode = None);
+    assert_eq!(modeless, ["backchannel_token_delivery_mode grant_type"]);
+    let without = asking(&|metadata| metadata.scope = Scope::parse("email").unwrap());
+    assert_eq!(without, ["scope openid_missing"]);
+    let unsigned = asking(&|metadata| metadata.backchannel_authentication_request_signing_alg = Some(Algorithm::ES256));
+    assert_eq!(unsigned, ["jwks required"]);
+    let coded = asking(&|metadata| metadata.backchannel_user_code_parameter = true);
+    assert_eq!(coded, ["backchannel_user_code_parameter unsupported"]);
+    assert!(serde_json::from_value::<DeliveryMode>("push".into()).is_err());
+}
+
+#[test]
 fn what_a_client_exchanges_is_said_and_is_never_a_token_for_this_server() {
     let exchanging = |audiences: &[&str]| {
         let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();

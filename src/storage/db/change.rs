@@ -15,8 +15,8 @@ pub enum Change {
     Resources,
     /// Mail waits to be sent.
     Outbox,
-    /// Clients wait to be told that a session ended.
-    LogoutNotices,
+    /// Clients wait to be told something.
+    Notices,
     /// It is not known what changed: forget everything.
     Everything,
 }
@@ -29,7 +29,7 @@ impl Change {
             Self::Keys => "keys".to_owned(),
             Self::Resources => "resources".to_owned(),
             Self::Outbox => "outbox".to_owned(),
-            Self::LogoutNotices => "logout".to_owned(),
+            Self::Notices => "notices".to_owned(),
             Self::Everything => "everything".to_owned(),
         }
     }
@@ -41,7 +41,7 @@ impl Change {
             None if text == "keys" => Self::Keys,
             None if text == "resources" => Self::Resources,
             None if text == "outbox" => Self::Outbox,
-            None if text == "logout" => Self::LogoutNotices,
+            None if text == "notices" => Self::Notices,
             _ => Self::Everything,
         }
     }
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn a_change_survives_the_way_to_another_node() {
         let named = Change::Client(ClientId::parse("a").unwrap());
-        for change in [named, Change::Keys, Change::Resources, Change::Outbox, Change::LogoutNotices, Change::Everything] {
+        for change in [named, Change::Keys, Change::Resources, Change::Outbox, Change::Notices, Change::Everything] {
             assert_eq!(Change::from_message(&change.to_message()), change);
         }
         for unknown in ["", "users", "client ", "client \u{e9}", "keys 1"] {

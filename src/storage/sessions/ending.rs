@@ -5,7 +5,7 @@ use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::storage::db::{Tx, locking};
 use crate::storage::error::Error;
-use crate::storage::{device_codes, logout_notices};
+use crate::storage::{device_codes, notices};
 
 /// How sessions end.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +109,7 @@ pub(in crate::storage) async fn end_own(
 /// Takes the row out, and writes down who is to be told.
 async fn remove(tx: &mut Tx, id: &SessionId, user: &UserId, now: Timestamp) -> Result<(), Error> {
     // Before the row goes, and what refers to it.
-    logout_notices::insert_for(tx, id, user, now).await?;
+    notices::insert_for(tx, id, user, now).await?;
     tx.query("DELETE FROM sessions WHERE id = $1").bind(id).execute().await?;
     Ok(())
 }

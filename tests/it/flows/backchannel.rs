@@ -3,7 +3,7 @@
 use ostiary::protocol::client::{Algorithm, ClientStatus, KeyManagement, SubjectType};
 use ostiary::protocol::jwk::KeyAlgorithm;
 use ostiary::protocol::jwt::TokenType;
-use ostiary::storage::{logout_notices, users};
+use ostiary::storage::{notices, users};
 
 use crate::support::browser::Browser;
 use crate::support::database::{TestDatabase, on_both};
@@ -38,7 +38,7 @@ async fn log_out(browser: &mut Browser) {
 }
 
 async fn waiting(server: &TestServer) -> i64 {
-    logout_notices::count(&mut server.state.db.read().await.unwrap()).await.unwrap()
+    notices::count(&mut server.state.db.read().await.unwrap()).await.unwrap()
 }
 
 on_both! {

@@ -101,6 +101,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         return_to: "printer.example".to_owned(),
         on_this_device: false,
         device: None,
+        asked: false,
+        binding_message: None,
         scopes: ["openid", "profile", "email", "offline_access", "photos.read"].map(scope).to_vec(),
         claims: Vec::new(),
         resources: Vec::new(),
@@ -124,6 +126,8 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     let published = ClientView { host: Some("agent.example:8443".to_owned()), ..client("Photo Printer") };
     add("consent-published", &Consent { client: published, on_this_device: true, ..consent.clone() });
     add("consent-device", &Consent { device: Some("WDJB-MJHT".to_owned()), ..consent.clone() });
+    let message = Some("W4SCT".to_owned());
+    add("consent-asked", &Consent { asked: true, binding_message: message, ..consent.clone() });
     let (scopes, resources, details) = (vec![scope(HOSTILE)], vec![resource(HOSTILE)], vec![detail(HOSTILE)]);
     let hostile = Consent { client: client(HOSTILE), sign_in_name: HOSTILE.to_owned(), scopes, resources, details, ..consent };
     add("consent-hostile", &hostile);

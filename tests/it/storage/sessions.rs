@@ -5,7 +5,7 @@ use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::storage::page::Page;
 use ostiary::storage::sessions::{self, Ending, Session, SessionFilter};
 use ostiary::storage::users::{self, UserStatus};
-use ostiary::storage::{logout_notices, session_clients, setup_links};
+use ostiary::storage::{notices, session_clients, setup_links};
 use tokio::task::JoinSet;
 
 use super::persona::{anna_and_app, at, client, hash, session, session_id, user, user_id};
@@ -50,7 +50,7 @@ on_both! {
             let (found, _) = sessions::by_hash(&mut conn, &hash(number), at(1), IDLE).await.unwrap().unwrap();
             assert_eq!(&found.id, id);
         }
-        assert_eq!(logout_notices::count(&mut conn).await.unwrap(), 0, "it goes on");
+        assert_eq!(notices::count(&mut conn).await.unwrap(), 0, "it goes on");
         assert_eq!(session_clients::list(&mut conn, &first).await.unwrap(), [app.id], "and its end will be told");
     }
 

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{RawForm, State};
 use axum::routing::post;
 use http::StatusCode;
-use ostiary::jobs::logout::{Messenger, Parts};
+use ostiary::jobs::notices::{Messenger, Parts};
 use ostiary::protocol::jwt::TokenType;
 use serde_json::Value;
 
@@ -75,6 +75,7 @@ pub fn messenger(server: &TestServer) -> Messenger {
         client_keys: state.client_keys.clone(),
         keys: state.keys.clone(),
         subjects: state.subjects.clone(),
+        notifications: state.notifications.clone(),
         issuer: server.issuer().to_owned(),
     })
 }

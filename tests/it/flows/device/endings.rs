@@ -21,9 +21,9 @@ async fn logged_in(server: &TestServer) -> Browser {
 async fn notices(server: &TestServer) -> Vec<(String, String)> {
     let rows = {
         let mut conn = server.state.db.read().await.unwrap();
-        conn.query("SELECT session_id, client_id FROM logout_notices").fetch_all::<(String, String)>().await.unwrap()
+        conn.query("SELECT session_id, client_id FROM notices").fetch_all::<(String, String)>().await.unwrap()
     };
-    server.state.db.write(async |tx| tx.query("DELETE FROM logout_notices").execute().await).await.unwrap();
+    server.state.db.write(async |tx| tx.query("DELETE FROM notices").execute().await).await.unwrap();
     rows
 }
 

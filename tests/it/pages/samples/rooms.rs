@@ -3,7 +3,7 @@
 use ostiary::pages::account::nav::{Nav, Place};
 use ostiary::pages::view::{
     Account, Activity, ActivityRow, Apps, ConnectedApp, Data, Delete, Deleted, DeletionProblem, Frame, LanguageChoice, Moment,
-    OwnAddress, SessionRow, Sessions,
+    OwnAddress, RequestEnded, RequestRow, Requests, SessionRow, Sessions,
 };
 use ostiary::protocol::authentication::Enrolled;
 use ostiary::protocol::time::Timestamp;
@@ -27,6 +27,7 @@ pub fn add(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
         enrolled: Enrolled::default(),
         sessions: 1,
         apps: 0,
+        requests: 0,
         activity: Vec::new(),
         ..account.clone()
     };
@@ -45,6 +46,18 @@ pub fn add(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
     let apps = Apps { frame: frame.clone(), nav: nav(Place::Apps), apps: list, csrf: "c".to_owned() };
     add("apps", &apps);
     add("apps-none", &Apps { apps: Vec::new(), ..apps });
+    let request = |id: &str, client: &str, binding_message: Option<&str>| RequestRow {
+        client: client.to_owned(),
+        binding_message: binding_message.map(str::to_owned),
+        asked_at: AT,
+        request: id.repeat(43),
+    };
+    let list = vec![request("a", "Call centre", Some("W4SCT")), request("b", HOSTILE, Some(HOSTILE)), request("c", "Till", None)];
+    let requests = Requests { frame: frame.clone(), nav: nav(Place::Requests), requests: list };
+    add("requests", &requests);
+    add("requests-none", &Requests { requests: Vec::new(), ..requests });
+    add("request-allowed", &RequestEnded { frame: frame.clone(), allowed: true });
+    add("request-denied", &RequestEnded { frame: frame.clone(), allowed: false });
     let activity =
         Activity { frame: frame.clone(), nav: nav(Place::Activity), rows: rows(), is_first: false, next: Some("0".repeat(36)) };
     add("activity", &activity);
@@ -74,6 +87,7 @@ fn account(frame: Frame) -> Account {
         enrolled: Enrolled { password: true, totp: true, recovery_codes: true, passkeys: true },
         sessions: 3,
         apps: 2,
+        requests: 1,
         activity: rows(),
         csrf: "c".to_owned(),
     }

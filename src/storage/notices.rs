@@ -1,27 +1,38 @@
-//! Logout tokens on their way to clients: a row for each, deleted once it arrived.
+//! What clients are told by this server: a row for each notice, deleted once it arrived.
 
 use super::db::{Change, Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::value::Hash;
 use crate::protocol::id::{ClientId, SessionId, UserId};
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 
-/// For how long a client is tried to be reached. Its own sessions rarely last longer.
+/// For how long a client is tried to be told of a logout. Its own sessions rarely last longer.
 pub const LIFETIME: Seconds = Seconds::hours(24);
 
-/// That a session ended, for one client.
+/// What a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// That this session ended.
+    Logout(SessionId),
+    /// That a person answered whom it asked. Sealed: which request it was, and the token for whoever tells of it.
+    Answer(Vec<u8>),
+}
+
+/// One thing, for one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// `jti`: the same at each attempt, so that a client which took the first one knows the second.
+    /// `jti` of a logout token: the same at each attempt, so that a client which took the first one knows the second.
     pub id: String,
     pub client_id: ClientId,
     /// May be gone by now.
     pub user_id: UserId,
-    pub session_id: SessionId,
+    pub about: About,
     /// How often somebody began to send it, this time included.
     pub attempts: i64,
-    /// When the session ended.
     pub created_at: Timestamp,
+    /// Of no use after that.
+    pub expires_at: Timestamp,
 }
 
 impl Record for Notice {
@@ -30,11 +41,39 @@ impl Record for Notice {
             id: columns.read()?,
             client_id: columns.read()?,
             user_id: columns.read()?,
-            session_id: columns.read()?,
+            about: about(columns)?,
             attempts: columns.read()?,
             created_at: columns.read()?,
+            expires_at: columns.read()?,
         })
     }
+}
+
+fn about(columns: &mut Columns<'_>) -> Result<About, Error> {
+    match (columns.read::<Option<SessionId>>()?, columns.read::<Option<Vec<u8>>>()?) {
+        (Some(session), None) => Ok(About::Logout(session)),
+        (None, Some(sealed)) => Ok(About::Answer(sealed)),
+        _ => Err(Error::other("a notice is about one thing")),
+    }
+}
+
+/// Tells the client of a request that was just answered, if it wants to be told.
+pub async fn insert_of_answer(tx: &mut Tx, request: &[u8; 32], now: Timestamp) -> Result<(), Error> {
+    let inserted = tx
+        .query(
+            "INSERT INTO notices (id, client_id, user_id, notification, attempts, created_at, next_attempt_at, expires_at) \
+             SELECT $2, client_id, asked_of, notification, 0, $3, $3, expires_at FROM device_codes \
+             WHERE user_code = $1 AND asked_of IS NOT NULL AND notification IS NOT NULL AND expires_at > $3",
+        )
+        .bind(Hash(*request))
+        .bind(random::identifier().as_str())
+        .bind(now)
+        .execute()
+        .await?;
+    if inserted > 0 {
+        tx.changed(Change::Notices);
+    }
+    Ok(())
 }
 
 /// For every client that wants to hear of the end of a session which still has its row; whoever sends them is woken after the
@@ -43,7 +82,7 @@ pub(super) async fn insert_for(tx: &mut Tx, session: &SessionId, user: &UserId, 
     let clients = super::session_clients::list(tx, session).await?;
     for client in &clients {
         tx.query(
-            "INSERT INTO logout_notices (id, client_id, user_id, session_id, attempts, created_at, next_attempt_at, expires_at) \
+            "INSERT INTO notices (id, client_id, user_id, session_id, attempts, created_at, next_attempt_at, expires_at) \
              VALUES ($1, $2, $3, $4, 0, $5, $5, $6)",
         )
         .bind(random::identifier().as_str())
@@ -56,7 +95,7 @@ pub(super) async fn insert_for(tx: &mut Tx, session: &SessionId, user: &UserId, 
         .await?;
     }
     if !clients.is_empty() {
-        tx.changed(Change::LogoutNotices);
+        tx.changed(Change::Notices);
     }
     Ok(())
 }
@@ -65,7 +104,7 @@ pub(super) async fn insert_for(tx: &mut Tx, session: &SessionId, user: &UserId, 
 pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, Error> {
     let rows = conn
         .query(
-            "SELECT id FROM logout_notices \
+            "SELECT id FROM notices \
              WHERE next_attempt_at <= $1 AND expires_at > $1 AND (claimed_until IS NULL OR claimed_until <= $1) \
              ORDER BY next_attempt_at, id LIMIT $2",
         )
@@ -79,9 +118,9 @@ pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Stri
 /// Up to `limit` of those that are of no use any more and that nobody is sending: for one caller alone.
 pub async fn take_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<Notice>, Error> {
     tx.query(
-        "DELETE FROM logout_notices WHERE id IN (SELECT id FROM logout_notices \
+        "DELETE FROM notices WHERE id IN (SELECT id FROM notices \
          WHERE expires_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) LIMIT $2) \
-         RETURNING id, client_id, user_id, session_id, attempts, created_at",
+         RETURNING id, client_id, user_id, session_id, notification, attempts, created_at, expires_at",
     )
     .bind(now)
     .bind(limit)
@@ -94,7 +133,7 @@ pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     let (next,) = conn
         .query(
             "SELECT MIN(CASE WHEN claimed_until IS NULL OR claimed_until < next_attempt_at THEN next_attempt_at \
-             ELSE claimed_until END) FROM logout_notices",
+             ELSE claimed_until END) FROM notices",
         )
         .fetch_one::<(Option<Timestamp>,)>()
         .await?;
@@ -104,9 +143,9 @@ pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
 /// Takes one to send it until `until`: for one caller alone. Should that one not come back, another may take it then.
 pub async fn claim(tx: &mut Tx, id: &str, now: Timestamp, until: Timestamp) -> Result<Option<Notice>, Error> {
     tx.query(
-        "UPDATE logout_notices SET claimed_until = $3, attempts = attempts + 1 \
+        "UPDATE notices SET claimed_until = $3, attempts = attempts + 1 \
          WHERE id = $1 AND next_attempt_at <= $2 AND expires_at > $2 AND (claimed_until IS NULL OR claimed_until <= $2) \
-         RETURNING id, client_id, user_id, session_id, attempts, created_at",
+         RETURNING id, client_id, user_id, session_id, notification, attempts, created_at, expires_at",
     )
     .bind(id)
     .bind(now)
@@ -119,7 +158,7 @@ pub async fn claim(tx: &mut Tx, id: &str, now: Timestamp, until: Timestamp) -> R
 /// Nothing happens when somebody else has it by now.
 pub async fn postpone(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, error: &str) -> Result<(), Error> {
     tx.query(
-        "UPDATE logout_notices SET claimed_until = NULL, next_attempt_at = $3, last_error = $4 WHERE id = $1 AND claimed_until = $2",
+        "UPDATE notices SET claimed_until = NULL, next_attempt_at = $3, last_error = $4 WHERE id = $1 AND claimed_until = $2",
     )
     .bind(id)
     .bind(until)
@@ -132,7 +171,7 @@ pub async fn postpone(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, 
 
 /// The same for one that was not sent after all: that was no attempt.
 pub async fn put_back(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, error: &str) -> Result<(), Error> {
-    tx.query("UPDATE logout_notices SET attempts = attempts - 1 WHERE id = $1 AND claimed_until = $2")
+    tx.query("UPDATE notices SET attempts = attempts - 1 WHERE id = $1 AND claimed_until = $2")
         .bind(id)
         .bind(until)
         .execute()
@@ -142,11 +181,11 @@ pub async fn put_back(tx: &mut Tx, id: &str, until: Timestamp, next: Timestamp, 
 
 /// Removes one that arrived, or never will: `true` for one caller alone.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, Error> {
-    Ok(tx.query("DELETE FROM logout_notices WHERE id = $1").bind(id).execute().await? == 1)
+    Ok(tx.query("DELETE FROM notices WHERE id = $1").bind(id).execute().await? == 1)
 }
 
 /// How many wait.
 pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
-    let (count,) = conn.query("SELECT COUNT(*) FROM logout_notices").fetch_one::<(i64,)>().await?;
+    let (count,) = conn.query("SELECT COUNT(*) FROM notices").fetch_one::<(i64,)>().await?;
     Ok(count)
 }

@@ -1,5 +1,6 @@
-//! Tells clients that a session ended (OpenID Connect Back-Channel Logout 1.0 §2.5): off the path of whoever logged out, each
-//! notice by one node, again and again for a day until the client has taken it.
+//! Tells clients that a session ended (OpenID Connect Back-Channel Logout 1.0 §2.5), or that a person answered whom they asked
+//! (OpenID Connect CIBA Core 1.0 §10.2): off the path of whoever logged out or answered, each notice by one node, again and again
+//! until the client has taken it, or it is of no use any more.
 //!
 //! Should a node die while it sends one, another sends it again, with the same `jti`. Servers that don't work are left alone by
 //! [`Outbound`], which asks each host through a breaker of its own.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use form_urlencoded::Serializer;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
@@ -17,12 +18,14 @@ use url::Url;
 use super::pace::{POLL, duration, pause, wait};
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
+use crate::keys::notification::Notifications;
 use crate::keys::ring::KeyRing;
 use crate::keys::subject::Subjects;
 use crate::outbound::client_keys::ClientKeys;
 use crate::outbound::envelope::Envelope;
-use crate::outbound::http::{Failure, Outbound};
+use crate::outbound::http::{Answer, Failure, Outbound};
 use crate::protocol::client::Client;
+use crate::protocol::id::SessionId;
 use crate::protocol::jwe::Content;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::logout_token::LogoutTokenClaims;
@@ -31,7 +34,7 @@ use crate::storage::audit::{Actor, Event, Outcome, insert as record};
 use crate::storage::client_cache::ClientCache;
 use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
-use crate::storage::logout_notices::{self, Notice};
+use crate::storage::notices::{self, About, Notice};
 use crate::telemetry::TraceId;
 
 /// Notices that are sent at once.
@@ -60,6 +63,7 @@ pub struct Parts {
     pub client_keys: ClientKeys,
     pub keys: Arc<KeyRing>,
     pub subjects: Subjects,
+    pub notifications: Notifications,
     pub issuer: String,
 }
 
@@ -80,6 +84,9 @@ enum Attempt {
     Unasked(String),
 }
 
+/// What the client's server said; or what came of it before it was asked.
+type Told = Result<Result<Answer, Failure>, Attempt>;
+
 impl Messenger {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(Shared { parts, stopping: AtomicBool::new(false) }))
@@ -92,7 +99,7 @@ impl Messenger {
         self.0.parts.db.subscribe({
             let wake = Arc::clone(&wake);
             move |change| {
-                if matches!(change, Change::LogoutNotices | Change::Everything) {
+                if matches!(change, Change::Notices | Change::Everything) {
                     wake.notify_one();
                 }
             }
@@ -111,7 +118,7 @@ impl Messenger {
             let pause = match next {
                 Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.parts.clock.now(), next)),
                 Err(error) => {
-                    tracing::warn!(%error, "notices of logouts wait for the database");
+                    tracing::warn!(%error, "notices for clients wait for the database");
                     duration(POLL)
                 }
             };
@@ -128,9 +135,9 @@ impl Messenger {
         let Parts { db, clock, .. } = &self.0.parts;
         self.give_up_expired().await?;
         while !self.0.stopping.load(Ordering::SeqCst) {
-            let due = logout_notices::due(&mut db.read().await?, clock.now(), BATCH).await?;
+            let due = notices::due(&mut db.read().await?, clock.now(), BATCH).await?;
             if due.is_empty() {
-                return logout_notices::next_due(&mut db.read().await?).await;
+                return notices::next_due(&mut db.read().await?).await;
             }
             self.send_all(due).await?;
         }
@@ -160,7 +167,7 @@ impl Messenger {
         let Parts { db, clock, clients, .. } = &self.0.parts;
         let now = clock.now();
         let claimed_until = now + PATIENCE;
-        let Some(notice) = db.write(async |tx| logout_notices::claim(tx, id, now, claimed_until).await).await? else {
+        let Some(notice) = db.write(async |tx| notices::claim(tx, id, now, claimed_until).await).await? else {
             return Ok(());
         };
         let attempt = match clients.load(&notice.client_id).await? {
@@ -169,45 +176,31 @@ impl Messenger {
             _ => Attempt::Done,
         };
         match attempt {
-            Attempt::Done => db.write(async |tx| logout_notices::delete(tx, id).await).await.map(drop),
+            Attempt::Done => db.write(async |tx| notices::delete(tx, id).await).await.map(drop),
             Attempt::Refused(why) => self.end(&notice, "refused_by_client", &why).await,
             Attempt::Later(why) => {
-                tracing::info!(client_id = %notice.client_id, why, attempts = notice.attempts, "a client could not be told of a logout");
+                tracing::info!(client_id = %notice.client_id, why, attempts = notice.attempts, "a client could not be told something");
                 // Not after its end, so that its end is noticed.
-                let next = (clock.now() + pause(notice.attempts)).min(notice.created_at + logout_notices::LIFETIME);
-                db.write(async |tx| logout_notices::postpone(tx, id, claimed_until, next, &why).await).await
+                let next = (clock.now() + pause(notice.attempts)).min(notice.expires_at);
+                db.write(async |tx| notices::postpone(tx, id, claimed_until, next, &why).await).await
             }
             Attempt::Unasked(why) => {
-                let next = (clock.now() + POLL).min(notice.created_at + logout_notices::LIFETIME);
-                db.write(async |tx| logout_notices::put_back(tx, id, claimed_until, next, &why).await).await
+                let next = (clock.now() + POLL).min(notice.expires_at);
+                db.write(async |tx| notices::put_back(tx, id, claimed_until, next, &why).await).await
             }
         }
     }
 
     async fn attempt(&self, client: &Client, notice: &Notice, now: Timestamp) -> Attempt {
-        let Parts { outbound, client_keys, keys, subjects, issuer, .. } = &self.0.parts;
-        let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
-        let Some(uri) = uri else { return Attempt::Done };
-        let subject = subjects.of(client, &notice.user_id);
-        let whom = (subject.as_str(), &notice.session_id);
-        let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
-        // As its ID tokens are, encrypted and signed (§2.4, §2.6).
-        let envelope = match Envelope::of(client_keys, client, client.metadata.id_token_encryption(), now).await {
-            Ok(envelope) => envelope,
-            Err(error) => return Attempt::Later(error.reason.to_owned()),
+        let answer = match &notice.about {
+            About::Logout(session) => self.tell_of_logout(client, notice, session, now).await,
+            About::Answer(sealed) => self.tell_of_answer(client, sealed).await,
         };
-        let signed = keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims);
-        let signed = signed.map_err(|error| error.to_string());
-        let token = signed.and_then(|token| match envelope {
-            Some(envelope) => envelope.seal(Content::NestedOf(issuer), &token).map_err(|error| error.to_string()),
-            None => Ok(token),
-        });
-        let token = match token {
-            Ok(token) => token,
-            Err(why) => return Attempt::Later(why),
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(attempt) => return attempt,
         };
-        let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
-        match outbound.post_form(&uri, form).await.map(|answer| answer.status) {
+        match answer.map(|answer| answer.status) {
             Ok(status) if status.is_success() => Attempt::Done,
             Ok(status) if is_transient(status) || notice.attempts < REFUSALS => {
                 Attempt::Later(format!("status {}", status.as_u16()))
@@ -219,14 +212,46 @@ impl Messenger {
         }
     }
 
+    async fn tell_of_logout(&self, client: &Client, notice: &Notice, session: &SessionId, now: Timestamp) -> Told {
+        let Parts { outbound, client_keys, keys, subjects, issuer, .. } = &self.0.parts;
+        let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
+        let Some(uri) = uri else { return Err(Attempt::Done) };
+        let subject = subjects.of(client, &notice.user_id);
+        let whom = (subject.as_str(), session);
+        let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
+        // As its ID tokens are, encrypted and signed (§2.4, §2.6).
+        let envelope = match Envelope::of(client_keys, client, client.metadata.id_token_encryption(), now).await {
+            Ok(envelope) => envelope,
+            Err(error) => return Err(Attempt::Later(error.reason.to_owned())),
+        };
+        let signed = keys.sign(client.metadata.id_token_signed_response_alg, TokenType::LogoutToken, &claims);
+        let signed = signed.map_err(|error| error.to_string());
+        let token = signed.and_then(|token| match envelope {
+            Some(envelope) => envelope.seal(Content::NestedOf(issuer), &token).map_err(|error| error.to_string()),
+            None => Ok(token),
+        });
+        let token = token.map_err(Attempt::Later)?;
+        let form = Serializer::new(String::new()).append_pair("logout_token", &token).finish();
+        Ok(outbound.post_form(&uri, form).await)
+    }
+
+    async fn tell_of_answer(&self, client: &Client, sealed: &[u8]) -> Told {
+        let Parts { outbound, notifications, .. } = &self.0.parts;
+        let uri = client.metadata.backchannel_client_notification_endpoint.as_ref().and_then(|uri| Url::parse(uri).ok());
+        // Without its endpoint it asks by itself. What was sealed with another key will never be read.
+        let (Some(uri), Some(notification)) = (uri, notifications.open(&client.id, sealed)) else { return Err(Attempt::Done) };
+        let Some((fields, body)) = notification.message() else { return Err(Attempt::Done) };
+        Ok(outbound.send(Method::POST, &uri, fields, body).await)
+    }
+
     async fn give_up_expired(&self) -> Result<(), Error> {
         let Parts { db, clock, .. } = &self.0.parts;
         loop {
             let now = clock.now();
             let events = db.write(async |tx| {
-                let expired = logout_notices::take_expired(tx, now, BATCH).await?;
+                let expired = notices::take_expired(tx, now, BATCH).await?;
                 for notice in &expired {
-                    record(tx, &untold(notice, "expired", "no answer for a day", now)).await?;
+                    record(tx, &untold(notice, "expired", "no answer in time", now)).await?;
                 }
                 Ok(expired.len())
             });
@@ -238,10 +263,10 @@ impl Messenger {
 
     /// Takes a notice out that did not arrive, and records it.
     async fn end(&self, notice: &Notice, reason: &'static str, why: &str) -> Result<(), Error> {
-        tracing::warn!(client_id = %notice.client_id, why, "a client refuses to be told of a logout");
+        tracing::warn!(client_id = %notice.client_id, why, "a client refuses to be told something");
         let event = untold(notice, reason, why, self.0.parts.clock.now());
         let write = self.0.parts.db.write(async |tx| {
-            if logout_notices::delete(tx, &notice.id).await? {
+            if notices::delete(tx, &notice.id).await? {
                 record(tx, &event).await?;
             }
             Ok(())
@@ -257,15 +282,21 @@ fn is_transient(status: StatusCode) -> bool {
 
 fn untold(notice: &Notice, reason: &'static str, why: &str, now: Timestamp) -> Event {
     let origin = Origin { at: now, address: None, trace_id: TraceId::random().to_string() };
+    let kind = match notice.about {
+        About::Logout(_) => Kind::LogoutUndelivered,
+        About::Answer(_) => Kind::BackchannelUndelivered,
+    };
     let mut event = Event {
         actor: Actor::System,
         outcome: Outcome::Failed,
         reason: Some(reason),
         client_id: Some(notice.client_id.clone()),
         user_id: Some(notice.user_id.clone()),
-        ..audit::event(Kind::LogoutUndelivered, origin)
+        ..audit::event(kind, origin)
     };
-    event.details.insert("session_id".to_owned(), notice.session_id.as_str().into());
+    if let About::Logout(session) = &notice.about {
+        event.details.insert("session_id".to_owned(), session.as_str().into());
+    }
     event.details.insert("why".to_owned(), why.into());
     event.details.insert("attempts".to_owned(), notice.attempts.into());
     event
