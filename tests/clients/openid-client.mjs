@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import * as jose from 'jose'
 import * as client from 'openid-client'
-import { visit } from './person.mjs'
+import { answer, visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, encrypting, service, asserting, keyed, deviceId, exchanging, ledger, hybrid, implicitId, legacyUri } = situation
+const { issuer, redirectUri, confidential, publicId, signing, encrypting, service, asserting, keyed, deviceId, exchanging, ledger, asking, hybrid, implicitId, legacyUri } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -233,4 +233,18 @@ await requirement('a service exchanges the token that it was called with', async
   assert.equal(exchanged.issued_token_type, type)
   const told = await client.tokenIntrospection(config, exchanged.access_token)
   assert.deepEqual([told.sub, told.aud, told.act], [service.id, ledger, { sub: exchanging.id }])
+})
+
+await requirement('a person elsewhere is asked, and answers on a page of their own', async () => {
+  const config = await discover(asking.id, asking.secret, client.ClientSecretBasic(asking.secret))
+  const asked = await client.initiateBackchannelAuthentication(config, {
+    scope: 'openid offline_access', login_hint: situation.signInName, binding_message: 'W4SCT',
+  })
+  const answered = answer(issuer, situation)
+  const tokens = await client.pollBackchannelAuthenticationGrant(config, asked)
+  await answered
+  assert.equal(tokens.claims().sub, sub)
+  assert.ok((await client.refreshTokenGrant(config, tokens.refresh_token)).access_token)
+  const nobody = { scope: 'openid', login_hint: 'nobody-of-this-name' }
+  await assert.rejects(client.initiateBackchannelAuthentication(config, nobody), { error: 'unknown_user_id' })
 })

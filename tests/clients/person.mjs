@@ -1,7 +1,17 @@
 // Stands in for a person and their browser: follows redirects, keeps cookies, fills in the login form, gives consent.
 
+/** Answers the request of an application that waits on the person's own page, and allows it. */
+export async function answer(issuer, person) {
+  const link = (page) => /href="([^"]*\/account\/requests\?request=[^"]+)"/.exec(page)?.[1]
+  const next = (page, url) => {
+    if (url.pathname.endsWith('/account')) return `${issuer}/account/requests`
+    return url.pathname.endsWith('/account/requests') ? link(page) : undefined
+  }
+  return visit(`${issuer}/account/requests`, { ...person, redirectUri: `${issuer}/account/requests/allowed`, next })
+}
+
 /** Goes to `start` and comes back with the URL, under `redirectUri`, that the server sends the browser to. */
-export async function visit(start, { redirectUri, signInName, password }) {
+export async function visit(start, { redirectUri, signInName, password, next }) {
   const cookies = new Map()
   let request = { url: new URL(start), method: 'GET' }
   for (let step = 0; step < 20; step++) {
@@ -28,6 +38,11 @@ export async function visit(start, { redirectUri, signInName, password }) {
     }
     const page = await response.text()
     if (response.status !== 200) throw new Error(`${request.url.pathname} answers ${response.status}: ${page}`)
+    const followed = next?.(page, request.url)
+    if (followed) {
+      request = { url: new URL(followed, request.url), method: 'GET' }
+      continue
+    }
     request = fillIn(page, request.url, { signInName, password })
   }
   throw new Error('too many pages before the redirect')

@@ -14,6 +14,7 @@ export const situation = {
   exchanging: { id: variable('EXCHANGING_ID'), secret: variable('EXCHANGING_SECRET') },
   ledger: variable('LEDGER'),
   deviceId: variable('DEVICE_ID'),
+  asking: { id: variable('ASKING_ID'), secret: variable('ASKING_SECRET') },
   legacyUri: variable('LEGACY_URI'),
   hybrid: { id: variable('HYBRID_ID'), secret: variable('HYBRID_SECRET') },
   implicitId: variable('IMPLICIT_ID'),

@@ -43,6 +43,7 @@ fn run(command: &[&str]) -> String {
     let exchanging = server.client(&[&["--name", "Exchanging", "--service"], &policy[..]].concat());
     let keyed = server.client(&["--name", "Keyed", "--service", "--auth-method", "client_secret_jwt"]);
     let device = server.client(&["--name", "Television", "--public", "--device"]);
+    let asking = server.client(&["--name", "Call centre", "--ciba"]);
     let hybrid = ["--name", "Hybrid", "--redirect-uri", LEGACY_URI, "--response-type", "code id_token"];
     let hybrid = server.client(&hybrid);
     let implicit =
@@ -74,6 +75,8 @@ fn run(command: &[&str]) -> String {
         .env("EXCHANGING_ID", exchanging.0)
         .env("EXCHANGING_SECRET", exchanging.1)
         .env("DEVICE_ID", device.0)
+        .env("ASKING_ID", asking.0)
+        .env("ASKING_SECRET", asking.1)
         .env("LEGACY_URI", LEGACY_URI)
         .env("HYBRID_ID", hybrid.0)
         .env("HYBRID_SECRET", hybrid.1)
