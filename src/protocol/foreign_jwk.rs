@@ -114,10 +114,9 @@ impl ForeignJwk {
     /// Whether one can encrypt for its owner with it so, by its type and by what it says of itself.
     pub fn encrypts_with(&self, alg: KeyManagement) -> bool {
         let fits = match (&self.material, alg) {
-            (Material::Rsa { .. }, KeyManagement::RsaOaep256) => true,
-            (Material::Ec { .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw) => true,
-            (Material::Okp { crv, .. }, KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw) => *crv == X25519,
-            _ => false,
+            (Material::Rsa { .. }, alg) => alg == KeyManagement::RsaOaep256,
+            (Material::Ec { .. }, alg) => alg != KeyManagement::RsaOaep256,
+            (Material::Okp { crv, .. }, alg) => *crv == X25519 && alg != KeyManagement::RsaOaep256,
         };
         fits && self.usage != Some(Usage::Signatures) && self.algorithm.as_deref().is_none_or(|own| own == alg.as_str())
     }

@@ -122,8 +122,8 @@ impl<'a> Jwe<'a> {
             (KeyManagement::RsaOaep256, _) => None,
             (KeyManagement::EcdhEs | KeyManagement::EcdhEsA256Kw, epk) => {
                 let ephemeral = ForeignJwk::parse(&epk.ok_or(Malformed)?).map_err(|_| Malformed)?.material().clone();
-                let party = |text: Option<String>| text.as_deref().map_or(Ok(Vec::new()), bytes);
-                Some(Agreement { ephemeral, apu: party(header.apu)?, apv: party(header.apv)? })
+                let named = |text: Option<String>| text.as_deref().map_or(Ok(Vec::new()), bytes);
+                Some(Agreement { ephemeral, apu: named(header.apu)?, apv: named(header.apv)? })
             }
         };
         let is_direct = alg == KeyManagement::EcdhEs;
