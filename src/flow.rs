@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::seal::Sealer;
 use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::device::Waiting;
-use crate::protocol::id::SessionId;
+use crate::protocol::id::{ClientId, SessionId};
 use crate::protocol::time::{Seconds, Timestamp};
 
 /// What must survive the login.
@@ -46,12 +46,12 @@ pub struct Flow {
 }
 
 /// Why a box did not open. The person gets the same page either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unusable {
     /// Changed, made up, or sealed for another browser.
     Foreign,
-    /// Older than the time a login may take.
-    Expired,
+    /// Older than the time a login may take, for this client.
+    Expired(ClientId),
 }
 
 impl Flow {
@@ -67,7 +67,7 @@ impl Flow {
         let plain = sealer.open(&decoded, &associated_data(browser)).ok_or(Unusable::Foreign)?;
         let flow: Self = serde_json::from_slice(&plain).map_err(|_| Unusable::Foreign)?;
         if now >= flow.started_at + lifetime {
-            return Err(Unusable::Expired);
+            return Err(Unusable::Expired(flow.request.client_id));
         }
         Ok(flow)
     }

@@ -51,6 +51,7 @@ use crate::web::csrf::Csrf;
 use crate::web::dpop::{JudgesProofs, Proofs};
 use crate::web::error::Problem;
 use crate::web::request_objects::RequestObjects;
+use crate::web::software_statements::SoftwareStatements;
 use crate::web::trusted_issuers::{TrustedIssuers, UnusableKeys};
 
 /// The application's state. Cheap to clone.
@@ -90,6 +91,8 @@ pub struct Shared {
     pub client_keys: ClientKeys,
     /// Who else may say whom they act for.
     pub trusted_issuers: TrustedIssuers,
+    /// And those whose word on applications counts.
+    pub software_statements: SoftwareStatements,
     /// Who vouches for their certificates.
     pub certificate_authorities: Option<Authorities>,
     /// Their secrets.
@@ -198,6 +201,7 @@ impl AppState {
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
             trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
+            software_statements: SoftwareStatements::load(&config.client_registration.software_statement_issuers)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
             client_secrets: ClientSecrets::new(&master),
             notifications: Notifications::new(&master),

@@ -25,4 +25,5 @@ pub mod request_objects;
 pub mod sector;
 pub mod server;
 pub mod shell;
+pub mod software_statements;
 pub mod trusted_issuers;

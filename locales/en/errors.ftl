@@ -12,6 +12,7 @@ error-redirect-uri = This application can’t be trusted with a login
     .text = The address it wants you to return to is not one that it registered. You were not sent there, and it was told nothing.
 error-flow-expired = This login took too long, or was begun in another browser
     .text = Go back to the application you came from, and start again.
+error-go-on = Go back to the application
 error-device = This is too late
     .text = The code has expired, or somebody decided about the device already. Begin again on the device: it shows a new code. If you allowed it and would rather not have, you find it among the sessions of your account, and can end it there.
 error-request = This is too late

@@ -12,6 +12,7 @@ error-redirect-uri = Cette application n’est pas digne de confiance pour une c
     .text = L’adresse à laquelle elle veut vous renvoyer n’est pas de celles qu’elle a enregistrées. Vous n’y avez pas été envoyé, et rien ne lui a été communiqué.
 error-flow-expired = Cette connexion a pris trop de temps, ou a été commencée dans un autre navigateur
     .text = Retournez à l’application d’où vous venez, et recommencez.
+error-go-on = Retourner à l’application
 error-device = C’est trop tard
     .text = Le code a expiré, ou quelqu’un a déjà décidé pour cet appareil. Recommencez sur l’appareil : il affichera un nouveau code. Si vous l’avez autorisé et le regrettez, vous le trouverez parmi les sessions de votre compte, où vous pouvez y mettre fin.
 error-request = C’est trop tard

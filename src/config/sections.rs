@@ -21,7 +21,9 @@ use crate::protocol::authentication::Acr;
 use crate::protocol::client::Algorithm;
 use crate::protocol::scope::Scope;
 
-pub use client_registration::{ClientIdMetadataDocumentsConfig, ClientRegistrationConfig, ClientRegistrationMode, McpConfig};
+pub use client_registration::{
+    ClientIdMetadataDocumentsConfig, ClientRegistrationConfig, ClientRegistrationMode, McpConfig, StatementIssuer,
+};
 pub use jwt_bearer::{JwtBearerConfig, SubjectIs, TrustedIssuer};
 pub use legacy::LegacyConfig;
 pub use mail::{MailConfig, MailTls, MailTransport};

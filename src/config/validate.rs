@@ -1,13 +1,12 @@
 //! Refuses a configuration that could not be run safely.
 
+mod client_registration;
 mod jwt_bearer;
 
 use url::Url;
 
 use super::{ClientCertificates, Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
-use crate::protocol::client_document::is_host_pattern;
 use crate::protocol::email_address::EmailAddress;
-use crate::protocol::scope::{self, Scope};
 use crate::text::Text;
 
 /// A key whose value can't be used, and why. The value itself is not printed.
@@ -90,20 +89,8 @@ impl Config {
             "server.default_locale",
             "must be a language that the pages exist in: en or fr",
         )?;
-        let own = Scope::parse(&self.client_registration.scopes.join(" "));
-        let harmless = own.is_ok_and(|own| own.intersection(&scope::management().union(&scope::account())).is_empty());
-        require(harmless, "client_registration.scopes", "must be scope values, and none of this server's own API")?;
         jwt_bearer::check(self)?;
-        let documents = &self.client_id_metadata_documents;
-        for (key, hosts) in [
-            ("client_id_metadata_documents.allowed_hosts", &documents.allowed_hosts),
-            ("client_id_metadata_documents.denied_hosts", &documents.denied_hosts),
-        ] {
-            let all = hosts.iter().all(|host| is_host_pattern(host));
-            require(all, key, "must be hosts such as app.example or *.app.example, in lower case and without a port")?;
-        }
-        let days = (1..=3_650).contains(&documents.unused_days);
-        require(days, "client_id_metadata_documents.unused_days", "must be between 1 and 3650")?;
+        client_registration::check(self)?;
         mail(&self.mail, &self.server.issuer)?;
         passkeys(&self.passkeys, &self.server.issuer)?;
         self.limits()?;

@@ -20,6 +20,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::id::ClientId;
 use crate::protocol::metadata::path;
 use crate::protocol::scope::Scope;
+use crate::protocol::software_statement::{self, REQUIRED, merged};
 use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
@@ -164,7 +165,8 @@ async fn create(
     {
         return Err(unauthorized());
     }
-    let metadata = judged(state, &small_json(request).await.map_err(Problem::from)?).await?;
+    let body = small_json(request).await.map_err(Problem::from)?;
+    let metadata = judged(state, context, &body).await?;
     let mut client = Client {
         id: ClientId::parse(random::identifier()).map_err(Problem::internal)?,
         status: ClientStatus::Active,
@@ -202,6 +204,7 @@ async fn create(
         // It never does.
         members.insert("client_secret_expires_at".to_owned(), 0.into());
     }
+    repeat_statement(&mut members, &body);
     management(state, &mut members, &client.id, &token);
     Ok((StatusCode::CREATED, Json(members)).into_response())
 }
@@ -214,7 +217,7 @@ async fn update(
 ) -> Result<Response, Refused> {
     let own = Own::of(state, headers, id).await?;
     let body = small_json(request).await.map_err(Problem::from)?;
-    let metadata = judged(state, &body).await?;
+    let metadata = judged(state, context, &body).await?;
     let before = &own.client;
     let is_secret = |secret: &str| {
         let hash = state.tokens.hash(TokenKind::ClientSecret, secret);
@@ -241,6 +244,7 @@ async fn update(
         return Err(unauthorized());
     }
     let mut members = shown(&after);
+    repeat_statement(&mut members, &body);
     management(state, &mut members, &after.id, &own.token);
     Ok((StatusCode::OK, Json(members)).into_response())
 }
@@ -288,9 +292,17 @@ impl Own {
 }
 
 /// The metadata that the body comes to, if it may be registered.
-async fn judged(state: &AppState, body: &Value) -> Result<ClientMetadata, Problem> {
+async fn judged(state: &AppState, context: &RequestContext, body: &Value) -> Result<ClientMetadata, Problem> {
     let allowed = Scope::parse(&state.config.client_registration.scopes.join(" ")).unwrap_or_default();
-    let metadata = requested(body, &allowed)?;
+    let metadata = match software_statement::statement(body)? {
+        None if state.config.client_registration.require_software_statement => return Err(REQUIRED.into()),
+        None => requested(body, &allowed)?,
+        Some(statement) => {
+            let issuer = &state.config.server.issuer;
+            let claims = state.software_statements.verified(&state.client_keys, statement, issuer, context.now).await?;
+            requested(&merged(body, claims), &allowed)?
+        }
+    };
     let policy = RegistrationPolicy {
         known_scope: state.policy().await?.every_scope(),
         algorithms: state.keys.algorithms(),
@@ -305,6 +317,13 @@ async fn judged(state: &AppState, body: &Value) -> Result<ClientMetadata, Proble
         refused(&problems)
     })?;
     Ok(metadata)
+}
+
+/// RFC 7591 §3.2.1: a statement that was used comes back as it was.
+fn repeat_statement(members: &mut Map<String, Value>, body: &Value) {
+    if let Ok(Some(statement)) = software_statement::statement(body) {
+        members.insert("software_statement".to_owned(), statement.into());
+    }
 }
 
 /// How the client manages its registration from now on.

@@ -17,6 +17,7 @@ pub fn renderer(site: Site) -> ErrorRenderer {
         let headers: HeaderMap = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let frame = site.frame(site.text(None, &headers), None);
         let view = view(frame, error.problem.status.as_u16(), error.problem.reason, error.trace_id.to_string());
+        let view = Error { go_on: error.problem.go_on.clone(), ..view };
         // A template that can't be written is a fault that no page can show: the status and the trace id are in the headers.
         view.render().unwrap_or_default()
     })
@@ -26,7 +27,7 @@ pub fn renderer(site: Site) -> ErrorRenderer {
 pub fn view(frame: Frame, status: u16, reason: &str, trace_id: String) -> Error {
     let id = message(status, reason);
     let (title, text) = (frame.text.of(id), frame.text.of(&format!("{id}.text")));
-    Error { frame: Frame { nonce: None, ..frame }, status, title, text, trace_id }
+    Error { frame: Frame { nonce: None, ..frame }, status, title, text, trace_id, go_on: None }
 }
 
 /// The message for the reader. What a person can do about differs by the reason only where a flow comes to its end.

@@ -23,6 +23,7 @@ use crate::protocol::authentication::Acr;
 use crate::protocol::authorize::LoginReason;
 use crate::protocol::client::Client;
 use crate::protocol::device::Waiting;
+use crate::protocol::initiate_login;
 use crate::protocol::jwt::TokenType;
 use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, Delivery, SignedFor};
@@ -150,11 +151,15 @@ async fn open(
     let sealed = params.get(field::FLOW).ok_or(unusable("flow_foreign"))?;
     let browser = visitor.browser.as_ref().ok_or(unusable("flow_foreign"))?;
     let lifetime = Seconds(state.config.tokens.authorization_request);
-    let flow =
-        Flow::open(&state.flows, sealed, browser.expose_secret(), context.now, lifetime).map_err(|problem| match problem {
-            Unusable::Foreign => unusable("flow_foreign"),
-            Unusable::Expired => unusable("flow_expired"),
-        })?;
+    let flow = match Flow::open(&state.flows, sealed, browser.expose_secret(), context.now, lifetime) {
+        Ok(flow) => flow,
+        Err(Unusable::Foreign) => return Err(unusable("flow_foreign")),
+        Err(Unusable::Expired(client_id)) => {
+            let client = state.clients.load(&client_id).await?;
+            let go_on = client.and_then(|client| initiate_login::url(&client, &state.config.server.issuer));
+            return Err(Problem { go_on, ..unusable("flow_expired") });
+        }
+    };
     let client = state.client(&flow.request.client_id, context).await?.ok().filter(|client| client.is_active());
     Ok((flow, client.ok_or(unusable("client_disabled"))?))
 }

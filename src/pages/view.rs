@@ -291,6 +291,8 @@ pub struct Error {
     pub text: String,
     /// What to tell an administrator; the log has the cause under it.
     pub trace_id: String,
+    /// Where the reader may begin again.
+    pub go_on: Option<String>,
 }
 
 /// An error for an application that registered itself: its person decides whether to go there with it.

@@ -131,7 +131,6 @@ pub fn registration(
     }
     keep_known(&mut members, "grant_types", &GRANTS.map(GrantType::as_str));
     keep_known(&mut members, "response_types", &["code"]);
-    members.remove("software_statement");
     if !members.contains_key("application_type") && reaches_this_device(&members) {
         members.insert("application_type".to_owned(), "native".into());
     }

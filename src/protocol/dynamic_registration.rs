@@ -28,11 +28,6 @@ const REDIRECT_URI: OAuthError = OAuthError::new(
     "redirect_uri_refused",
     "A redirection URI is not acceptable: https, the loopback interface or, for native clients, a scheme of their own, without fragment",
 );
-const SOFTWARE_STATEMENT: OAuthError = OAuthError::new(
-    ErrorCode::UnapprovedSoftwareStatement,
-    "software_statement_unapproved",
-    "No issuer of software statements is trusted here",
-);
 /// RFC 7592 §2.2: what comes along has to be what the client has.
 const DIFFERS: OAuthError = invalid("client_id_or_secret_differs", "client_id or client_secret is not that of the client");
 
@@ -85,9 +80,6 @@ const GRANTS: [GrantType; 3] = [GrantType::AuthorizationCode, GrantType::Refresh
 /// client may have.
 pub fn requested(body: &Value, allowed: &Scope) -> Result<ClientMetadata, OAuthError> {
     let body = body.as_object().ok_or(NOT_AN_OBJECT)?;
-    if body.get("software_statement").is_some_and(|statement| !statement.is_null()) {
-        return Err(SOFTWARE_STATEMENT);
-    }
     let mut members: Map<String, Value> = body
         .iter()
         .filter(|(name, value)| CHOSEN.contains(&name.as_str()) && !value.is_null())
@@ -210,11 +202,10 @@ mod tests {
             (json!({ "grant_types": ["client_credentials"] }), GRANT_TYPES),
             (json!({ "response_types": ["token"] }), RESPONSE_TYPES),
             (json!({ "response_types": [] }), RESPONSE_TYPES),
-            (json!({ "software_statement": "a.b.c" }), SOFTWARE_STATEMENT),
         ] {
             assert_eq!(requested(&body, &allowed()), Err(error), "{body}");
         }
-        let nothing = json!({ "redirect_uris": null, "response_types": null, "software_statement": null, "client_name#fr": "x" });
+        let nothing = json!({ "redirect_uris": null, "response_types": null, "client_name#fr": "x" });
         assert!(requested(&nothing, &allowed()).is_ok(), "null is nothing");
     }
 

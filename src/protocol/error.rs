@@ -45,6 +45,7 @@ error_codes! {
     InvalidRequestObject = "invalid_request_object", 400;
     InvalidRequestUri = "invalid_request_uri", 400;
     InvalidScope = "invalid_scope", 400;
+    InvalidSoftwareStatement = "invalid_software_statement", 400;
     InvalidTarget = "invalid_target", 400;
     InvalidToken = "invalid_token", 401;
     LoginRequired = "login_required", 400;

@@ -34,11 +34,13 @@ pub struct Problem {
     pub retry_after: Option<u32>,
     /// `WWW-Authenticate`, one for each scheme.
     pub challenges: Vec<HeaderValue>,
+    /// Where a person who reads it may begin again.
+    pub go_on: Option<String>,
 }
 
 impl Problem {
     pub const fn new(status: StatusCode, code: &'static str, reason: &'static str, description: &'static str) -> Self {
-        Self { status, code, description, reason, retry_after: None, challenges: Vec::new() }
+        Self { status, code, description, reason, retry_after: None, challenges: Vec::new(), go_on: None }
     }
 
     /// A refusal of the request as such: RFC 6749 has `invalid_request` for it, HTTP a status of its own.

@@ -15,7 +15,7 @@ use crate::protocol::time::Timestamp;
 
 /// A file of keys can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("'jwks_file' {0} of an issuer in 'jwt_bearer.issuers' can't be read, or holds no key that can be used")]
+#[error("'jwks_file' {0} of a trusted issuer can't be read, or holds no key that can be used")]
 pub struct UnusableKeys(PathBuf);
 
 /// All of them.
@@ -31,12 +31,37 @@ pub struct Trusted {
     keys: Keys,
 }
 
+/// The keys of an issuer.
 #[derive(Debug)]
-enum Keys {
+pub(super) enum Keys {
     /// From a file, read when the server started.
     Known(ForeignKeys),
     /// At its `jwks_uri`.
-    Published,
+    Published(String),
+}
+
+impl Keys {
+    /// Reads the file, if one is named.
+    pub(super) fn load(file: &Path, uri: &str) -> Result<Self, UnusableKeys> {
+        if file.as_os_str().is_empty() {
+            return Ok(Self::Published(uri.to_owned()));
+        }
+        read(file).map(Self::Known).ok_or_else(|| UnusableKeys(file.to_owned()))
+    }
+
+    /// The claims of a token that one of them signed.
+    pub(super) async fn verify(
+        &self,
+        client_keys: &ClientKeys,
+        token: &str,
+        expected: Expected<'_>,
+        now: Timestamp,
+    ) -> Result<Result<Claims, Untrusted>, Unavailable> {
+        Ok(match self {
+            Self::Known(keys) => keys.verify(token, expected),
+            Self::Published(uri) => client_keys.at(uri, token, now).await?.verify(token, expected),
+        })
+    }
 }
 
 impl TrustedIssuers {
@@ -56,12 +81,7 @@ impl TrustedIssuers {
 
 impl Trusted {
     fn load(config: &TrustedIssuer) -> Result<Self, UnusableKeys> {
-        let file = &config.jwks_file;
-        let keys = if file.as_os_str().is_empty() {
-            Keys::Published
-        } else {
-            Keys::Known(read(file).ok_or_else(|| UnusableKeys(file.clone()))?)
-        };
+        let keys = Keys::load(&config.jwks_file, &config.jwks_uri)?;
         // What is no scope has been refused with the configuration.
         let scope = Scope::parse(&config.scopes.join(" ")).unwrap_or_default();
         Ok(Self { config: config.clone(), scope, keys })
@@ -81,10 +101,7 @@ impl Trusted {
         now: Timestamp,
     ) -> Result<Result<Claims, Untrusted>, Unavailable> {
         let expected = Expected { algorithms: &self.config.algorithms, types: TYPES };
-        Ok(match &self.keys {
-            Keys::Known(keys) => keys.verify(token, expected),
-            Keys::Published => client_keys.at(&self.config.jwks_uri, token, now).await?.verify(token, expected),
-        })
+        self.keys.verify(client_keys, token, expected, now).await
     }
 }
 

@@ -1,6 +1,11 @@
 //! Whether applications may register themselves, and as what.
 
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
 use crate::config::section;
+use crate::protocol::client::Algorithm;
 
 section! {
     /// Registration by applications themselves (RFC 7591).
@@ -10,7 +15,30 @@ section! {
         mode: ClientRegistrationMode = ClientRegistrationMode::Off;
         /// Scope values that such a client is registered for, as far as it asks for them; all of them where it asks for none.
         scopes: Vec<String> = ["openid", "profile", "email", "offline_access"].map(str::to_owned).to_vec();
+        /// Whose software statements count (RFC 7591 section 2.3), a table `[[client_registration.software_statement_issuers]]` each:
+        /// `issuer`, the `iss` of its statements; `jwks_file`, a file with its keys (JWK Set), or `jwks_uri`, where it publishes them;
+        /// `algorithms`, all when absent. What a statement says stands before what the application says itself.
+        software_statement_issuers: Vec<StatementIssuer> = Vec::new();
+        /// Whether only applications with such a statement may register themselves.
+        require_software_statement: bool = false;
     }
+}
+
+/// Somebody whose word on applications counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatementIssuer {
+    pub issuer: String,
+    #[serde(default)]
+    pub jwks_file: PathBuf,
+    #[serde(default)]
+    pub jwks_uri: String,
+    #[serde(default = "all")]
+    pub algorithms: Vec<Algorithm>,
+}
+
+fn all() -> Vec<Algorithm> {
+    Algorithm::ALL.to_vec()
 }
 
 section! {

@@ -14,6 +14,7 @@ use crate::pages::reauthenticate::{Freshness, Target, fresh};
 use crate::pages::view::{self, ConnectedApp, Frame, Moment, field, in_order, scope_sentence};
 use crate::pages::{form, site};
 use crate::protocol::id::ClientId;
+use crate::protocol::initiate_login;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::web::context::RequestContext;
@@ -47,6 +48,7 @@ pub(super) async fn rows(
     let sentences = state.scope_sentences().await?;
     let sentence = |value: &str| scope_sentence(frame.text, value, &sentences);
     let shown = connected.into_iter().map(|app| ConnectedApp {
+        open: initiate_login::url(&app.client, &state.config.server.issuer),
         name: view::ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(sentence).collect(),
         since: Moment(app.since),

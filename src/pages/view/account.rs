@@ -96,6 +96,8 @@ pub struct Apps {
 #[derive(Clone, Debug)]
 pub struct ConnectedApp {
     pub client_id: String,
+    /// Where it begins a login.
+    pub open: Option<String>,
     pub name: String,
     /// What it may do, as sentences.
     pub may: Vec<String>,

@@ -31,16 +31,23 @@ pub const CLIENT_METADATA: Group = Group {
             "A JSON object in application/json, of at most 64 KiB.",
         ),
         check(
+            "software_statement",
+            &[
+                "software_statement_required",
+                "software_statement_malformed",
+                "software_statement_unapproved",
+                "software_statement_unverified",
+                "software_statement_expired",
+                "software_statement_audience",
+            ],
+            "If it brings a software statement: is it signed by somebody who is trusted with that, for this server, and in its time? Does it bring one, if it has to?",
+            "A software_statement of an issuer of `client_registration.software_statement_issuers`, or none where `client_registration.require_software_statement` is not set.",
+        ),
+        check(
             "metadata_form",
             &["client_metadata_form"],
             "Is it an object?",
             "An object of client metadata (RFC 7591 section 2).",
-        ),
-        check(
-            "software_statement",
-            &["software_statement_unapproved"],
-            "Does it bring a software statement?",
-            "No software_statement: no issuer of them is trusted here.",
         ),
         check(
             "members",

@@ -14,8 +14,9 @@ use super::driver::Browser;
 use super::scene::{NAME, log_in, reachable_with};
 use crate::support::server::{Persona, TestServer};
 
-/// A single-page application on the server's own site, so that its hidden frames are sent cookies.
-async fn application(server: &TestServer) -> (String, String) {
+/// An application on the server's own site, so that its hidden frames are sent cookies. It has a secret, which its page shows: a
+/// public one at a loopback address would be answered by a page each time (A21), and by none in a frame.
+async fn application(server: &TestServer) -> String {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/clients/node_modules/oidc-client-ts/dist/browser/oidc-client-ts.min.js");
     let library =
@@ -23,7 +24,7 @@ async fn application(server: &TestServer) -> (String, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     let client = server
-        .client(Persona::Spa, |metadata| {
+        .client(Persona::Web, |metadata| {
             metadata.first_party = true;
             // So that the frame is what renews, and no refresh token.
             metadata.grant_types = vec![GrantType::AuthorizationCode];
@@ -35,11 +36,13 @@ async fn application(server: &TestServer) -> (String, String) {
     let settings = format!(
         "const manager = new oidc.UserManager({{ authority: '{}', client_id: '{}', redirect_uri: '{origin}/callback',
             silent_redirect_uri: '{origin}/silent', post_logout_redirect_uri: '{origin}/out', scope: 'openid email',
+            client_secret: '{}', client_authentication: 'client_secret_basic',
             monitorSession: true, checkSessionIntervalInSeconds: 1, automaticSilentRenew: false }});
          const show = (id) => {{ const heading = document.createElement('h2'); heading.id = id; document.body.append(heading); }};
          manager.events.addUserSignedOut(() => show('signed-out'));",
         server.issuer(),
-        client.id()
+        client.id(),
+        client.secret.clone().unwrap_or_default()
     );
     let page = |script: &str| {
         Html(format!(
@@ -58,7 +61,7 @@ async fn application(server: &TestServer) -> (String, String) {
         .route("/library.js", get(async move || ([(header::CONTENT_TYPE, "text/javascript")], library)))
         .route("/favicon.ico", get(async || ""));
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (origin, client.id().to_owned())
+    origin
 }
 
 /// What a promise of the page comes to; a refusal as its text.
@@ -74,7 +77,7 @@ async fn promised(browser: &Browser, expression: &str) -> Value {
 async fn oidc_client_ts_logs_in_renews_in_a_frame_and_notices_the_end_of_the_session() {
     let server = reachable_with(|config| config.session.check_session_iframe = true).await;
     server.person(NAME).await;
-    let (origin, _) = application(&server).await;
+    let origin = application(&server).await;
     let browser = Browser::start().await;
     let login = async || {
         browser.goto(&origin).await;
@@ -90,7 +93,7 @@ async fn oidc_client_ts_logs_in_renews_in_a_frame_and_notices_the_end_of_the_ses
     assert!(renewed.as_str().is_some_and(|token| token.matches('.').count() == 2) && renewed != first, "{renewed}");
 
     // Somebody logs out at the server; the application is open again, and asks its frame.
-    browser.goto(&format!("{}/logout", server.issuer())).await;
+    browser.goto(&format!("{}/end-session", server.issuer())).await;
     browser.click("#log-out").await;
     browser.goto(&origin).await;
     browser.find("#signed-out").await;

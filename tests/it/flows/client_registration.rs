@@ -204,7 +204,7 @@ on_both! {
             let answer = register(&server, None, &body).await;
             assert_error(&answer, 400, "invalid_client_metadata");
         }
-        assert_error(&register(&server, None, &with("software_statement", json!("a.b.c"))).await, 400, "unapproved_software_statement");
+        assert_error(&register(&server, None, &with("software_statement", json!("a.b.c"))).await, 400, "invalid_software_statement");
         let form = server.post_with(ENDPOINT, &[], &[("redirect_uris", "https://app.example/cb")]).await;
         assert_eq!(form.status, 400);
         assert_eq!(clients::count(&mut server.state.db.read().await.unwrap()).await.unwrap(), 0);

@@ -12,6 +12,7 @@ pub(super) fn answers(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender))
         title: frame.text.of("error-redirect-uri"),
         text: frame.text.of("error-redirect-uri.text"),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+        go_on: Some("https://printer.example/login?iss=https%3A%2F%2Fid.example.org".to_owned()),
     };
     add("error", &error);
     let fields = vec![("code".to_owned(), "abc".to_owned()), ("state".to_owned(), HOSTILE.to_owned())];

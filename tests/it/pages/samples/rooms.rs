@@ -37,6 +37,8 @@ pub fn add(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
     add("sessions-alone", &Sessions { sessions: sessions.sessions[..1].to_vec(), ..sessions });
     let app = |client_id: &str, name: &str, last_used| ConnectedApp {
         client_id: client_id.to_owned(),
+        open: Some("https://printer.example/login?iss=https%3A%2F%2Fid.example.org".to_owned())
+            .filter(|_| client_id == "printer"),
         name: name.to_owned(),
         may: vec!["See your e-mail address".to_owned(), HOSTILE.to_owned()],
         since: Moment(Timestamp::from_seconds(1_790_000_000)),
