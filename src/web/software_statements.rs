@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::client_keys::ClientKeys;
 use super::trusted_issuers::{Keys, UnusableKeys};
 use crate::config::StatementIssuer;
 use crate::keys::foreign::{Claims, Expected};
+use crate::outbound::client_keys::ClientKeys;
 use crate::protocol::error::OAuthError;
 use crate::protocol::software_statement::{TYPES, UNAPPROVED, UNVERIFIED, check, unverified_issuer};
 use crate::protocol::time::Timestamp;
