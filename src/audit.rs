@@ -9,7 +9,9 @@ mod queue;
 pub use kind::Kind;
 pub use queue::{Queue, Worker, queue};
 
+use crate::protocol::access_token::AccessTokenClaims;
 use crate::protocol::client::Client;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{GrantId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::storage::audit::{Actor, Event, Outcome};
@@ -55,17 +57,29 @@ pub fn adopted(origin: impl Into<Origin>, client: &Client) -> Option<Event> {
     (client.version == 0).then(event)
 }
 
-/// Tokens were given out: by a grant of a person, or for the client's own account. `jti` is the access token's.
+/// Tokens were given out: by a grant of a person, or for the client's own account. After an incident the event tells where the
+/// access token was good, and whose key it was bound to.
 pub fn token_issued(
     origin: impl Into<Origin>,
     client: &Client,
     grant: Option<&Grant>,
-    jti: &str,
+    claims: &AccessTokenClaims,
     grant_type: &'static str,
 ) -> Event {
     let mut details = serde_json::Map::new();
     details.insert("grant_type".to_owned(), grant_type.into());
-    details.insert("jti".to_owned(), jti.into());
+    details.insert("jti".to_owned(), claims.jti.as_str().into());
+    details.insert("audience".to_owned(), claims.aud.0.clone().into());
+    if !claims.scope.is_empty() {
+        details.insert("scope".to_owned(), claims.scope.to_string().into());
+    }
+    match claims.cnf {
+        Some(Confirmation::Dpop(key)) => _ = details.insert("jkt".to_owned(), key.to_string().into()),
+        Some(Confirmation::Certificate(certificate)) => {
+            _ = details.insert("x5t#S256".to_owned(), certificate.to_string().into());
+        }
+        None => {}
+    }
     if let Some(grant) = grant {
         details.insert("grant_id".to_owned(), grant.id.as_str().into());
     }

@@ -47,6 +47,7 @@ apps-heading = Connected applications
 apps-text = These applications act on your behalf. Removing one logs it out and makes it ask you again.
 apps-open = Open
 apps-last-used = Last used
+apps-resources = At:
 
 language-text = The language of these pages in this browser, and of the mails that you get.
 

@@ -47,6 +47,7 @@ apps-heading = Applications associées
 apps-text = Ces applications agissent en votre nom. Retirer l’accès à l’une d’elles la déconnecte et l’oblige à vous le redemander.
 apps-open = Ouvrir
 apps-last-used = Dernière utilisation
+apps-resources = Chez :
 
 language-text = La langue de ces pages dans ce navigateur, et des messages que vous recevez.
 

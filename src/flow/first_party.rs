@@ -53,7 +53,7 @@ pub async fn begin(
         scope,
     };
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
-    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "first_party");
+    let event = audit::token_issued(context, client, Some(&family.grant), family.claims(), "first_party");
     let given = state.db.write(async |tx| {
         if !sessions::hand_over(tx, &session.id, family.grant.expires_at).await? {
             return Ok(false);
@@ -126,7 +126,7 @@ async fn prove_in(state: &AppState, context: &RequestContext, login: Ongoing<'_>
     let target = access_token::target(state, client, &grant.reach.resources, scope).await?;
     let token = access_token::prepare_for_proof(state, Terms { client, grant: None, target, confirmation }, &grant, now);
     let event = Event { client_id: Some(client.id.clone()), ..proved(user, Kind::UserReauthenticated, &session, context) };
-    let issued = audit::token_issued(context, client, Some(&grant), token.claims.jti.as_str(), "first_party");
+    let issued = audit::token_issued(context, client, Some(&grant), &token.claims, "first_party");
     let is_due = id_token::is_due(&grant) && scope.contains("openid");
     let id_token = if is_due { Some(id_token::prepare(state, client, &grant, now).await?) } else { None };
     let done = state.db.write(async |tx| {

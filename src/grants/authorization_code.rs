@@ -45,7 +45,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let lasts = family::lifetime(state, client, &stored.scope, &target);
     let grant = grant(&stored, context.now, lasts);
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
-    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), "authorization_code");
+    let event = audit::token_issued(context, client, Some(&family.grant), family.claims(), "authorization_code");
     let redeemed = state
         .db
         .write(async |tx| {

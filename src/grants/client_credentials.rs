@@ -56,7 +56,7 @@ async fn target(request: &TokenRequest<'_>, scope: &Scope) -> Result<Target, Fai
 
 async fn store(request: &TokenRequest<'_>, token: &Prepared) -> Result<(), Failure> {
     let TokenRequest { state, context, client, .. } = *request;
-    let event = audit::token_issued(context, client, None, token.claims.jti.as_str(), "client_credentials");
+    let event = audit::token_issued(context, client, None, &token.claims, "client_credentials");
     state
         .db
         .write(async |tx| {

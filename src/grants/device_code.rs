@@ -95,7 +95,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>, waits: Waits) -> Result<To
     let grant = grant(&request, &session, allowed, &target)?;
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let session = Session { expires_at: family.grant.expires_at, ..session };
-    let event = audit::token_issued(context, client, Some(&family.grant), family.access_token_id(), waits.grant_type());
+    let event = audit::token_issued(context, client, Some(&family.grant), family.claims(), waits.grant_type());
     let redeemed = state
         .db
         .write(async |tx| {

@@ -5,6 +5,7 @@ use super::access_token::{self, Prepared, Terms};
 use super::id_token::{self, Contents};
 use super::refresh_token;
 use crate::keys::hash::TokenKind;
+use crate::protocol::access_token::AccessTokenClaims;
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::resource::Target;
@@ -59,9 +60,9 @@ impl Family {
         Ok(Self { grant, token, refresh, id_token })
     }
 
-    /// `jti`.
-    pub fn access_token_id(&self) -> &str {
-        self.token.claims.jti.as_str()
+    /// Of the access token.
+    pub fn claims(&self) -> &AccessTokenClaims {
+        &self.token.claims
     }
 
     /// `false`: the grant began when its code was given out, and was revoked since. Nothing is written then.

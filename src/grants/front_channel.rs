@@ -62,7 +62,7 @@ impl FrontChannel {
     /// For the audit log: none where no access token comes.
     pub fn event(&self, context: &RequestContext, client: &Client) -> Option<Event> {
         let token = self.token.as_ref()?;
-        Some(audit::token_issued(context, client, Some(&self.grant), token.claims.jti.as_str(), "implicit"))
+        Some(audit::token_issued(context, client, Some(&self.grant), &token.claims, "implicit"))
     }
 
     pub async fn store(&self, tx: &mut Tx) -> Result<(), StorageError> {

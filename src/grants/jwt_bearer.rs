@@ -72,7 +72,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         act: None,
         may_act: access_token::may_act(client),
     };
-    let mut event = audit::token_issued(context, client, Some(&grant), claims.jti.as_str(), "jwt_bearer");
+    let mut event = audit::token_issued(context, client, Some(&grant), &claims, "jwt_bearer");
     event.details.insert("assertion_issuer".to_owned(), issuer.config.issuer.as_str().into());
     let owner = (Some(grant.id.clone()), Some(user.id.clone()));
     let token = access_token::prepare_claims(state, (target.format, target.algorithm), claims, owner);

@@ -186,7 +186,7 @@ async fn rotate(
         dead: false,
     };
     let grace = Seconds(state.config.tokens.refresh_token_grace);
-    let issued = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
+    let issued = audit::token_issued(context, client, Some(grant), &token.claims, "refresh_token");
     let replayed = audit::refresh_token_replayed(context, client, grant);
     // None lives longer.
     let access_token_end = context.now + Seconds(MAX_ACCESS_TOKEN_LIFETIME.max(state.config.tokens.access_token));
@@ -248,7 +248,7 @@ async fn keep(
     }
     let extend = idle_end >= stored.expires_at + Seconds::minutes(1);
     if extend || token.is_stored() || state.config.audit.tokens {
-        let event = audit::token_issued(context, client, Some(grant), token.claims.jti.as_str(), "refresh_token");
+        let event = audit::token_issued(context, client, Some(grant), &token.claims, "refresh_token");
         state
             .db
             .write(async |tx| {

@@ -224,10 +224,9 @@ fn saw_scope(request: &TokenRequest<'_>, subject: &Subject) {
 }
 
 fn exchanged(request: &TokenRequest<'_>, subject: &Subject, claims: &AccessTokenClaims) -> Event {
-    let issued = audit::token_issued(request.context, request.client, None, claims.jti.as_str(), "token_exchange");
+    let issued = audit::token_issued(request.context, request.client, None, claims, "token_exchange");
     let mut details = issued.details;
     details.insert("subject_client".to_owned(), subject.client_id.as_str().into());
-    details.insert("audience".to_owned(), claims.aud.0.join(" ").into());
     if let Some(act) = &claims.act {
         details.insert("actor".to_owned(), act.sub.as_str().into());
     }

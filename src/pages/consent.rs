@@ -58,7 +58,7 @@ pub async fn get(
         },
         scopes: ScopeRow::all(text, &asked.scope, &state.scope_sentences().await.map_err(Problem::from)?),
         details: view::DetailRow::all(&asked.reach, &resources),
-        resources: view::ResourceRow::all(&asked.reach, &resources),
+        resources: view::ResourceRow::all(&asked.reach.resources, &resources),
         claims: asked.claims.iter().map(|name| ClaimRow::new(text, name)).collect(),
         action: state.path(Place::Consent.path()),
         csrf: form::token(&state, &visitor, PURPOSE),

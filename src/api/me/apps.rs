@@ -1,5 +1,7 @@
 //! `/api/v1/users/me/connected-apps` and `…/consents`: who acts on one's behalf.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -29,6 +31,8 @@ pub(super) struct ConnectedApp {
     client_id: String,
     name: String,
     may: Vec<Permission>,
+    /// Identifiers of the resources that it named when it asked (RFC 8707).
+    resources: BTreeSet<String>,
     since: Time,
     /// When it last got tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +62,7 @@ pub(super) async fn list(
     let found = connected(&state, &user.id, context.now).await?.into_iter().map(|app| ConnectedApp {
         name: ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(permission).collect(),
+        resources: app.resources,
         since: Time(app.since),
         last_used_at: app.last_used.map(Time),
         client_id: app.client.id.to_string(),

@@ -11,7 +11,7 @@ use crate::audit::Kind;
 use crate::flow::visitor::{Login, Visitor};
 use crate::pages::flow::frame;
 use crate::pages::reauthenticate::{Freshness, Target, fresh};
-use crate::pages::view::{self, ConnectedApp, Frame, Moment, field, in_order, scope_sentence};
+use crate::pages::view::{self, ConnectedApp, Frame, Moment, ResourceRow, field, in_order, scope_sentence};
 use crate::pages::{form, site};
 use crate::protocol::id::ClientId;
 use crate::protocol::initiate_login;
@@ -46,11 +46,13 @@ pub(super) async fn rows(
 ) -> Result<Vec<ConnectedApp>, Problem> {
     let connected = connected(state, &login.user.id, context.now).await?;
     let sentences = state.scope_sentences().await?;
+    let resources = state.resources.current().await?;
     let sentence = |value: &str| scope_sentence(frame.text, value, &sentences);
     let shown = connected.into_iter().map(|app| ConnectedApp {
         open: initiate_login::url(&app.client, &state.config.server.issuer),
         name: view::ClientView::new(&app.client).name,
         may: in_order(&app.scope).into_iter().map(sentence).collect(),
+        resources: ResourceRow::all(&app.resources, &resources),
         since: Moment(app.since),
         last_used: app.last_used.map(Moment),
         client_id: app.client.id.to_string(),

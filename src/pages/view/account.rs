@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Frame;
+use super::{Frame, ResourceRow};
 use crate::pages::account::nav::Nav;
 use crate::protocol::authentication::Enrolled;
 use crate::protocol::time::Timestamp;
@@ -101,6 +101,8 @@ pub struct ConnectedApp {
     pub name: String,
     /// What it may do, as sentences.
     pub may: Vec<String>,
+    /// Where, if it named that.
+    pub resources: Vec<ResourceRow>,
     pub since: Moment,
     /// When it last got tokens.
     pub last_used: Option<Moment>,

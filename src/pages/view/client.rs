@@ -1,6 +1,6 @@
 //! How a client, and what it asks for, is shown to people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -116,7 +116,7 @@ impl ClaimRow {
     }
 }
 
-/// A resource on the consent page.
+/// A resource, to a person.
 #[derive(Clone, Debug)]
 pub struct ResourceRow {
     /// What its operator calls it.
@@ -125,12 +125,12 @@ pub struct ResourceRow {
 }
 
 impl ResourceRow {
-    pub fn all(reach: &Reach, known: &Resources) -> Vec<Self> {
+    pub fn all(identifiers: &BTreeSet<String>, known: &Resources) -> Vec<Self> {
         let row = |identifier: &String| Self {
             name: known.get(identifier).map(|resource| resource.metadata.name.clone()),
             identifier: identifier.clone(),
         };
-        reach.resources.iter().map(row).collect()
+        identifiers.iter().map(row).collect()
     }
 }
 

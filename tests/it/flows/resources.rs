@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::pushed::{opening, push, pushed};
 use crate::guard::attack::recorded;
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{AuthorizationUrl, VERIFIER, assert_error, authorize, claims, log_in, text, tokens_of};
+use crate::support::dpop::{Prover, redeem};
+use crate::support::flow::{AuthorizationUrl, VERIFIER, assert_error, authorize, claims, code_of, log_in, text, tokens_of};
 use crate::support::server::{Persona, TestClient, TestServer};
 
 const FILES: &str = "https://files.example/";
@@ -55,6 +56,24 @@ fn asking(client: &TestClient, scope: &str, resources: &[&str]) -> Authorization
 }
 
 on_both! {
+    /// After an incident somebody has to find out where a token was good, and who could use it.
+    async fn the_audit_log_and_the_person_learn_where_a_token_is_good(database: TestDatabase) {
+        let server = start(database).await;
+        let client = app(&server).await;
+        let url = asking(&client, "openid files:read", &[FILES]);
+        let code = code_of(&server, &client, &url, "anna").await;
+        let prover = Prover::new();
+        assert_eq!(redeem(&server, &client, &code, &[&prover.proof(&server, "POST", "/token")]).await.status, 200);
+        let issued = server.audit().await.into_iter().rfind(|entry| entry.kind == "token.issued").unwrap();
+        let told = ["audience", "scope", "jkt"].map(|name| issued.details[name].clone());
+        assert_eq!(told, [json!([FILES]), json!("files:read"), json!(prover.jkt())]);
+        let mut browser = server.browser();
+        let page = browser.get("/login").await;
+        log_in(&mut browser, &page, "anna").await;
+        let page = browser.get("/account/apps").await.body;
+        assert!(page.contains(&format!("<bdi>Your files ({FILES})</bdi>")), "{page}");
+    }
+
     async fn a_token_is_for_the_apis_that_were_asked_for(database: TestDatabase) {
         let server = start(database).await;
         let client = app(&server).await;

@@ -59,6 +59,7 @@ on_both! {
         let shop = apps.iter().find(|app| app["name"] == "Web Shop").unwrap();
         let may: Vec<_> = shop["may"].as_array().unwrap().iter().map(|may| may["scope"].as_str().unwrap()).collect();
         assert_eq!(may, ["openid", "account:read"]);
+        assert_eq!(shop["resources"], json!([]));
         assert!(shop["may"][1]["description"].as_str().unwrap().contains(' ') && shop["last_used_at"].is_string());
         let path = format!("/users/me/connected-apps/{}", shop["client_id"].as_str().unwrap());
         let berta = server.person("berta").await;

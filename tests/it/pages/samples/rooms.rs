@@ -3,7 +3,7 @@
 use ostiary::pages::account::nav::{Nav, Place};
 use ostiary::pages::view::{
     Account, Activity, ActivityRow, Apps, ConnectedApp, Data, Delete, Deleted, DeletionProblem, Frame, LanguageChoice, Moment,
-    OwnAddress, RequestEnded, RequestRow, Requests, SessionRow, Sessions,
+    OwnAddress, RequestEnded, RequestRow, Requests, ResourceRow, SessionRow, Sessions,
 };
 use ostiary::protocol::authentication::Enrolled;
 use ostiary::protocol::time::Timestamp;
@@ -41,6 +41,10 @@ pub fn add(frame: &Frame, add: &mut impl FnMut(&str, &dyn DynRender)) {
             .filter(|_| client_id == "printer"),
         name: name.to_owned(),
         may: vec!["See your e-mail address".to_owned(), HOSTILE.to_owned()],
+        resources: vec![
+            ResourceRow { name: Some(HOSTILE.to_owned()), identifier: "https://photos.example/api".to_owned() },
+            ResourceRow { name: None, identifier: "https://print.example/".to_owned() },
+        ],
         since: Moment(Timestamp::from_seconds(1_790_000_000)),
         last_used,
     };
