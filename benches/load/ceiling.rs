@@ -30,8 +30,8 @@ use super::Result;
 /// As long as a header and claims of an access token.
 const SIGNING_INPUT_BYTES: usize = 480;
 
-/// Of a form in which a client authenticates by what it signed.
-const ASSERTION: &[u8] = b"client_assertion=";
+/// Of forms that hold something signed: what a client authenticates by, a token to exchange.
+const SIGNED: [&[u8]; 2] = [b"client_assertion=", b"subject_token="];
 
 /// A page on which a person agrees.
 const DEVICE_PAGE: &str = "<!doctype html><title>Device</title><form method=post action=/device><input name=user_code></form>";
@@ -67,7 +67,7 @@ pub async fn serve(listen: SocketAddr, documents: Documents) -> Result<()> {
         .route("/jwks", get(async |State(it): Shared| document(&it.documents.jwks)))
         // Client credentials: one signature.
         .route("/es256", post(async |State(it): Shared, _: Bytes| tokens(&[it.es256()])))
-        // Code and refresh: an access token and an ID token. For what a client signed: a signature to verify, an access token.
+        // Code and refresh: an access token and an ID token. For what is signed itself: a signature to verify, an access token.
         .route("/token", post(async |State(it): Shared, headers: HeaderMap, body: Bytes| it.grant(&headers, &body)))
         .route("/device_authorization", post(async |_: Bytes| device()))
         .route("/device", get(async || Html(DEVICE_PAGE)).post(async |_: Bytes| redirect("/device/allowed")))
@@ -117,8 +117,8 @@ impl Ceiling {
         if headers.contains_key("dpop") {
             return self.verified(|| answer(&[self.es256()], "DPoP"));
         }
-        let asserted = body.windows(ASSERTION.len()).any(|part| part == ASSERTION);
-        if asserted { self.verified(|| tokens(&[self.es256()])) } else { tokens(&[self.es256(), self.rs256()]) }
+        let holds = |name: &[u8]| body.windows(name.len()).any(|part| part == name);
+        if SIGNED.into_iter().any(holds) { self.verified(|| tokens(&[self.es256()])) } else { tokens(&[self.es256(), self.rs256()]) }
     }
 
     fn pushed(&self) -> Response {
