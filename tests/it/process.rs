@@ -35,7 +35,11 @@ impl Server {
         Self::start_as(program, "", |command| command)
     }
 
-    /// With more in its configuration.
+    /// The same, with more in its configuration.
+    pub fn start_with(program: Program, more: &str) -> Self {
+        Self::start_as(program, more, |command| command)
+    }
+
     fn start_as(program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let issuer = format!("http://localhost:{port}");

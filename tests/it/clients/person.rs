@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
+use reqwest::header::{COOKIE, HeaderMap, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, redirect};
 use scraper::{Html, Selector};
 use url::Url;
 
 use crate::process::{PERSON, REDIRECT_URI};
+
+/// What a person sees in the end.
+#[derive(Debug)]
+pub struct Page {
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: String,
+}
 
 /// A browser with its cookies.
 pub struct Person {
@@ -23,26 +31,38 @@ impl Person {
 
     /// Goes to `start`, logs in and consents where asked to, and gives the URL that the server sends the browser back to.
     pub async fn visit(&mut self, start: Url) -> Url {
+        self.travel(start, |target| target.as_str().starts_with(REDIRECT_URI)).await.expect_err("a page, and no redirect")
+    }
+
+    /// The same, up to a page that asks for nothing.
+    pub async fn open(&mut self, start: Url) -> Page {
+        self.travel(start, |_| false).await.expect("nowhere else")
+    }
+
+    /// Follows redirects and fills in forms until there are none. `Err`: where it was about to go, which was the `end`.
+    async fn travel(&mut self, start: Url, end: impl Fn(&Url) -> bool) -> Result<Page, Url> {
         let mut response = self.send(start, None).await;
         for _ in 0..20 {
             let url = response.url().clone();
             if response.status().is_redirection() {
                 let location = response.headers()[LOCATION].to_str().expect("ASCII");
                 let target = url.join(location).expect("URL");
-                if target.as_str().starts_with(REDIRECT_URI) {
-                    return target;
+                if end(&target) {
+                    return Err(target);
                 }
                 response = self.send(target, None).await;
                 continue;
             }
-            assert_eq!(response.status(), 200, "{url}: {}", response.text().await.expect("text"));
-            let (action, fields) = fill_in(&response.text().await.expect("text"));
+            let (status, headers) = (response.status(), response.headers().clone());
+            let body = response.text().await.expect("text");
+            assert_eq!(status, 200, "{url}: {body}");
+            let Some((action, fields)) = fill_in(&body) else { return Ok(Page { url, headers, body }) };
             response = self.send(url.join(&action).expect("action"), Some(fields)).await;
         }
-        panic!("too many pages before the redirect");
+        panic!("too many pages before the end");
     }
 
-    async fn send(&mut self, url: Url, fields: Option<Vec<(String, String)>>) -> Response {
+    pub async fn send(&mut self, url: Url, fields: Option<Vec<(String, String)>>) -> Response {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = match fields {
             Some(fields) => {
@@ -61,11 +81,11 @@ impl Person {
     }
 }
 
-/// The action and the fields of the page's form, as a person fills it in.
-fn fill_in(page: &str) -> (String, Vec<(String, String)>) {
+/// The action and the fields of the page's form, as a person fills it in: `None` without one.
+fn fill_in(page: &str) -> Option<(String, Vec<(String, String)>)> {
     let document = Html::parse_document(page);
     let select = |selector: &str| Selector::parse(selector).expect("selector");
-    let form = document.select(&select("#login-form, #consent-form")).next().unwrap_or_else(|| panic!("no form on {page}"));
+    let form = document.select(&select("#login-form, #consent-form, #logout-form")).next()?;
     let mut fields = Vec::new();
     for input in form.select(&select("input[name]")) {
         let attribute = |name| input.attr(name).unwrap_or_default().to_owned();
@@ -80,5 +100,5 @@ fn fill_in(page: &str) -> (String, Vec<(String, String)>) {
     if form.attr("id") == Some("consent-form") {
         fields.push(("decision".to_owned(), "allow".to_owned()));
     }
-    (form.attr("action").unwrap_or_default().to_owned(), fields)
+    Some((form.attr("action").unwrap_or_default().to_owned(), fields))
 }
