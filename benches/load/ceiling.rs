@@ -118,7 +118,11 @@ impl Ceiling {
             return self.verified(|| answer(&[self.es256()], "DPoP"));
         }
         let holds = |name: &[u8]| body.windows(name.len()).any(|part| part == name);
-        if SIGNED.into_iter().any(holds) { self.verified(|| tokens(&[self.es256()])) } else { tokens(&[self.es256(), self.rs256()]) }
+        if SIGNED.into_iter().any(holds) {
+            self.verified(|| tokens(&[self.es256()]))
+        } else {
+            tokens(&[self.es256(), self.rs256()])
+        }
     }
 
     fn pushed(&self) -> Response {

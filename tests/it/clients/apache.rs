@@ -81,7 +81,8 @@ impl Drop for Apache {
 fn configuration(folder: &Path, port: u16, issuer: &str, client: &Value) -> String {
     let (folder, text) = (folder.display(), |name: &str| client[name].as_str().expect("text"));
     let modules = ["mpm_event", "authn_core", "authz_core", "authz_user", "dir", "headers", "auth_openidc"];
-    let modules: String = modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).concat();
+    let modules: String =
+        modules.map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n")).concat();
     format!(
         r#"ServerRoot {folder}
 ServerName localhost:{port}

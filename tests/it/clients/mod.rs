@@ -1,7 +1,7 @@
 //! Other people's clients, unmodified, against the real server. Those from npm and PyPI run in `scripts/test`.
 
-mod mcp;
 mod apache;
+mod mcp;
 mod openidconnect;
 mod person;
 mod programs;

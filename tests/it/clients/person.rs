@@ -12,7 +12,6 @@ use crate::process::{PERSON, REDIRECT_URI};
 /// What a person sees in the end.
 #[derive(Debug)]
 pub struct Page {
-    pub url: Url,
     pub headers: HeaderMap,
     pub body: String,
 }
@@ -56,7 +55,7 @@ impl Person {
             let (status, headers) = (response.status(), response.headers().clone());
             let body = response.text().await.expect("text");
             assert_eq!(status, 200, "{url}: {body}");
-            let Some((action, fields)) = fill_in(&body) else { return Ok(Page { url, headers, body }) };
+            let Some((action, fields)) = fill_in(&body) else { return Ok(Page { headers, body }) };
             response = self.send(url.join(&action).expect("action"), Some(fields)).await;
         }
         panic!("too many pages before the end");
