@@ -124,7 +124,7 @@ async fn register(issuer: &str, origin: &str) -> Value {
         "backchannel_logout_session_required": true,
         "scope": "openid email",
     });
-    let answer = Client::new().post(format!("{issuer}/register")).json(&metadata).send().await.expect("an answer");
+    let answer = Client::new().post(format!("{issuer}/client-registration")).json(&metadata).send().await.expect("an answer");
     assert_eq!(answer.status(), 201, "{answer:?}");
     answer.json().await.expect("JSON")
 }
