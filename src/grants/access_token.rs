@@ -209,24 +209,32 @@ pub async fn active(state: &AppState, token: &str, now: Timestamp) -> Result<Opt
     Ok(Some(ActiveToken { claims, client, user_id, grant_id }))
 }
 
-/// Whether the tokens that this one was exchanged for were not revoked, and the client that the first of them was given to is
-/// enabled.
+/// Whether the tokens that this one was exchanged for were not revoked, and all clients that had one of them are enabled.
 async fn descent_stands(state: &AppState, claims: &AccessTokenClaims) -> Result<bool, Problem> {
     let mut conn = state.db.read().await?;
     let mut before = claims.jti.subject();
+    let mut clients = Vec::new();
     while let Some(jti) = before {
         if access_tokens::is_revoked(&mut conn, jti.as_str()).await? {
             return Ok(false);
         }
         before = jti.subject();
+        if before.is_some() {
+            clients.push(jti.exchanged_by());
+        }
     }
-    let first = match claims.jti.grant() {
+    clients.push(match claims.jti.grant() {
         Some(grant) => grants::load(&mut conn, &grant).await?.map(|grant| grant.client_id),
         None => ClientId::parse(claims.sub.as_str()).ok(),
-    };
+    });
     drop(conn);
-    let Some(first) = first else { return Ok(false) };
-    Ok(state.clients.load(&first).await?.is_some_and(|client| client.is_active()))
+    for client in clients {
+        let Some(client) = client else { return Ok(false) };
+        if !state.clients.load(&client).await?.is_some_and(|client| client.is_active()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A token's claims, whether it counts, and whose it is. A person's `sub` is only known to their client.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::audience::Audience;
 use super::confirmation::Confirmation;
 use super::id::{ClientId, GrantId, SessionId};
-use super::jwt::numeric_date;
+use super::jwt::{decode, encode, numeric_date};
 use super::scope::Scope;
 use super::time::Timestamp;
 use super::token_exchange::{Actor, MayAct};
@@ -114,9 +114,17 @@ impl TokenId {
         self.0.rsplit_once('.').is_some_and(|(_, random)| random.starts_with('~') && !random.contains('!'))
     }
 
-    /// For a token that another one was exchanged for: its own identifier, a mark that is no letter of base64url, and what is new.
-    pub fn exchanged(subject: &Self, random: &str) -> Result<Self, InvalidTokenId> {
-        Self::parse(format!("{subject}!{random}", subject = subject.0))
+    /// For a token that another one was exchanged for: its own identifier, a mark that is no letter of base64url, who exchanged
+    /// it, and what is new.
+    pub fn exchanged(subject: &Self, by: &ClientId, random: &str) -> Result<Self, InvalidTokenId> {
+        Self::parse(format!("{}!{}:{random}", subject.0, encode(by.as_str().as_bytes())))
+    }
+
+    /// Who exchanged another token for this one.
+    pub fn exchanged_by(&self) -> Option<ClientId> {
+        let (_, link) = self.0.rsplit_once('!')?;
+        let (by, _) = link.split_once(':')?;
+        ClientId::parse(String::from_utf8(decode(by).ok()?).ok()?).ok()
     }
 
     /// The token that this one was exchanged for.
@@ -132,7 +140,7 @@ impl TokenId {
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidTokenId> {
         let text = text.into();
         let printable = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
-        if text.is_empty() || text.len() > 512 || !printable {
+        if text.is_empty() || text.len() > 1_024 || !printable {
             return Err(InvalidTokenId);
         }
         Ok(Self(text))
@@ -263,14 +271,16 @@ mod tests {
     #[test]
     fn the_token_id_leads_back_to_what_was_exchanged() {
         let grant = GrantId::parse("g").unwrap();
-        let first = TokenId::of_proof(&grant, "a");
-        let second = TokenId::exchanged(&first, "b").unwrap();
-        let third = TokenId::exchanged(&second, "c").unwrap();
-        assert_eq!((third.as_str(), third.grant()), ("g.~a!b!c", Some(grant)));
+        let (first, by) = (TokenId::of_proof(&grant, "a"), ClientId::parse("api").unwrap());
+        let second = TokenId::exchanged(&first, &by, "b").unwrap();
+        let third = TokenId::exchanged(&second, &ClientId::parse("a.~b!c:d").unwrap(), "c").unwrap();
+        assert_eq!((second.as_str(), third.grant()), ("g.~a!YXBp:b", Some(grant)));
+        assert_eq!((first.exchanged_by(), second.exchanged_by()), (None, Some(by.clone())));
+        assert_eq!(third.exchanged_by().unwrap().as_str(), "a.~b!c:d");
         assert_eq!((third.subject(), second.subject(), first.subject()), (Some(second.clone()), Some(first.clone()), None));
-        assert!(first.is_of_proof() && !second.is_of_proof(), "a proof is not handed on");
-        assert_eq!(TokenId::exchanged(&TokenId::without_grant("a"), "b").unwrap().grant(), None);
-        assert!(TokenId::exchanged(&TokenId::without_grant(&"a".repeat(500)), "0123456789ab").is_err());
+        assert!(first.is_of_proof() && !second.is_of_proof() && !third.is_of_proof(), "a proof is not handed on");
+        assert_eq!(TokenId::exchanged(&TokenId::without_grant("a"), &by, "b").unwrap().grant(), None);
+        assert!(TokenId::exchanged(&TokenId::without_grant(&"a".repeat(1_010)), &by, "0123456789ab").is_err());
     }
 
     #[test]
