@@ -16,7 +16,7 @@ use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 use crate::protocol::token_exchange::{
     self, ACCESS_TOKEN, ACTOR_INCOMPLETE, ACTOR_INVALID, ACTOR_KEY, ACTOR_TYPE, Actor, MayAct, NO_POLICY, OF_AN_ADMINISTRATOR,
-    PUBLIC_CLIENT, REQUESTED_TYPE, SUBJECT_INVALID, SUBJECT_KEY, SUBJECT_TYPE, TOO_LONG, TokenKind,
+    PUBLIC_CLIENT, REQUESTED_TYPE, SUBJECT_INVALID, SUBJECT_KEY, SUBJECT_TOO_WEAK, SUBJECT_TYPE, TOO_LONG, TokenKind,
 };
 use crate::random;
 use crate::storage::administrators::scopes_of;
@@ -58,6 +58,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         note("subject_token_owner", "given_to", &subject.client_id);
         note("subject_token_owner", "audiences", subject.audiences.join(" "));
     })?;
+    strong_enough(&request, &subject).await?;
     // Nobody acts for themselves: that would hide who does.
     let named = actor(&request).await?;
     // As this client knows people.
@@ -75,7 +76,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let asked = request.scope()?.map(|asked| asked.filter(|value| state.knows_scope(value, client, &resources)));
     let scope = token_exchange::scope(client, &facts, asked).inspect_err(|_| saw_scope(&request, &subject))?;
 
-    let jti = TokenId::exchanged(&subject.jti, &random::identifier()).map_err(|_| TOO_LONG)?;
+    let jti = TokenId::exchanged(&subject.jti, &client.id, &random::identifier()).map_err(|_| TOO_LONG)?;
     let target = access_token::target(state, client, &aud.into_iter().collect(), &scope).await?;
     let lifetime = access_token::lifetime(state, &target);
     let claims = AccessTokenClaims {
@@ -209,6 +210,19 @@ async fn actor(request: &TokenRequest<'_>) -> Result<Option<String>, Failure> {
 /// Whoever has a token that is bound to a key shows that key (RFC 9449 §7; behaviours: X8).
 fn proved(request: &TokenRequest<'_>, cnf: Option<Confirmation>, error: OAuthError) -> Result<(), OAuthError> {
     if cnf.is_none() || cnf == request.confirmation { Ok(()) } else { Err(error) }
+}
+
+/// A login of which the client would not be told, or that would not be refreshed any more, is not handed on either.
+async fn strong_enough(request: &TokenRequest<'_>, subject: &Subject) -> Result<(), Failure> {
+    let (Some(user_id), state) = (&subject.user_id, request.state) else { return Ok(()) };
+    let user = users::by_id(&mut state.db.read().await?, user_id).await?.ok_or(SUBJECT_INVALID)?;
+    let of_roles = state.config.authentication.required_of(&user.roles);
+    let asked_for = request.client.metadata.required_acr.into_iter().chain(of_roles).max();
+    if asked_for.is_none_or(|acr| acr.is_met_by(&subject.amr)) {
+        return Ok(());
+    }
+    note("subject_token_factors", "proved", subject.amr.join(" "));
+    Err(SUBJECT_TOO_WEAK.into())
 }
 
 /// Nobody looks like an administrator who is none.

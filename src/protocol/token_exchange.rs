@@ -79,6 +79,9 @@ pub const SUBJECT_TYPE: OAuthError = invalid("subject_token_type_unsupported", "
 pub const SUBJECT_INVALID: OAuthError = invalid("subject_token_invalid", "subject_token is not valid.");
 pub const SUBJECT_KEY: OAuthError =
     invalid("subject_token_key_not_proved", "subject_token is bound to a key that was not proved.");
+/// What the client asks for of each login that it is told of, and what the roles of the person ask for.
+pub const SUBJECT_TOO_WEAK: OAuthError =
+    invalid("subject_token_too_weak", "subject_token comes of a login that is not strong enough.");
 const SUBJECT_OF_OTHERS: OAuthError = invalid("subject_token_of_others", "subject_token is not valid.");
 pub const ACTOR_INCOMPLETE: OAuthError = invalid("actor_token_incomplete", "actor_token and actor_token_type belong together.");
 pub const ACTOR_TYPE: OAuthError = invalid("actor_token_type_unsupported", "actor_token_type is not supported.");

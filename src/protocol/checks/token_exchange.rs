@@ -48,6 +48,12 @@ pub const TOKEN_EXCHANGE: Group = Group {
             "Was it given to the client, or was the client called with it?",
             "A token of the client's own, or one whose audience is in the client's token_exchange.accepts.",
         ),
+        check(
+            "subject_token_factors",
+            &["subject_token_too_weak"],
+            "Was the login as strong as the client and the roles of the person ask for?",
+            "A login with the factors that the client's required_acr and the person's roles ask for.",
+        ),
         check("actor_token_given", &["actor_token_incomplete"], "actor_token and actor_token_type", "Both of them, or neither."),
         check(
             "actor_token_type",

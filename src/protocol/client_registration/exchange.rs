@@ -27,4 +27,8 @@ pub(super) fn check(metadata: &ClientMetadata, policy: &RegistrationPolicy, prob
     if exchange.audiences.iter().any(own) {
         problems.add("token_exchange.audiences", "own_api", "must not name this server itself");
     }
+    // Which is the audience of everybody who logs in.
+    if exchange.accepts.iter().any(own) {
+        problems.add("token_exchange.accepts", "own_api", "must not name this server itself");
+    }
 }

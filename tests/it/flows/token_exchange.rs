@@ -138,7 +138,7 @@ on_both! {
         let (front, api, ledger) =
             (front(&server).await, service(&server, API, &[LEDGER]).await, service(&server, LEDGER, &[MAIL]).await);
         let anna = server.person("anna").await;
-        for way in ["revoke", "logout", "replace", "client", "person"] {
+        for way in ["revoke", "logout", "replace", "client", "middle", "person"] {
             opaque(&server, &ledger).await;
             let given = logged_in(&server, &front).await;
             let token = text(&given, "access_token");
@@ -150,14 +150,17 @@ on_both! {
                 "logout" => _ = server.post_as(&front, "/revoke", &[("token", &text(&given, "refresh_token"))]).await,
                 "replace" => _ = server.post_as(&api, "/revoke", &[("token", &second)]).await,
                 "client" => server.update_client(&front, |client: &mut Client| client.status = ClientStatus::Disabled).await,
+                "middle" => server.update_client(&api, |client: &mut Client| client.status = ClientStatus::Disabled).await,
                 _ => server.disable(&anna).await,
             }
             for (name, token) in [("second", &second), ("third", &third)] {
-                assert!(!is_active(&server, &api, token).await, "{way}: {name}");
+                assert!(!is_active(&server, &ledger, token).await, "{way}: {name}");
             }
             assert_error(&exchange(&server, &ledger, &second, &[]).await, 400, "invalid_request");
-            assert_eq!(is_active(&server, &api, &token).await, way == "replace", "{way}");
-            server.update_client(&front, |client: &mut Client| client.status = ClientStatus::Active).await;
+            assert_eq!(is_active(&server, &ledger, &token).await, ["replace", "middle"].contains(&way), "{way}");
+            for client in [&front, &api] {
+                server.update_client(client, |client: &mut Client| client.status = ClientStatus::Active).await;
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 //! What is not exchanged: behaviours 1.6 X2 to X5, X8.
 
+use ostiary::protocol::authentication::Acr;
+use ostiary::storage::users::{self, User};
+
 use super::*;
 use crate::support::dpop::{Prover, ask, post};
 use crate::support::flow::tokens;
@@ -34,6 +37,27 @@ on_both! {
         let token = text(&logged_in(&server, &front).await, "access_token");
         server.clock.advance(900);
         assert_error(&exchange(&server, &api, &token, &[]).await, 400, "invalid_request");
+    }
+
+    async fn x2_a_login_that_was_not_strong_enough_is_not_handed_on(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| {
+            config.authentication.required_acr_by_role.insert("finance".to_owned(), Acr::Multi);
+        }).await;
+        let anna = server.person("anna").await;
+        let (front, api) = (front(&server).await, service(&server, API, &[LEDGER]).await);
+        let token = text(&logged_in(&server, &front).await, "access_token");
+        let refused = async || {
+            assert_error(&exchange(&server, &api, &token, &[]).await, 400, "invalid_request");
+            assert!(recorded(&server, "token.refused", "subject_token_too_weak").await);
+        };
+        assert_eq!(exchange(&server, &api, &token, &[]).await.status, 200);
+        server.update_client(&api, |client| client.metadata.required_acr = Some(Acr::Multi)).await;
+        refused().await;
+        server.update_client(&api, |client| client.metadata.required_acr = None).await;
+        assert_eq!(exchange(&server, &api, &token, &[]).await.status, 200);
+        let promoted = User { roles: vec!["finance".to_owned()], ..anna.clone() };
+        assert!(server.state.db.write(async |tx| users::update(tx, &promoted, anna.version).await).await.unwrap());
+        refused().await;
     }
 
     async fn x2_a_token_that_was_meant_for_somebody_else_is_not_exchanged(database: TestDatabase) {
