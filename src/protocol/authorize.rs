@@ -244,9 +244,10 @@ fn decide_consent(request: &AuthorizationRequest, situation: &Situation<'_>, acr
     if request.prompt.consent {
         return Decision::AskConsent(asked);
     }
-    // Anybody can say they are such a client, so that nothing happens behind the person's back (RFC 8252 §8.6). And what a client
-    // publishes may be another one's by now.
-    if situation.client.is_published() || situation.client.is_public() && request.redirect_uri.can_be_intercepted() {
+    // Anybody can say they are such a client, so that nothing happens behind the person's back (RFC 8252 §8.6): one that gets tokens
+    // with the redirect never has to show its secret. And what a client publishes may be another one's by now.
+    let is_anybody = situation.client.is_public() || request.response_type.is_legacy();
+    if situation.client.is_published() || is_anybody && request.redirect_uri.can_be_intercepted() {
         return ask(INTERACTION_REQUIRED);
     }
     if situation.client.metadata.first_party {

@@ -2,6 +2,7 @@
 
 use http::{Method, Request};
 use ostiary::config::ClientRegistrationMode;
+use ostiary::protocol::client::ApplicationType;
 use ostiary::protocol::response_type::ResponseType;
 
 use super::*;
@@ -129,6 +130,24 @@ on_both! {
             let keyed = url(&free, kind).with("dpop_jkt", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
             assert_refused(&refusal(&server, &keyed).await, "invalid_request", "front_channel_token_unbound");
         }
+    }
+
+    /// A21: such a client never has to show the secret that it has.
+    async fn an_application_that_another_can_stand_in_for_gets_nothing_silently(database: TestDatabase) {
+        let server = start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Web, |metadata| {
+            legacy(metadata);
+            metadata.application_type = ApplicationType::Native;
+            metadata.redirect_uris = vec!["com.example.app:/cb".to_owned()];
+        }).await;
+        let asked = url(&client, ResponseType::IdToken);
+        let mut browser = server.browser();
+        let page = browser.visit(&asked.path()).await;
+        let page = log_in(&mut browser, &page, "anna").await;
+        assert!(page.url.starts_with("/consent"), "{page:#?}");
+        let silent = browser.get(&asked.with("prompt", "none").path()).await;
+        assert_eq!(silent.redirect_params()["error"], "interaction_required");
     }
 
     async fn the_token_endpoint_knows_no_such_grant(database: TestDatabase) {
