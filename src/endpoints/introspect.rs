@@ -7,7 +7,8 @@ use http::header::{self, HeaderMap};
 
 use super::{limit, refusal};
 use crate::audit::Kind;
-use crate::grants::{access_token, refresh_token};
+use crate::grants::access_token::{self, ActiveToken};
+use crate::grants::refresh_token;
 use crate::outbound::envelope::Envelope;
 use crate::protocol::client::Client;
 use crate::protocol::error::{ErrorCode, OAuthError};
@@ -76,6 +77,12 @@ async fn signed(
     Ok((fields, signed).into_response())
 }
 
+/// A client that nobody vouched for is no resource server: it learns of its own tokens alone (RFC 7662 §2.2, §4).
+fn may_look(client: &Client, active: &ActiveToken) -> bool {
+    let is_vouched_for = !client.metadata.self_registered && !client.is_published();
+    is_vouched_for || active.client.id == client.id
+}
+
 /// `token_type_hint` is not needed: the two kinds are told apart by where they are found (§2.1).
 async fn answer(
     state: &AppState,
@@ -85,6 +92,9 @@ async fn answer(
 ) -> Result<introspection::Response, Problem> {
     let token = params.get("token").ok_or(TOKEN_MISSING)?;
     if let Some(active) = access_token::active(state, token, context.now).await? {
+        if !may_look(client, &active) {
+            return Ok(introspection::Response::INACTIVE);
+        }
         return Ok(introspection::Response::access_token(active.claims));
     }
     let facts = refresh_token::active(state, client, token, context.now).await?;

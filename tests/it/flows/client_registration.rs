@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::support::assertion::reason;
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{CHALLENGE, VERIFIER, assert_error, log_in, text};
+use crate::support::flow::{CHALLENGE, VERIFIER, assert_error, log_in, text, tokens};
 use crate::support::server::{Persona, TestServer, basic};
 
 const ENDPOINT: &str = "/client-registration";
@@ -244,6 +244,25 @@ on_both! {
         assert_eq!(call(&server, Method::DELETE, &uri, Some(&token), None).await.status, 204);
         assert_error(&call(&server, Method::GET, &uri, Some(&token), None).await, 401, "invalid_token");
         assert!(clients::load(&mut server.state.db.read().await.unwrap(), &id).await.unwrap().is_none());
+    }
+
+    /// RFC 7662 §4: whoever may register is no resource server for that.
+    async fn who_registered_itself_learns_of_its_own_tokens_alone(database: TestDatabase) {
+        let server = open(database).await;
+        server.person("anna").await;
+        let client = registered(&server, &app()).await;
+        let web = server.client(Persona::Web, |_| {}).await;
+        let token = text(&tokens(&server, &web, "anna").await, "access_token");
+        let basic = basic(&text(&client, "client_id"), &text(&client, "client_secret"));
+        let look = async || server.post_with("/introspect", &[("authorization", &basic)], &[("token", &token)]).await.json();
+        assert_eq!(look().await, json!({ "active": false }));
+        assert_eq!(server.introspect(&web, &token).await["active"], true);
+        let id = ClientId::parse(text(&client, "client_id")).unwrap();
+        let stored = clients::load(&mut server.state.db.read().await.unwrap(), &id).await.unwrap().unwrap();
+        let mut vouched_for = stored.clone();
+        vouched_for.metadata.self_registered = false;
+        assert!(server.state.db.write(async |tx| clients::update(tx, &vouched_for, stored.version).await).await.unwrap());
+        assert_eq!(look().await["active"], true);
     }
 
     async fn n8_nobody_manages_what_is_not_theirs_or_was_taken_away(database: TestDatabase) {
