@@ -21,7 +21,7 @@ use super::precondition::{IfMatch, etag};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::resource::{Resource, ResourceMetadata};
-use crate::protocol::resource_registration::validate;
+use crate::protocol::resource_registration::{taken_types, validate};
 use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::Event;
@@ -236,7 +236,10 @@ async fn change(
 
 /// Everything that is wrong with it, at once.
 async fn sound(state: &AppState, resource: &Resource) -> Result<(), ApiError> {
-    refuse(validate(&resource.identifier, &resource.metadata, &policy(state).await?, &state.config.server.issuer))
+    let (policy, others) = (policy(state).await?, state.resources.current().await?);
+    let mut problems = validate(&resource.identifier, &resource.metadata, &policy, &state.config.server.issuer);
+    problems.extend(taken_types(resource, &others));
+    refuse(problems)
 }
 
 fn event(caller: &Authorized<ClientsWrite>, kind: Kind, context: &RequestContext, resource: &Resource) -> Event {

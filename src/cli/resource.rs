@@ -12,8 +12,8 @@ use super::start::Installation;
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::protocol::client::AccessTokenFormat;
-use crate::protocol::resource::{DetailType, Resource, ResourceMetadata};
-use crate::protocol::resource_registration::validate;
+use crate::protocol::resource::{DetailType, Resource, ResourceMetadata, Resources};
+use crate::protocol::resource_registration::{taken_types, validate};
 use crate::random;
 use crate::storage::audit::{Actor, Event, insert as record};
 use crate::storage::error::Error as StorageError;
@@ -130,12 +130,13 @@ async fn register(installation: &Installation, create: Create) -> Result<Resourc
         authorization_details_types: create.details.as_deref().map_or_else(|| Ok(BTreeMap::new()), types)?,
     };
     let (id, identifier) = (random::identifier(), create.identifier);
-    let problems = validate(&identifier, &metadata, &policy(installation).await?, &installation.config.server.issuer);
+    let mut problems = validate(&identifier, &metadata, &policy(installation).await?, &installation.config.server.issuer);
+    let resource = Resource { id, identifier, metadata, created_at: now, updated_at: now, version: 1 };
+    problems.extend(taken_types(&resource, &Resources::new(resources::all(&mut installation.db.read().await?).await?)));
     if !problems.is_empty() {
         let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
         return Err(Failure::usage(problems.join("\n  ")));
     }
-    let resource = Resource { id, identifier, metadata, created_at: now, updated_at: now, version: 1 };
     let event = event(Kind::ResourceCreated, &resource, installation);
     let written = installation.db.write(async |tx| {
         resources::insert(tx, &resource).await?;

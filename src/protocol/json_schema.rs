@@ -4,7 +4,9 @@
 //! `maxLength`, `minimum`, `maximum`; `title` and `description` say something to people. A schema that asks for anything else is
 //! refused, so that nothing that its author relies on is left unchecked. Members that a schema doesn't name are refused too.
 
-use serde_json::{Map, Value};
+use std::cmp::Ordering;
+
+use serde_json::{Map, Number, Value};
 
 /// How deep a schema may be.
 const MAX_DEPTH: usize = 8;
@@ -82,13 +84,22 @@ pub fn accepts(schema: &Value, value: &Value, ignored: Option<&str>) -> bool {
         }
         Value::String(text) => within(text.chars().count(), "minLength", "maxLength"),
         Value::Number(number) => {
-            let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
-            let number = number.as_f64().unwrap_or(f64::NAN);
-            limit("minimum").is_none_or(|least| number >= least) && limit("maximum").is_none_or(|most| number <= most)
+            let limit = |name: &str| schema.get(name).and_then(Value::as_number);
+            limit("minimum").is_none_or(|least| compare(number, least).is_some_and(Ordering::is_ge))
+                && limit("maximum").is_none_or(|most| compare(number, most).is_some_and(Ordering::is_le))
         }
         Value::Bool(_) | Value::Null => true,
     };
     is_of_type && is_listed && is_the_one && holds
+}
+
+/// Whole numbers as such: as floating-point numbers great ones are equal that are not.
+fn compare(one: &Number, other: &Number) -> Option<Ordering> {
+    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    match (whole(one), whole(other)) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
 }
 
 fn accepts_members(schema: &Map<String, Value>, members: &Map<String, Value>, ignored: Option<&str>) -> bool {
@@ -141,6 +152,16 @@ mod tests {
         ] {
             assert!(accepts(&payment(), &good, Some("type")), "{good}");
         }
+    }
+
+    #[test]
+    fn great_numbers_are_compared_as_whole_ones() {
+        let schema =
+            json!({ "type": "object", "properties": { "value": { "type": "integer", "maximum": 9_007_199_254_740_992_u64 } } });
+        assert!(accepts(&schema, &json!({ "value": 9_007_199_254_740_992_u64 }), None));
+        assert!(!accepts(&schema, &json!({ "value": 9_007_199_254_740_993_u64 }), None));
+        assert!(!accepts(&schema, &json!({ "value": u64::MAX }), None));
+        assert!(accepts(&schema, &json!({ "value": i64::MIN }), None));
     }
 
     #[test]

@@ -186,11 +186,15 @@ impl Resources {
     /// As the resource is registered, if it is the same URI in another spelling: with a host in upper case, or a slash behind it,
     /// which libraries add that take the text apart (RFC 3986 §6.2.2.1, §6.2.3).
     fn known_as(&self, written: &str, client: &Client, issuer: &str) -> String {
-        let normal = |text: &str| url::Url::parse(text).ok();
         let known = || self.0.keys().chain(&client.metadata.audiences).map(String::as_str).chain([issuer]);
-        let same = || known().find(|known| normal(known).is_some_and(|url| Some(url) == normal(written)));
-        let found = known().find(|known| *known == written).or_else(same);
-        found.unwrap_or(written).to_owned()
+        if known().any(|known| known == written) {
+            return written.to_owned();
+        }
+        let Ok(asked) = url::Url::parse(written) else { return written.to_owned() };
+        // Spellings of one URI differ in nothing but case and a slash: few are taken apart.
+        let is_like = |known: &&str| known.trim_end_matches('/').eq_ignore_ascii_case(written.trim_end_matches('/'));
+        let same = |known: &&str| url::Url::parse(known).is_ok_and(|known| known == asked);
+        known().filter(is_like).find(same).unwrap_or(written).to_owned()
     }
 
     /// What of `granted` a token is for: what the request names, else everything (RFC 8707 §2.2). What the client may no longer have
@@ -248,6 +252,11 @@ impl Resources {
     /// A type of authorization details, and whose it is.
     pub fn detail_type(&self, name: &str) -> Option<(&Resource, &DetailType)> {
         self.0.values().find_map(|resource| Some((resource, resource.metadata.authorization_details_types.get(name)?)))
+    }
+
+    /// Everybody who has a type of this name.
+    pub fn detail_owners(&self, name: &str) -> impl Iterator<Item = &Resource> {
+        self.0.values().filter(move |resource| resource.metadata.authorization_details_types.contains_key(name))
     }
 
     /// The names of all types.

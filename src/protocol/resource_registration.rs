@@ -2,12 +2,24 @@
 
 use super::client_registration::{MAX_ACCESS_TOKEN_LIFETIME, Problem, RegistrationPolicy};
 use super::json_schema;
-use super::resource::{ResourceMetadata, is_identifier};
+use super::resource::{Resource, ResourceMetadata, Resources, is_identifier};
 use super::scope::{self, Scope};
 
 /// The most scope values of one resource, and the longest sentence of one.
 const MAX_SCOPES: usize = 50;
 const MAX_SENTENCE: usize = 200;
+
+/// A type of authorization details belongs to one resource alone: whose schema would count if two had it?
+pub fn taken_types(resource: &Resource, others: &Resources) -> Vec<Problem> {
+    let names = resource.metadata.authorization_details_types.keys();
+    let taken = names.filter(|name| others.detail_owners(name).any(|owner| owner.id != resource.id));
+    let problem = |name: &String| Problem {
+        field: "authorization_details_types".to_owned(),
+        code: "taken",
+        message: format!("holds {name}, which is another resource's"),
+    };
+    taken.map(problem).collect()
+}
 
 /// Tells everything that is wrong at once.
 pub fn validate(identifier: &str, metadata: &ResourceMetadata, policy: &RegistrationPolicy, issuer: &str) -> Vec<Problem> {

@@ -39,6 +39,25 @@ on_both! {
         }
     }
 
+    /// Whose schema would count?
+    async fn a_type_of_details_belongs_to_one_api(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let admin = Caller::admin(&server).await;
+        let api = |identifier: &str, maximum: i64| {
+            let schema = json!({ "type": "object", "properties": { "amount": { "type": "integer", "maximum": maximum } } });
+            let types = json!({ "payment": { "description": "Pay", "schema": schema } });
+            json!({ "identifier": identifier, "name": "Bank", "authorization_details_types": types })
+        };
+        let created = admin.post("/admin/resources", &api("https://bank.example/", 1_000)).await;
+        assert_eq!(created.status, 201, "{created:#?}");
+        let wide = api("https://a.example/", 1_000_000);
+        assert_detail(&admin.post("/admin/resources", &wide).await, "authorization_details_types", "taken");
+        let path = format!("/admin/resources/{}", text(&created.json(), "id"));
+        assert_eq!(admin.patch(&path, &json!({ "name": "The bank" })).await.status, 200, "its own it keeps");
+        assert_eq!(admin.delete(&path).await.status, 204);
+        assert_eq!(admin.post("/admin/resources", &wide).await.status, 201);
+    }
+
     async fn what_may_not_be_registered_is_named(database: TestDatabase) {
         let server = TestServer::start(database).await;
         let admin = Caller::admin(&server).await;
