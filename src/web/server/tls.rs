@@ -40,6 +40,8 @@ pub enum UnusableCertificate {
     Certificate(PathBuf),
     #[error("'tls.key' {} can't be read, or holds no private key in PEM form", .0.display())]
     Key(PathBuf),
+    #[error("'tls.key' {} may be read by everybody: run `chmod 640` on it", .0.display())]
+    Exposed(PathBuf),
     #[error("'tls.key' is not the key of 'tls.cert', or of a kind that is not supported: {0}")]
     Mismatch(rustls::Error),
     #[error("TLS can't be set up: {0}")]
@@ -163,6 +165,9 @@ impl Content {
         let chain = CertificateDer::pem_file_iter(cert).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let chain = chain.ok().filter(|chain| !chain.is_empty());
         let chain = chain.ok_or_else(|| UnusableCertificate::Certificate(cert.to_owned()))?;
+        if is_exposed(key) {
+            return Err(UnusableCertificate::Exposed(key.to_owned()));
+        }
         let key = PrivateKeyDer::from_pem_file(key).map_err(|_| UnusableCertificate::Key(key.to_owned()))?;
         Ok(Self { chain, key })
     }
@@ -170,6 +175,18 @@ impl Content {
     fn certified(&self, provider: &CryptoProvider) -> Result<CertifiedKey, UnusableCertificate> {
         CertifiedKey::from_der(self.chain.clone(), self.key.clone_key(), provider).map_err(UnusableCertificate::Mismatch)
     }
+}
+
+/// Whether others than its owner and its group may read it: a group shares keys with what renews them.
+#[cfg(unix)]
+fn is_exposed(key: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(key).is_ok_and(|metadata| metadata.permissions().mode() & 0o007 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_exposed(_: &Path) -> bool {
+    false
 }
 
 /// Takes every certificate whose key the peer has.

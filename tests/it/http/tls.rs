@@ -1,6 +1,8 @@
 //! TLS on the server's own socket: who may speak it, how, and for how long (H3 of behaviours 1.0; M3 of 1.7).
 
+use std::fs::Permissions;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,10 +57,15 @@ impl Fixture {
     }
 }
 
+fn allow(files: &TempDir, mode: u32) {
+    std::fs::set_permissions(files.path().join("key.pem"), Permissions::from_mode(mode)).unwrap();
+}
+
 fn write(files: &TempDir, held: &Held) {
     let (cert, key) = held.pem();
     std::fs::write(files.path().join("cert.pem"), cert).unwrap();
     std::fs::write(files.path().join("key.pem"), key).unwrap();
+    allow(files, 0o640);
 }
 
 /// Somebody who speaks TLS in some way.
@@ -172,4 +179,14 @@ async fn h3_a_handshake_and_the_first_request_have_no_more_time_than_a_plain_req
         assert!((Duration::from_millis(350)..Duration::from_millis(1_200)).contains(&elapsed), "{elapsed:?}");
     }
     assert!(fixture.client().get("/json").await.unwrap().answer.starts_with("HTTP/1.1 200"));
+}
+
+/// OP4.
+#[tokio::test]
+async fn a_key_that_everybody_may_read_is_not_taken() {
+    let fixture = Fixture::start(ClientCertificates::None).await;
+    allow(&fixture.files, 0o644);
+    let (cert, key) = (fixture.files.path().join("cert.pem"), fixture.files.path().join("key.pem"));
+    let refused = Tls::new(&TlsConfig { cert, key, ..TlsConfig::default() }).err().unwrap().to_string();
+    assert!(refused.contains("key.pem may be read by everybody: run `chmod 640`"), "{refused}");
 }
