@@ -11,15 +11,16 @@ pub fn sector(metadata: &ClientMetadata) -> Option<String> {
         return None;
     }
     if let Some(uri) = &metadata.sector_identifier_uri {
-        return host(uri);
+        return Url::parse(uri).ok()?.host_str().map(str::to_owned);
     }
-    let mut hosts = metadata.redirect_uris.iter().map(|uri| host(uri));
+    let mut hosts = metadata.redirect_uris.iter().map(|uri| proved_host(uri));
     let first = hosts.next()??;
     hosts.all(|other| other.as_ref() == Some(&first)).then_some(first)
 }
 
-fn host(uri: &str) -> Option<String> {
-    Url::parse(uri).ok()?.host_str().map(str::to_owned)
+/// None where nobody has proved that it is theirs: of loopback addresses, and of an application's own schemes.
+fn proved_host(uri: &str) -> Option<String> {
+    Url::parse(uri).ok().filter(|uri| uri.scheme() == "https")?.host_str().map(str::to_owned)
 }
 
 /// What is wrong with a sector's document (OpenID Connect Registration 1.0 §5).
@@ -67,7 +68,13 @@ mod tests {
     fn the_sector_is_the_one_host_or_that_of_the_document() {
         assert_eq!(sector(&client(|_| {}).metadata), None, "public");
         assert_eq!(sector_of(&["https://app.ex/a", "https://app.ex:8443/b"], None).as_deref(), Some("app.ex"));
-        for uris in [&["https://app.ex/", "https://b.ex/"][..], &[], &["com.example.app:/cb"]] {
+        for uris in [
+            &["https://app.ex/", "https://b.ex/"][..],
+            &[],
+            &["com.example.app:/cb"],
+            &["com.evil.app://app.ex/"],
+            &["http://127.0.0.1/"],
+        ] {
             assert_eq!(sector_of(uris, None), None, "{uris:?}");
             assert_eq!(sector_of(uris, Some("https://sector.ex/x")).as_deref(), Some("sector.ex"));
         }

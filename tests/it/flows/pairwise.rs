@@ -104,13 +104,18 @@ on_both! {
             "client_name": "App", "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": publisher.url,
         });
         let both = body(&["https://a.example/cb", "https://b.example/cb"]);
-        assert_eq!(admin.post("/admin/clients", &both).await.status, 201);
+        let created = admin.post("/admin/clients", &both).await;
+        assert_eq!(created.status, 201);
         let third = body(&["https://a.example/cb", "https://c.example/cb"]);
         assert_detail(&admin.post("/admin/clients", &third).await, "sector_identifier_uri", "lacks_redirect_uri");
         publisher.publish(&json!(["https://a.example/cb", "https://b.example/cb", 1]));
         assert_detail(&admin.post("/admin/clients", &both).await, "sector_identifier_uri", "not_a_list");
         publisher.answer_with("404 Not Found", "", "");
         assert_detail(&admin.post("/admin/clients", &both).await, "sector_identifier_uri", "unreachable");
+        // Nobody escapes being disabled by taking their document away.
+        let path = format!("/admin/clients/{}", text(&created.json(), "client_id"));
+        assert_eq!(admin.patch(&path, &json!({ "status": "disabled" })).await.json()["status"], "disabled");
+        assert_detail(&admin.patch(&path, &json!({ "client_name": "Other" })).await, "sector_identifier_uri", "unreachable");
         let mut without = both;
         without["sector_identifier_uri"] = Value::Null;
         assert_detail(&admin.post("/admin/clients", &without).await, "sector_identifier_uri", "required");
