@@ -50,7 +50,7 @@ impl<P: Into<Problem>> From<P> for Refused {
 pub async fn open(state: &AppState, context: &RequestContext, presented: Presented<'_>) -> Result<ActiveToken, Refused> {
     let Presented { token, way } = presented;
     let active = access_token::active(state, token, context.now).await?.ok_or(Refused::Token(INACTIVE, None))?;
-    if active.claims.cnf.is_none() && active.client.metadata.dpop_bound_access_tokens {
+    if active.claims.cnf.is_none() && active.client.metadata.binds_tokens() {
         return Err(Refused::Token(TO_BE_BOUND, Some(active.client)));
     }
     match held(state, context, presented, active.claims.cnf).await? {
