@@ -88,6 +88,7 @@ kinds! {
     ClientCreated = "client.created", "A client was registered.";
     ClientRegistrationTokenCreated = "client.registration_token_created", "A token was made that lets its holder register clients.";
     ClientRegistrationTokenRevoked = "client.registration_token_revoked", "Such a token was taken back.";
+    ClientRegistrationRead = "client.registration_read", "A client that registered itself was refused its registration.";
     ClientUpdated = "client.updated", "A client's registration was changed.";
     ClientDisabled = "client.disabled", "A client was disabled: its tokens count no longer.";
     ClientEnabled = "client.enabled", "A disabled client was enabled again.";

@@ -110,7 +110,11 @@ section! {
         /// Requests of one client to people whom there are not.
         unknown_people: Rate = Rate::per(30, HOUR);
         /// Applications that register themselves, from one address.
-        register_client: Rate = Rate::per(20, HOUR);
+        register_client: Rate = Rate::per(5, DAY);
+        /// Requests of such applications about their registration, from one address, …
+        find_registration: Rate = Rate::per(300, HOUR);
+        /// … and by one of them.
+        manage_registration: Rate = Rate::per(60, HOUR);
         /// Documents at a `client_id` that are asked for because of one address.
         client_document: Rate = Rate::new(60, 1, 5);
         /// Token requests of one public client from one address.

@@ -1,9 +1,13 @@
 //! The client registration endpoint (RFC 7591 §3), and where a client that registered itself reads, changes and deletes its
 //! registration (RFC 7592 §2).
 
+mod own;
+
+pub use own::{delete, read, replace};
+
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap};
 use http::{Request, StatusCode};
@@ -15,7 +19,7 @@ use crate::flow::admission::{self, RegisterClient};
 use crate::keys::hash::TokenKind;
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
 use crate::protocol::client_registration::{RegistrationPolicy, validate};
-use crate::protocol::dynamic_registration::{check_update, refused, requested, shown};
+use crate::protocol::dynamic_registration::{instead_of, refused, requested, shown};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::id::ClientId;
 use crate::protocol::metadata::path;
@@ -31,6 +35,7 @@ use crate::web::body::small_json;
 use crate::web::context::RequestContext;
 use crate::web::cors;
 use crate::web::error::{Error, Problem};
+use crate::web::sector;
 
 const TOKEN_INVALID: OAuthError = OAuthError::new(
     ErrorCode::InvalidToken,
@@ -50,59 +55,6 @@ pub async fn register(
         Err(limited) => Err(Refused { error: limited.into(), recorded: true }),
     };
     finish(&state, &context, Kind::ClientCreated, None, answer)
-}
-
-/// `GET /client-registration/{client_id}`.
-pub async fn read(
-    State(state): State<AppState>,
-    context: RequestContext,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let answer = async {
-        let own = Own::of(&state, &headers, &id).await?;
-        let mut members = shown(&own.client);
-        management(&state, &mut members, &own.client.id, &own.token);
-        Ok((StatusCode::OK, Json(members)).into_response())
-    };
-    finish(&state, &context, Kind::ClientUpdated, Some(&id), answer.await)
-}
-
-/// `PUT /client-registration/{client_id}`.
-pub async fn replace(
-    State(state): State<AppState>,
-    context: RequestContext,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-    request: Request<Body>,
-) -> Response {
-    let answer = update(&state, &context, (&headers, &id), request).await;
-    finish(&state, &context, Kind::ClientUpdated, Some(&id), answer)
-}
-
-/// `DELETE /client-registration/{client_id}`: with everything that it was given.
-pub async fn delete(
-    State(state): State<AppState>,
-    context: RequestContext,
-    headers: HeaderMap,
-    Path(id): Path<String>,
-) -> Response {
-    let answer = async {
-        let own = Own::of(&state, &headers, &id).await?;
-        let event = own.event(Kind::ClientDeleted, &context);
-        let deleted = state.db.write(async |tx| {
-            if !client_registrations::holds(tx, &own.client.id, &own.hash).await? || !clients::delete(tx, &own.client.id).await? {
-                return Ok(false);
-            }
-            storage::audit::insert(tx, &event).await?;
-            Ok(true)
-        });
-        if !deleted.await? {
-            return Err(unauthorized());
-        }
-        Ok(StatusCode::NO_CONTENT.into_response())
-    };
-    finish(&state, &context, Kind::ClientDeleted, Some(&id), answer.await)
 }
 
 /// A refusal, with the challenge that it may owe.
@@ -166,7 +118,7 @@ async fn create(
         return Err(unauthorized());
     }
     let body = small_json(request).await.map_err(Problem::from)?;
-    let metadata = judged(state, context, &body).await?;
+    let metadata = judged(state, context, &body, None).await?;
     let mut client = Client {
         id: ClientId::parse(random::identifier()).map_err(Problem::internal)?,
         status: ClientStatus::Active,
@@ -209,92 +161,24 @@ async fn create(
     Ok((StatusCode::CREATED, Json(members)).into_response())
 }
 
-async fn update(
-    state: &AppState,
-    context: &RequestContext,
-    (headers, id): (&HeaderMap, &str),
-    request: Request<Body>,
-) -> Result<Response, Refused> {
-    let own = Own::of(state, headers, id).await?;
-    let body = small_json(request).await.map_err(Problem::from)?;
-    let metadata = judged(state, context, &body).await?;
-    let before = &own.client;
-    let is_secret = |secret: &str| {
-        let hash = state.tokens.hash(TokenKind::ClientSecret, secret);
-        before
-            .secrets
-            .iter()
-            .any(|stored| stored.is_valid(context.now) && bool::from(subtle::ConstantTimeEq::ct_eq(&stored.hash[..], &hash[..])))
-    };
-    check_update(&body, before, is_secret)?;
-    let after = Client { metadata, updated_at: context.now, ..before.clone() };
-    if after.has_secret() && before.secrets.is_empty() {
-        return Err(METHOD_NEEDS_SECRET.into());
-    }
-    let event = own.event(Kind::ClientUpdated, context);
-    let written = state.db.write(async |tx| {
-        let written =
-            client_registrations::holds(tx, &after.id, &own.hash).await? && clients::update(tx, &after, before.version).await?;
-        if written {
-            storage::audit::insert(tx, &event).await?;
-        }
-        Ok(written)
-    });
-    if !written.await? {
-        return Err(unauthorized());
-    }
-    let mut members = shown(&after);
-    repeat_statement(&mut members, &body);
-    management(state, &mut members, &after.id, &own.token);
-    Ok((StatusCode::OK, Json(members)).into_response())
-}
-
-const METHOD_NEEDS_SECRET: OAuthError = OAuthError::new(
-    ErrorCode::InvalidClientMetadata,
-    "client_without_secret",
-    "The client has no secret, so it can not come to authenticate with one",
-);
-
 /// The token in the Authorization field.
 fn presented<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<Option<&'a str>, OAuthError> {
     let presented = bearer::presented(headers, query, None)?;
     Ok(presented.filter(|presented| presented.way == Way::Bearer).map(|presented| presented.token))
 }
 
-/// A client that showed its registration access token.
-struct Own {
-    client: Client,
-    token: String,
-    hash: [u8; 32],
-}
-
-impl Own {
-    /// A disabled client manages nothing: what an administrator took away it doesn't give itself back. Neither does one for which an
-    /// administrator vouched since (N8).
-    async fn of(state: &AppState, headers: &HeaderMap, id: &str) -> Result<Self, Refused> {
-        let token = presented(headers, None)?;
-        let token = token.ok_or_else(|| without_token(None))?;
-        let hash = state.tokens.hash(TokenKind::RegistrationAccessToken, token);
-        let mut conn = state.db.read().await?;
-        let owner = client_registrations::client_of(&mut conn, &hash).await?.filter(|owner| owner.as_str() == id);
-        let client = match owner {
-            Some(owner) => clients::load(&mut conn, &owner).await?,
-            None => None,
-        };
-        let client = client.filter(|client| client.is_active() && client.metadata.self_registered).ok_or_else(unauthorized)?;
-        Ok(Self { client, token: token.to_owned(), hash })
-    }
-
-    fn event(&self, kind: Kind, context: &RequestContext) -> Event {
-        let id = &self.client.id;
-        Event { actor: Actor::Client(id.clone()), client_id: Some(id.clone()), ..audit::event(kind, context) }
-    }
-}
-
-/// The metadata that the body comes to, if it may be registered.
-async fn judged(state: &AppState, context: &RequestContext, body: &Value) -> Result<ClientMetadata, Problem> {
-    let allowed = Scope::parse(&state.config.client_registration.scopes.join(" ")).unwrap_or_default();
-    let metadata = match software_statement::statement(body)? {
+/// The metadata that the body comes to, if it may be registered; in the place of what the client has now.
+async fn judged(
+    state: &AppState,
+    context: &RequestContext,
+    body: &Value,
+    before: Option<&ClientMetadata>,
+) -> Result<ClientMetadata, Problem> {
+    let allowed = match before {
+        Some(before) => before.scope.clone(),
+        None => Scope::parse(&state.config.client_registration.scopes.join(" ")).unwrap_or_default(),
+    };
+    let wish = match software_statement::statement(body)? {
         None if state.config.client_registration.require_software_statement => return Err(REQUIRED.into()),
         None => requested(body, &allowed)?,
         Some(statement) => {
@@ -303,6 +187,10 @@ async fn judged(state: &AppState, context: &RequestContext, body: &Value) -> Res
             requested(&merged(body, claims), &allowed)?
         }
     };
+    let metadata = match before {
+        Some(before) => instead_of(before, &wish)?,
+        None => wish,
+    };
     let policy = RegistrationPolicy {
         known_scope: state.policy().await?.every_scope(),
         algorithms: state.keys.algorithms(),
@@ -310,13 +198,14 @@ async fn judged(state: &AppState, context: &RequestContext, body: &Value) -> Res
         api_audience: state.api_audience(),
         private_hosts: state.config.outbound.private_hosts.clone(),
     };
-    validate(&metadata, &policy).map_err(|problems| {
-        for problem in &problems {
-            note("client_metadata", "problem", problem);
-        }
-        refused(&problems)
-    })?;
-    Ok(metadata)
+    let mut problems = validate(&metadata, &policy).err().unwrap_or_default();
+    if problems.is_empty() {
+        problems.extend(sector::check(&state.outbound, &metadata).await.err());
+    }
+    for problem in &problems {
+        note("client_metadata", "problem", problem);
+    }
+    if problems.is_empty() { Ok(metadata) } else { Err(refused(&problems).into()) }
 }
 
 /// RFC 7591 §3.2.1: a statement that was used comes back as it was.

@@ -27,6 +27,19 @@ pub async fn introspection(state: &AppState, context: &RequestContext, client: &
     admit(state, context, client, Action::Introspect).await.0
 }
 
+/// A request about a registration, by its sender: before the token is looked up.
+pub async fn registrations(state: &AppState, context: &RequestContext) -> Result<(), Problem> {
+    match state.guard.admit(Action::FindRegistration, &Subject::new(context.address), context.now).await {
+        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
+        Verdict::Allowed | Verdict::Challenge => Ok(()),
+    }
+}
+
+/// The same, of this client.
+pub async fn registration(state: &AppState, context: &RequestContext, client: &Client) -> Result<(), Problem> {
+    admit(state, context, client, Action::ManageRegistration).await.0
+}
+
 /// A request for userinfo, by its token: before anything is looked up, or written for its proof.
 pub async fn userinfo(state: &AppState, context: &RequestContext, token: &str) -> Result<(), Problem> {
     let subject = Subject::new(context.address).token(token);

@@ -42,6 +42,10 @@ pub enum Action {
     FailAskPerson,
     /// An application registers itself.
     RegisterClient,
+    /// An application asks for its registration, or changes it, by a token that nobody has looked at yet.
+    FindRegistration,
+    /// It is the client's.
+    ManageRegistration,
     /// The document at a `client_id` is about to be asked for.
     FetchClientDocument,
     /// The token or revocation endpoint, for a public client.
@@ -104,7 +108,12 @@ impl Limit {
     pub fn note(&self, rate: Rate) {
         // The check of src/protocol/checks that the row belongs to.
         let check = match self.action {
-            Action::Login | Action::Passkey | Action::FirstParty | Action::Authorize | Action::RegisterClient => "address_limit",
+            Action::Login
+            | Action::Passkey
+            | Action::FirstParty
+            | Action::Authorize
+            | Action::RegisterClient
+            | Action::FindRegistration => "address_limit",
             Action::FetchClientDocument => "client_document_limit",
             Action::UserCode | Action::FailUserCode => "user_code_attempts",
             Action::AskPerson => "asked_often",
@@ -113,7 +122,7 @@ impl Limit {
             Action::Reauthenticate => "password_attempts",
             Action::AddFactor | Action::ChangeAddress => "changes",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
-            Action::TokenPublic | Action::Token | Action::Introspect => "client_limit",
+            Action::TokenPublic | Action::Token | Action::Introspect | Action::ManageRegistration => "client_limit",
             Action::FailClientAuthentication => "failed_authentications",
             Action::Api | Action::UserInfo => "call_limit",
             Action::FailApi => "failed_calls",
@@ -162,6 +171,8 @@ limits! {
     asked_person: AskPerson by Account => Refuse;
     unknown_people: FailAskPerson by Client => Refuse;
     register_client: RegisterClient by Address => Refuse;
+    find_registration: FindRegistration by Address => Refuse;
+    manage_registration: ManageRegistration by Client => Refuse;
     client_document: FetchClientDocument by Address => Refuse;
     token_public: TokenPublic by ClientAndAddress => Refuse;
     token: Token by Client => Refuse;

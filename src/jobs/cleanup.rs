@@ -66,6 +66,8 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     let origin = Origin { at: now, address: None, trace_id: random::identifier() };
     let forgotten = Event { actor: Actor::System, ..audit::event(Kind::ClientDeleted, origin) };
     while db.write(async |tx| client_documents::delete_unused(tx, unused, BATCH, &forgotten).await).await? > 0 {}
+    let unused = now - Seconds::days(config.client_registration.unused_days.into());
+    while db.write(async |tx| client_registrations::delete_unused(tx, unused, BATCH, &forgotten).await).await? > 0 {}
     // A request is judged by the time when its head came, and nodes may be a little apart.
     let long_spent = now - Seconds::minutes(5);
     while db.write(async |tx| spent::delete_expired(tx, long_spent, BATCH).await).await? > 0 {}

@@ -3,6 +3,7 @@
 mod algorithm;
 mod auth_method;
 mod certificates;
+mod changes;
 mod delivery;
 mod encryption;
 mod values;

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::client::{ApplicationType, Client, ClientAuthMethod, ClientMetadata, GrantType};
+use super::client::{ApplicationType, Client, ClientAuthMethod, ClientMetadata, GrantType, SubjectType};
 use super::client_registration::{Problem, response_types_fit};
 use super::error::{ErrorCode, OAuthError};
 use super::redirect_uri::RedirectUri;
@@ -50,6 +50,9 @@ const CHOSEN: &[&str] = &[
     "id_token_encrypted_response_enc",
     "id_token_signed_response_alg",
     "initiate_login_uri",
+    "introspection_encrypted_response_alg",
+    "introspection_encrypted_response_enc",
+    "introspection_signed_response_alg",
     "jwks",
     "jwks_uri",
     "logo_uri",
@@ -65,6 +68,9 @@ const CHOSEN: &[&str] = &[
     "require_pushed_authorization_requests",
     "require_signed_request_object",
     "scope",
+    "sector_identifier_uri",
+    "subject_type",
+    "tls_client_certificate_bound_access_tokens",
     "token_endpoint_auth_method",
     "token_endpoint_auth_signing_alg",
     "tos_uri",
@@ -73,8 +79,9 @@ const CHOSEN: &[&str] = &[
     "userinfo_signed_response_alg",
 ];
 
-/// Grants that end with a person who agreed.
-const GRANTS: [GrantType; 3] = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit];
+/// Grants that end with a person who agreed. What brings tokens through the browser is for old applications that an administrator
+/// knows (RFC 9700 §2.1.2), and one that registers itself is new.
+const GRANTS: [GrantType; 2] = [GrantType::AuthorizationCode, GrantType::RefreshToken];
 
 /// The metadata that a request comes to, for [`super::client_registration::validate`]. `allowed` is all the scope that such a
 /// client may have.
@@ -97,12 +104,37 @@ pub fn requested(body: &Value, allowed: &Scope) -> Result<ClientMetadata, OAuthE
     if !metadata.grant_types.contains(&GrantType::RefreshToken) {
         metadata.scope = metadata.scope.filter(|value| value != "offline_access");
     }
-    // A browser's scripts have to reach the token endpoint from where they are.
-    if metadata.token_endpoint_auth_method == ClientAuthMethod::None && metadata.application_type == ApplicationType::Web {
-        metadata.allowed_origins = origins(&metadata.redirect_uris);
-    }
+    metadata.allowed_origins = origins(&metadata);
     metadata.self_registered = true;
     Ok(metadata)
+}
+
+/// What a change by the client itself comes to. What it chooses takes the place of what it had; the rest stays, for an administrator
+/// put it there. So does what was taken from its scope, and what makes it safer: nobody can tell any more who wanted that.
+pub fn instead_of(before: &ClientMetadata, wish: &ClientMetadata) -> Result<ClientMetadata, OAuthError> {
+    let members = |metadata| match serde_json::to_value(metadata) {
+        Ok(Value::Object(members)) => Ok(members),
+        _ => Err(MALFORMED),
+    };
+    let is_chosen = |name: &str| CHOSEN.contains(&name);
+    let mut both: Map<String, Value> = members(before)?.into_iter().filter(|(name, _)| !is_chosen(name)).collect();
+    both.extend(members(wish)?.into_iter().filter(|(name, _)| is_chosen(name)));
+    let mut after: ClientMetadata = serde_json::from_value(Value::Object(both)).map_err(|_| MALFORMED)?;
+    after.scope = wish.scope.intersection(&before.scope);
+    if before.subject_type == SubjectType::Pairwise && wish.subject_type != SubjectType::Pairwise {
+        after.subject_type = before.subject_type;
+        after.sector_identifier_uri.clone_from(&before.sector_identifier_uri);
+    }
+    if !wish.binds_tokens() {
+        after.dpop_bound_access_tokens = before.dpop_bound_access_tokens;
+        after.tls_client_certificate_bound_access_tokens = before.tls_client_certificate_bound_access_tokens;
+    }
+    after.require_pushed_authorization_requests |= before.require_pushed_authorization_requests;
+    after.require_signed_request_object |= before.require_signed_request_object;
+    if before.allowed_origins == origins(before) {
+        after.allowed_origins.clone_from(&wish.allowed_origins);
+    }
+    Ok(after)
 }
 
 /// The error for what is wrong with it (RFC 7591 §3.2.2).
@@ -155,8 +187,12 @@ fn nameless(members: &Map<String, Value>) -> String {
     place.unwrap_or_else(|| "?".to_owned())
 }
 
-fn origins(uris: &[String]) -> Vec<String> {
-    let parsed = uris.iter().filter_map(|uri| Url::parse(uri).ok());
+/// A browser's scripts have to reach the token endpoint from where they are.
+fn origins(metadata: &ClientMetadata) -> Vec<String> {
+    if metadata.token_endpoint_auth_method != ClientAuthMethod::None || metadata.application_type != ApplicationType::Web {
+        return Vec::new();
+    }
+    let parsed = metadata.redirect_uris.iter().filter_map(|uri| Url::parse(uri).ok());
     let mut origins: Vec<String> =
         parsed.map(|url| url.origin()).filter(url::Origin::is_tuple).map(|origin| origin.ascii_serialization()).collect();
     origins.sort_unstable();
@@ -167,6 +203,7 @@ fn origins(uris: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::authentication::Acr;
 
     fn allowed() -> Scope {
         Scope::parse("openid profile email offline_access").unwrap()
@@ -195,8 +232,8 @@ mod tests {
             (json!({ "redirect_uris": "https://app.ex/cb" }), MALFORMED),
             (json!({ "id_token_signed_response_alg": "none" }), MALFORMED),
             (json!({ "grant_types": ["password"] }), MALFORMED),
-            (json!({ "grant_types": ["implicit"] }), RESPONSE_TYPES),
-            (json!({ "grant_types": ["implicit"], "response_types": ["code"] }), RESPONSE_TYPES),
+            (json!({ "grant_types": ["implicit"] }), GRANT_TYPES),
+            (json!({ "grant_types": ["authorization_code", "implicit"], "response_types": ["code id_token"] }), GRANT_TYPES),
             (json!({ "response_types": ["code id_token"] }), RESPONSE_TYPES),
             (json!({ "response_types": "code" }), MALFORMED),
             (json!({ "grant_types": ["client_credentials"] }), GRANT_TYPES),
@@ -218,5 +255,32 @@ mod tests {
         };
         assert_eq!(requested(&body("web"), &allowed()).unwrap().allowed_origins, ["https://app.ex:8443"]);
         assert!(requested(&body("native"), &allowed()).unwrap().allowed_origins.is_empty());
+    }
+
+    #[test]
+    fn a_change_takes_nothing_away_that_an_administrator_put_there() {
+        let body = json!({ "redirect_uris": ["https://app.ex/cb"], "token_endpoint_auth_method": "none", "tos_uri": "https://app.ex/tos" });
+        let mut before = requested(&body, &allowed()).unwrap();
+        before.scope = Scope::parse("openid email").unwrap();
+        before.required_acr = Some(Acr::Multi);
+        before.access_token_lifetime = Some(60);
+        before.subject_type = SubjectType::Pairwise;
+        before.dpop_bound_access_tokens = true;
+        before.require_pushed_authorization_requests = true;
+        let wish = json!({ "redirect_uris": ["https://app.ex:444/new"], "token_endpoint_auth_method": "none", "scope": "openid profile" });
+        let after = instead_of(&before, &requested(&wish, &allowed()).unwrap()).unwrap();
+        let expected = ClientMetadata {
+            redirect_uris: vec!["https://app.ex:444/new".to_owned()],
+            client_name: "app.ex:444".to_owned(),
+            allowed_origins: vec!["https://app.ex:444".to_owned()],
+            scope: Scope::parse("openid").unwrap(),
+            tos_uri: None,
+            ..before.clone()
+        };
+        assert_eq!(after, expected);
+        // What an administrator says of origins counts, too.
+        before.allowed_origins.clear();
+        let after = instead_of(&before, &requested(&wish, &allowed()).unwrap()).unwrap();
+        assert!(after.allowed_origins.is_empty());
     }
 }

@@ -25,23 +25,22 @@ pub async fn adopt(tx: &mut Tx, client: &Client, event: &Event) -> Result<(), Er
     audit::insert(tx, event).await
 }
 
-/// Writes what the document says now, if the client is stored and its document still counts.
-pub async fn renew(tx: &mut Tx, id: &ClientId, metadata: &ClientMetadata, event: &Event) -> Result<(), Error> {
-    let known =
-        tx.query("UPDATE client_documents SET fetched_at = $2 WHERE client_id = $1").bind(id).bind(event.at).execute().await?;
-    if known == 0 {
+/// Writes what the document comes to now for the client as it was stored `before`, if its document still counts.
+pub async fn renew(tx: &mut Tx, before: &Client, metadata: &ClientMetadata, event: &Event) -> Result<(), Error> {
+    let known = tx
+        .query("UPDATE client_documents SET fetched_at = $2 WHERE client_id = $1")
+        .bind(&before.id)
+        .bind(event.at)
+        .execute()
+        .await?;
+    if known == 0 || before.metadata == *metadata {
         return Ok(());
     }
-    let Some(stored) = clients::load(tx, id).await?.filter(|stored| stored.is_active() && stored.is_published()) else {
-        return Ok(());
-    };
-    if stored.metadata == *metadata {
-        return Ok(());
-    }
-    let version = stored.version;
-    let changed = Client { metadata: metadata.clone(), updated_at: event.at, ..stored };
+    let changed = Client { metadata: metadata.clone(), updated_at: event.at, ..before.clone() };
+    let mut event = event.clone();
+    event.details.insert("changed".to_owned(), metadata.differing(&before.metadata).into());
     // Somebody changed it meanwhile: the next time, then.
-    if clients::update(tx, &changed, version).await? { audit::insert(tx, event).await } else { Ok(()) }
+    if clients::update(tx, &changed, before.version).await? { audit::insert(tx, &event).await } else { Ok(()) }
 }
 
 /// When the document of a stored client was last read.

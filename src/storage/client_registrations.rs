@@ -1,9 +1,12 @@
 //! The tokens of clients that register themselves: those to register with, and those to manage the registration with.
 
+use super::audit::{self, Event};
+use super::clients;
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::Hash;
+use crate::protocol::client::ClientStatus;
 use crate::protocol::id::ClientId;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
@@ -138,4 +141,31 @@ pub async fn delete_expired_initial(tx: &mut Tx, now: Timestamp, limit: i64) -> 
     .bind(limit)
     .execute()
     .await
+}
+
+/// Deletes up to `limit` clients that registered themselves, that nobody has touched since `before`, that nobody has agreed to, and
+/// that hold nothing. One that an administrator disabled stays.
+pub async fn delete_unused(tx: &mut Tx, before: Timestamp, limit: i64, event: &Event) -> Result<u64, Error> {
+    let rows = tx
+        .query(
+            r#"SELECT c.id FROM registration_access_tokens r JOIN clients c ON c.id = r.client_id
+            WHERE c.updated_at < $1 AND c.status = $2 AND c.metadata LIKE '%"self_registered":true%'
+                AND NOT EXISTS (SELECT 1 FROM grants WHERE grants.client_id = c.id)
+                AND NOT EXISTS (SELECT 1 FROM consents WHERE consents.client_id = c.id)
+            ORDER BY c.id LIMIT $3"#,
+        )
+        .bind(before)
+        .bind(ClientStatus::Active)
+        .bind(limit)
+        .fetch_all::<(ClientId,)>()
+        .await?;
+    let mut deleted = 0;
+    for (id,) in rows {
+        if clients::load(tx, &id).await?.is_some_and(|client| client.metadata.self_registered) {
+            clients::delete(tx, &id).await?;
+            audit::insert(tx, &Event { client_id: Some(id), ..event.clone() }).await?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
 }

@@ -18,6 +18,7 @@ use crate::protocol::authorization_request::{ServerPolicy, UNKNOWN_CLIENT};
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
 use crate::protocol::client_document::{self, HOST_REFUSED, Hosts, InvalidDocument, REFUSED, UNAVAILABLE};
 use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::dynamic_registration::instead_of;
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::ClientId;
 use crate::protocol::scope::Scope;
@@ -29,6 +30,7 @@ use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::resource_cache::ResourceCache;
 use crate::telemetry::findings::note;
+use crate::web::sector;
 
 /// How often a document is asked for at most. What is kept is that somebody asked a moment ago, not the error (§5.2).
 const PAUSE: Seconds = Seconds(10);
@@ -193,6 +195,8 @@ enum NoDocument {
     Unavailable(#[from] Unavailable),
     #[error("the document {0}")]
     Invalid(#[from] InvalidDocument),
+    #[error("the document of its sector can't be had")]
+    Sector,
     #[error("{0}")]
     Storage(#[from] Error),
 }
@@ -207,7 +211,7 @@ impl NoDocument {
             Self::Unavailable(Unavailable::Unreachable(failure)) => {
                 matches!(failure, Failure::Forbidden | Failure::NotPublic | Failure::Compressed | Failure::TooLarge)
             }
-            Self::Unavailable(Unavailable::Unasked) | Self::Storage(_) => false,
+            Self::Unavailable(Unavailable::Unasked) | Self::Sector | Self::Storage(_) => false,
             Self::Invalid(_) => true,
         }
     }
@@ -223,10 +227,10 @@ impl Documents {
         event: &Event,
     ) -> Result<(), Error> {
         let now = event.at;
-        match self.fetched(outbound, id).await {
+        match self.fetched(outbound, id, stored).await {
             Ok((metadata, lifetime)) => {
-                if stored.is_some() {
-                    self.db.write(async |tx| client_documents::renew(tx, id, &metadata, event).await).await?;
+                if let Some(stored) = stored {
+                    self.db.write(async |tx| client_documents::renew(tx, stored, &metadata, event).await).await?;
                 }
                 let client = Arc::new(unstored(id, metadata, now));
                 document.good = Some(Good { client, fresh_until: now + lifetime, usable_until: now + lifetime + OUTAGE });
@@ -248,10 +252,19 @@ impl Documents {
         Ok(())
     }
 
-    async fn fetched(&self, outbound: &Outbound, id: &ClientId) -> Result<(ClientMetadata, Seconds), NoDocument> {
+    /// What the document comes to, in the place of what is stored.
+    async fn fetched(
+        &self,
+        outbound: &Outbound,
+        id: &ClientId,
+        stored: Option<&Client>,
+    ) -> Result<(ClientMetadata, Seconds), NoDocument> {
         let Answer { headers, body, .. } = fetch(outbound, id.as_str(), "application/json").await?;
         let terms = &self.terms;
-        let metadata = client_document::registration(id, (&field(&headers, header::CONTENT_TYPE), &body), &terms.allowed)?;
+        let mut metadata = client_document::registration(id, (&field(&headers, header::CONTENT_TYPE), &body), &terms.allowed)?;
+        if let Some(stored) = stored {
+            metadata = instead_of(&stored.metadata, &metadata).map_err(InvalidDocument::Registration)?;
+        }
         let policy = ServerPolicy { resources: terms.resources.current().await?, ..terms.policy.clone() };
         let policy = RegistrationPolicy {
             known_scope: policy.every_scope(),
@@ -263,6 +276,10 @@ impl Documents {
         validate(&metadata, &policy).map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(|problem| format!("has a problem: {problem}")).collect();
             InvalidDocument::Metadata(problems.join("; "))
+        })?;
+        sector::check(outbound, &metadata).await.map_err(|problem| match problem.code {
+            sector::UNREACHABLE => NoDocument::Sector,
+            _ => NoDocument::Invalid(InvalidDocument::Metadata(format!("has a problem: {problem}"))),
         })?;
         let age = headers.get(header::AGE).and_then(|age| age.to_str().ok());
         Ok((metadata, client_document::lifetime(&field(&headers, header::CACHE_CONTROL), age)))

@@ -123,7 +123,7 @@ async fn change(
         sound(&after.metadata, state).await?;
     }
     caller.0.reaches_client(&after.metadata)?;
-    let events = events(caller, context, &before, &after)?;
+    let events = events(caller, context, &before, &after);
     let written = state
         .db
         .write(async |tx| {
@@ -169,20 +169,10 @@ fn unwritable(error: serde_json::Error) -> ApiError {
     Problem::internal(error).into()
 }
 
-fn events(
-    caller: &Authorized<ClientsWrite>,
-    context: &RequestContext,
-    before: &Client,
-    after: &Client,
-) -> Result<Vec<Event>, ApiError> {
+fn events(caller: &Authorized<ClientsWrite>, context: &RequestContext, before: &Client, after: &Client) -> Vec<Event> {
     let event = |kind| Event { client_id: Some(before.id.clone()), ..caller.event(kind, context) };
     let mut events = Vec::new();
-    let (old, new) = (members_of(before)?, members_of(after)?);
-    let names = |value: &Value| value.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let mut changed: Vec<String> = [names(&old), names(&new)].concat();
-    changed.sort_unstable();
-    changed.dedup();
-    changed.retain(|name| name != "status" && old.get(name) != new.get(name));
+    let changed = after.metadata.differing(&before.metadata);
     let status = before.status != after.status;
     if !changed.is_empty() || !status {
         let mut event = event(Kind::ClientUpdated);
@@ -192,5 +182,5 @@ fn events(
     if status {
         events.push(event(if after.is_active() { Kind::ClientEnabled } else { Kind::ClientDisabled }));
     }
-    Ok(events)
+    events
 }

@@ -21,6 +21,8 @@ section! {
         software_statement_issuers: Vec<StatementIssuer> = Vec::new();
         /// Whether only applications with such a statement may register themselves.
         require_software_statement: bool = false;
+        /// Days after which an application is deleted that registered itself, that nobody has agreed to, and that holds nothing.
+        unused_days: u32 = 90;
     }
 }
 

@@ -19,8 +19,12 @@ pub(super) fn check(config: &Config) -> Result<(), InvalidConfig> {
         let all = hosts.iter().all(|host| is_host_pattern(host));
         require(all, key, "must be hosts such as app.example or *.app.example, in lower case and without a port")?;
     }
-    let days = (1..=3_650).contains(&documents.unused_days);
-    require(days, "client_id_metadata_documents.unused_days", "must be between 1 and 3650")?;
+    for (key, days) in [
+        ("client_id_metadata_documents.unused_days", documents.unused_days),
+        ("client_registration.unused_days", config.client_registration.unused_days),
+    ] {
+        require((1..=3_650).contains(&days), key, "must be between 1 and 3650")?;
+    }
     statement_issuers(config)
 }
 

@@ -69,9 +69,9 @@ pub const CLIENT_METADATA: Group = Group {
         ),
         check(
             "credentials",
-            &["client_id_or_secret_differs", "client_without_secret"],
+            &["client_id_or_secret_differs", "client_method_for_good", "client_without_secret"],
             "Are the client's own credentials left as they are?",
-            "The client_id of the registration, its client_secret or none, and a method that it has the credentials for.",
+            "The client_id of the registration, its client_secret or none, and a method that it has the credentials for, of a public client the method none.",
         ),
     ],
 };

@@ -303,7 +303,7 @@ pub const PROCEDURES: &[Procedure] = &[
         "client_registration/own",
         &["* /client-registration/{client_id}"],
         "An application reads, changes or deletes its own registration:",
-        &[&HEAD, &REGISTRATION_TOKEN, &CLIENT_METADATA],
+        &[&HEAD, &ADDRESS, &REGISTRATION_TOKEN, &RATE, &CLIENT_METADATA],
     ),
     procedure("logout", &["* /logout"], "A person logs out:", &[&HEAD, &BODY, &CSRF, &LOGOUT_FORM]),
     procedure("admin", &["* /admin", "* /admin/*"], "An administrator opens the console:", &[&HEAD, &ADMINISTRATOR]),

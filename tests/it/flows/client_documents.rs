@@ -1,10 +1,11 @@
 //! Applications whose `client_id` is the URL of their registration (draft-ietf-oauth-client-id-metadata-document-03; N5, N6).
 
+mod stored;
+
 use ostiary::config::Config;
 use ostiary::jobs::cleanup;
 use ostiary::protocol::client::{Algorithm, Client, ClientStatus};
 use ostiary::protocol::id::ClientId;
-use ostiary::protocol::time::Timestamp;
 use ostiary::storage::clients;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -358,25 +359,6 @@ on_both! {
         assert_eq!(redeem(&server, &client, &code).await.status, 200);
         let other = AuthorizationUrl::new(&client).with("redirect_uri", "http://127.0.0.1:49152/other");
         assert_refused(&server, &other, "redirect_uri_mismatch").await;
-    }
-
-    async fn who_is_not_used_is_forgotten(database: TestDatabase) {
-        let server = start(database).await;
-        let publishers = [publisher(&json!({})).await, publisher(&json!({})).await];
-        let [used, disabled] = [editor(&server, &publishers[0]).await, editor(&server, &publishers[1]).await];
-        for client in [&used, &disabled] {
-            tokens(&server, client, "anna").await;
-        }
-        change(&server, &disabled, |client| client.status = ClientStatus::Disabled).await;
-        let clean = async |now: Timestamp| cleanup::clean(&server.state.db, now, &server.state.config).await.unwrap();
-        server.clock.advance(89 * DAY);
-        clean(server.clock.now()).await;
-        assert!(stored(&server, &used).await.is_some());
-        server.clock.advance(2 * DAY);
-        clean(server.clock.now()).await;
-        assert_eq!(stored(&server, &used).await, None);
-        assert!(stored(&server, &disabled).await.is_some(), "it is what keeps the document out");
-        assert!(authorize(&mut server.browser(), &AuthorizationUrl::new(&used), "anna").await.contains_key("code"), "it may come again");
     }
 
     async fn nobody_makes_this_server_ask_without_end(database: TestDatabase) {
