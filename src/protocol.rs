@@ -54,6 +54,7 @@ pub mod resource_registration;
 pub mod response_mode;
 pub mod response_type;
 pub mod scope;
+pub mod security_profile;
 pub mod session_state;
 pub mod sign_in_name;
 pub mod software_statement;

@@ -99,7 +99,8 @@ impl FirstParty {
                 return Err(client.answer(context, Err(refused)));
             }
         }
-        if client.client.metadata.first_party {
+        let metadata = &client.client.metadata;
+        if metadata.first_party && !metadata.demands().browser_only {
             return Ok(client);
         }
         let error = ApiError::not_first_party();

@@ -155,8 +155,13 @@ impl Create {
             self.scopes.join(" ")
         };
         // All that this command has no option for.
-        let usual: ClientMetadata = serde_json::from_value(serde_json::json!({ "client_name": self.name }))
+        let mut usual: ClientMetadata = serde_json::from_value(serde_json::json!({ "client_name": self.name }))
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        if self.requests.profile.is_some() {
+            usual.id_token_signed_response_alg = Algorithm::ES256;
+            usual.authorization_signed_response_alg = Algorithm::ES256;
+            usual.introspection_signed_response_alg = Algorithm::ES256;
+        }
         Ok(ClientMetadata {
             application_type: if self.native { ApplicationType::Native } else { ApplicationType::Web },
             token_endpoint_auth_method: match (self.public || self.native, self.secret_in_body) {
@@ -199,6 +204,7 @@ impl Create {
             userinfo_encrypted_response_alg: self.requests.encrypt_answers,
             authorization_encrypted_response_alg: self.requests.encrypt_answers,
             introspection_encrypted_response_alg: self.requests.encrypt_answers,
+            profile: self.requests.profile,
             ..usual
         })
     }

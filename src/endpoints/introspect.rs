@@ -47,10 +47,12 @@ pub async fn introspect(
         return refusal::of_client(&state, &context, &client, Kind::TokenRefused, limited).await;
     }
     match answer(&state, &context, &client, &params).await {
-        Ok(answer) if wants_signed(&headers) => match signed(&state, &context, &client, answer).await {
-            Ok(signed) => signed,
-            Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
-        },
+        Ok(answer) if client.metadata.demands().signed_introspection || wants_signed(&headers) => {
+            match signed(&state, &context, &client, answer).await {
+                Ok(signed) => signed,
+                Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
+            }
+        }
         Ok(answer) => ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response(),
         Err(problem) => refusal::of_client(&state, &context, &client, Kind::TokenRefused, problem).await,
     }

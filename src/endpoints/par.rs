@@ -12,6 +12,7 @@ use super::authorize::saw;
 use super::refusal;
 use crate::audit::{self, Kind};
 use crate::flow::{request, request_object};
+use crate::grants::possession;
 use crate::keys::hash::TokenKind;
 use crate::protocol::authorization_request;
 use crate::protocol::client::Client;
@@ -63,7 +64,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
     // What is opened now need not be opened when the browser comes.
     let opened = request_object::open(state, context.now, &params, client).await?;
     let (params, signed) = opened.map_or((params, false), |opened| (opened.params, opened.signed));
-    let params = bound(state, context, params).await?;
+    let params = bound(state, context, client, params).await?;
     let redirect_uri =
         authorization_request::redirect_uri(&params, client).inspect_err(|_| saw::destination(&params, Some(client)))?;
     request::read(state, &params, client, &redirect_uri)
@@ -91,8 +92,8 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
 }
 
 /// The code is for the key of the DPoP proof that came with the request (RFC 9449 §10.1).
-async fn bound(state: &AppState, context: &RequestContext, params: Params) -> Result<Params, Problem> {
-    let Some(key) = state.proofs.key(context, None).await?? else { return Ok(params) };
+async fn bound(state: &AppState, context: &RequestContext, client: &Client, params: Params) -> Result<Params, Problem> {
+    let Some(key) = possession::key(state, context, client).await? else { return Ok(params) };
     let key = key.to_string();
     match params.get("dpop_jkt") {
         Some(asked) if asked == key => Ok(params),

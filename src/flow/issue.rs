@@ -77,7 +77,7 @@ pub(super) async fn issue(
         confirmation: None,
     };
     let code = request.response_type.has_code().then(random::secret);
-    let row = code.as_deref().map(|code| row(state, request, &grant, code));
+    let row = code.as_deref().map(|code| row(state, (request, client), &grant, code));
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),
         user_id: Some(session.user_id.clone()),
@@ -159,8 +159,10 @@ pub(super) async fn issue(
 }
 
 /// What the code stands for: redeeming it creates the grant, or goes on with it if a token came with the code.
-fn row(state: &AppState, request: &AuthorizationRequest, grant: &Grant, code: &str) -> AuthorizationCode {
+fn row(state: &AppState, (request, client): (&AuthorizationRequest, &Client), grant: &Grant, code: &str) -> AuthorizationCode {
     let grant = grant.clone();
+    let lifetime = Seconds(state.config.tokens.authorization_code);
+    let longest = client.metadata.demands().code_lifetime;
     AuthorizationCode {
         hash: state.tokens.hash(TokenKind::Code, code),
         grant_id: grant.id,
@@ -177,7 +179,7 @@ fn row(state: &AppState, request: &AuthorizationRequest, grant: &Grant, code: &s
         amr: grant.amr,
         acr: grant.acr,
         created_at: grant.created_at,
-        expires_at: grant.created_at + Seconds(state.config.tokens.authorization_code),
+        expires_at: grant.created_at + longest.map_or(lifetime, |longest| lifetime.min(longest)),
         consumed_at: None,
         dpop_jkt: request.dpop_jkt,
     }

@@ -36,7 +36,7 @@ pub struct Asked {
 pub async fn asked(state: &AppState, now: Timestamp, params: Params, client: &Client) -> Result<Asked, Problem> {
     let Some(reference) = pushed_request::reference(&params)?.map(str::to_owned) else {
         let only_pushed = state.config.tokens.require_pushed_authorization_requests;
-        if only_pushed || client.metadata.require_pushed_authorization_requests {
+        if only_pushed || client.metadata.pushes_requests() {
             note("pushed_request_required", "of_every_client", only_pushed);
             return Err(REQUIRED.into());
         }
@@ -58,7 +58,7 @@ pub async fn asked(state: &AppState, now: Timestamp, params: Params, client: &Cl
         note("pushed_request_age", "lifetime", pushed_request::LIFETIME.0);
         return Err(EXPIRED.into());
     }
-    if client.metadata.require_signed_request_object && !stored.signed {
+    if client.metadata.signs_requests() && !stored.signed {
         return Err(REQUEST_OBJECT_REQUIRED.into());
     }
     Ok(Asked { params: Params::parse_own(stored.parameters.as_bytes())?, pushed: Some(reference) })

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::keys::foreign;
 use crate::keys::ring::{Closed, Untrusted};
-use crate::protocol::client::{Algorithm, Client, RequestObjectAlgorithm};
+use crate::protocol::client::{Client, RequestObjectAlgorithm};
 use crate::protocol::error::OAuthError;
 use crate::protocol::jwe::{self, Jwe, Unreadable};
 use crate::protocol::jwt::{self, Compact};
@@ -38,7 +38,7 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
             published = fetch(state, now, client, uri).await?;
             published.as_str()
         }
-        (None, None) if client.metadata.require_signed_request_object => return Err(REQUIRED),
+        (None, None) if client.metadata.signs_requests() => return Err(REQUIRED),
         (None, None) => return Ok(None),
     };
     let decrypted;
@@ -51,7 +51,7 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
     // Anybody can encrypt for this server: what is in there shows by its signature alone who wrote it.
     let registered = client.metadata.request_object_signing_alg;
     let signed = encrypted || registered != Some(RequestObjectAlgorithm::Unsigned);
-    if !signed && client.metadata.require_signed_request_object {
+    if !signed && client.metadata.signs_requests() {
         return Err(REQUIRED);
     }
     let claims = if signed {
@@ -59,7 +59,8 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
     } else {
         jwt::unsecured_claims(object).map_err(|_| if Compact::split(object).is_ok() { WRONG_ALGORITHM } else { MALFORMED })?
     };
-    let expected = Expected { client: &client.id, issuer: &state.config.server.issuer, signed };
+    let longest = client.metadata.demands().request_lifetime;
+    let expected = Expected { client: &client.id, issuer: &state.config.server.issuer, signed, longest };
     let params = request_object::params(&claims, &expected, now).inspect_err(|_| saw_claims(&claims, &expected, now))?;
     // OpenID Connect Core §6.1: what has to stand outside for OAuth's sake has to be the same.
     if outer.get("response_type").is_some_and(|outer| params.get("response_type") != Some(outer)) {
@@ -108,7 +109,7 @@ async fn verified(state: &AppState, now: Timestamp, object: &str, client: &Clien
         return Err(UNSIGNED);
     }
     let registered = client.metadata.request_object_signing_alg.map(RequestObjectAlgorithm::of_keys);
-    let algorithms = registered.as_ref().map_or(&Algorithm::ALL[..], Option::as_slice);
+    let algorithms = registered.as_ref().map_or(client.metadata.demands().algorithms, Option::as_slice);
     let keys = state.client_keys.of(client, object, now).await.map_err(|cause| {
         note("request_object_keys", "failure", cause);
         KEYS_UNAVAILABLE

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::access_token::{self, ActiveToken};
+use super::possession;
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::dpop;
@@ -52,6 +53,9 @@ pub async fn open(state: &AppState, context: &RequestContext, presented: Present
     let active = access_token::active(state, token, context.now).await?.ok_or(Refused::Token(INACTIVE, None))?;
     if active.claims.cnf.is_none() && active.client.metadata.binds_tokens() {
         return Err(Refused::Token(TO_BE_BOUND, Some(active.client)));
+    }
+    if let Err(error) = possession::signed_as_asked(context, &active.client) {
+        return Err(Refused::Token(error, Some(active.client)));
     }
     match held(state, context, presented, active.claims.cnf).await? {
         Ok(()) => Ok(active),

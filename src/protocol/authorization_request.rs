@@ -191,6 +191,7 @@ pub fn response_target(params: &Params, client: &Client, redirect_uri: RedirectU
         params.values("response_type").flat_map(|types| types.split(' ')).any(|word| word == "token" || word == "id_token");
     let asked = params.get("response_mode").and_then(ResponseMode::parse).unwrap_or(ResponseMode::Query);
     let response_mode = if asks_for_tokens { asked.without_query() } else { asked };
+    let response_mode = if client.metadata.demands().signed_responses { response_mode.signed() } else { response_mode };
     let state = params.get("state").filter(|state| is_returnable(state, response_mode)).map(str::to_owned);
     let signed_for = response_alg(response_mode, client).map(|algorithm| SignedFor { client_id: client.id.clone(), algorithm });
     ResponseTarget { redirect_uri, response_mode, state, signed_for, by_hand: client.metadata.self_registered }
@@ -208,7 +209,7 @@ impl AuthorizationRequest {
             return Err(DUPLICATED);
         }
         let response_type = response::kind(params, client, policy)?;
-        let response_mode = response::mode(params, response_type)?;
+        let response_mode = response::mode(params, response_type, client)?;
         refuse_unsupported(params)?;
         let resources = policy.resources.asked(params, client, &policy.issuer)?;
         let known = (policy.resources.as_ref(), &resources);

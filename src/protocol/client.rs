@@ -15,6 +15,7 @@ use super::client_document;
 use super::id::ClientId;
 use super::response_type::ResponseType;
 use super::scope::Scope;
+use super::security_profile::SecurityProfile;
 use super::time::Timestamp;
 use super::token_exchange::ExchangePolicy;
 pub use auth_method::ClientAuthMethod;
@@ -75,6 +76,9 @@ pub struct ClientMetadata {
     pub client_name: String,
     #[serde(default)]
     pub application_type: ApplicationType,
+    /// What the client is held to beyond what is asked of everybody. Only an administrator sets this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<SecurityProfile>,
     #[serde(default)]
     pub token_endpoint_auth_method: ClientAuthMethod,
     #[serde(default)]
@@ -262,13 +266,6 @@ pub struct ClientMetadata {
     /// It is given tokens alone that are bound to its certificate (RFC 8705 §3.4).
     #[serde(default, skip_serializing_if = "is_false")]
     pub tls_client_certificate_bound_access_tokens: bool,
-}
-
-impl ClientMetadata {
-    /// Whether the client is given no access token but such that are bound to a key or a certificate.
-    pub const fn binds_tokens(&self) -> bool {
-        self.dpop_bound_access_tokens || self.tls_client_certificate_bound_access_tokens
-    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]

@@ -7,6 +7,7 @@ mod exchange;
 mod keys;
 mod logout;
 mod response_types;
+mod security_profile;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -78,6 +79,7 @@ pub fn validate(metadata: &ClientMetadata, policy: &RegistrationPolicy) -> Resul
     exchange::check(metadata, policy, &mut problems);
     certificates::check(metadata, &mut problems);
     backchannel::check(metadata, policy, &mut problems);
+    security_profile::check(metadata, &mut problems);
     if problems.0.is_empty() { Ok(()) } else { Err(problems.0) }
 }
 

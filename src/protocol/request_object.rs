@@ -47,6 +47,8 @@ const AUDIENCE: OAuthError = refused("request_object_audience_mismatch");
 const MALFORMED_TIME: OAuthError = refused("request_object_time_malformed");
 const EXPIRED: OAuthError = refused("request_object_expired");
 const NOT_YET: OAuthError = refused("request_object_from_the_future");
+const UNLIMITED: OAuthError = refused("request_object_unlimited");
+const TOO_LONG: OAuthError = refused("request_object_lifetime_too_long");
 const NESTED: OAuthError = refused("request_object_nested");
 const PARAMETER: OAuthError = refused("request_object_parameter_malformed");
 
@@ -57,12 +59,15 @@ pub struct Expected<'a> {
     pub issuer: &'a str,
     /// The client signed it: then it says who made it, and for whom (RFC 9101 §4).
     pub signed: bool,
+    /// How long it may be good for, and how old it may be, where somebody cares (FAPI 2.0 Message Signing §5.3.1): then it has to say
+    /// both.
+    pub longest: Option<Seconds>,
 }
 
 /// The parameters that the claims are.
 pub fn params(claims: &Map<String, Value>, expected: &Expected<'_>, now: Timestamp) -> Result<Params, OAuthError> {
     party(claims, expected)?;
-    times(claims, now)?;
+    times(claims, expected.longest, now)?;
     parameters(claims)
 }
 
@@ -113,7 +118,7 @@ fn party(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result<(), OAu
     if meant { Ok(()) } else { Err(AUDIENCE) }
 }
 
-fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), OAuthError> {
+fn times(claims: &Map<String, Value>, longest: Option<Seconds>, now: Timestamp) -> Result<(), OAuthError> {
     let time = |name: &str| numeric_date::claim(claims, name).map_err(|_| MALFORMED_TIME);
     let (expires_at, issued_at, not_before) = (time("exp")?, time("iat")?, time("nbf")?);
     if expires_at.is_some_and(|end| now >= end + SKEW) {
@@ -122,7 +127,9 @@ fn times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), OAuthError> 
     if issued_at.max(not_before).is_some_and(|begin| begin > now + SKEW) {
         return Err(NOT_YET);
     }
-    Ok(())
+    let Some(longest) = longest else { return Ok(()) };
+    let (begin, end) = not_before.zip(expires_at).ok_or(UNLIMITED)?;
+    if end > begin + longest || now > begin + longest { Err(TOO_LONG) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -134,13 +141,35 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     fn object(signed: bool, change: impl FnOnce(&mut Value)) -> Result<Params, OAuthError> {
+        object_within(None, signed, change)
+    }
+
+    fn object_within(longest: Option<Seconds>, signed: bool, change: impl FnOnce(&mut Value)) -> Result<Params, OAuthError> {
         let mut claims = json!({
             "iss": "app", "aud": "https://id.example", "client_id": "app", "exp": NOW + 60, "nbf": NOW, "scope": "openid",
         });
         change(&mut claims);
         let client = ClientId::parse("app").unwrap();
-        let expected = Expected { client: &client, issuer: "https://id.example", signed };
+        let expected = Expected { client: &client, issuer: "https://id.example", signed, longest };
         params(claims.as_object().unwrap(), &expected, Timestamp::from_seconds(NOW))
+    }
+
+    #[test]
+    fn where_it_matters_an_object_says_how_long_it_is_good_for() {
+        let within = |begin: Value, end: Value| {
+            let change = |claims: &mut Value| {
+                claims["nbf"] = begin;
+                claims["exp"] = end;
+                claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+            };
+            object_within(Some(Seconds::minutes(60)), true, change).map(drop)
+        };
+        assert_eq!(within(json!(NOW), json!(NOW + 3_600)), Ok(()));
+        assert_eq!(within(json!(NOW - 3_590), json!(NOW + 10)), Ok(()));
+        assert_eq!(within(Value::Null, json!(NOW + 60)), Err(UNLIMITED));
+        assert_eq!(within(json!(NOW), Value::Null), Err(UNLIMITED));
+        assert_eq!(within(json!(NOW), json!(NOW + 3_601)), Err(TOO_LONG));
+        assert_eq!(within(json!(NOW - 3_601), json!(NOW - 1)), Err(TOO_LONG));
     }
 
     fn with(name: &str, value: Value) -> Result<Params, OAuthError> {

@@ -54,6 +54,16 @@ impl ResponseMode {
         matches!(self, Self::QueryJwt | Self::FragmentJwt | Self::FormPostJwt)
     }
 
+    /// The same, as a JWT.
+    #[must_use]
+    pub const fn signed(self) -> Self {
+        match self {
+            Self::Query | Self::QueryJwt => Self::QueryJwt,
+            Self::Fragment | Self::FragmentJwt => Self::FragmentJwt,
+            Self::FormPost | Self::FormPostJwt => Self::FormPostJwt,
+        }
+    }
+
     /// For a response type that would have brought tokens, which don't belong into a query.
     #[must_use]
     pub const fn without_query(self) -> Self {

@@ -9,7 +9,7 @@ use crate::keys::foreign::{self, Claims};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::Untrusted;
 use crate::protocol::assertion::Once;
-use crate::protocol::client::{Algorithm, AssertionAlgorithm, Client, ClientAuthMethod};
+use crate::protocol::client::{AssertionAlgorithm, Client, ClientAuthMethod};
 use crate::protocol::client_assertion::{
     self, Expected, KEYS_UNAVAILABLE, MALFORMED, REPLAYED, TYPES, UNKNOWN_KEY, WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
 };
@@ -76,7 +76,7 @@ async fn signed(registry: &impl ClientRegistry, client: &Client, token: &str, no
         return by_secret(registry, client, token, now);
     }
     let registered = client.metadata.token_endpoint_auth_signing_alg.map(AssertionAlgorithm::of_keys);
-    let algorithms = registered.as_ref().map_or(&Algorithm::ALL[..], Option::as_slice);
+    let algorithms = registered.as_ref().map_or(client.metadata.demands().algorithms, Option::as_slice);
     let keys = registry.client_keys().of(client, token, now).await.map_err(|cause| {
         note("client_keys", "failure", cause);
         KEYS_UNAVAILABLE

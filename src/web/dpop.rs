@@ -96,6 +96,12 @@ impl Proofs {
     }
 }
 
+/// What the request's proofs say that they are signed with; one that is no JWT says nothing.
+pub fn algorithms(context: &RequestContext) -> impl Iterator<Item = String> {
+    let proofs = context.proofs.iter().filter_map(|proof| proof.to_str().ok());
+    proofs.filter_map(|proof| Some(Compact::split(proof).ok()?.header().ok()?.alg))
+}
+
 /// Whatever has [`Proofs`].
 pub trait JudgesProofs {
     fn proofs(&self) -> &Proofs;

@@ -7,7 +7,7 @@ import { answer, visit } from './person.mjs'
 import { requirement, situation } from './situation.mjs'
 
 const insecure = { execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks] }
-const { issuer, redirectUri, confidential, publicId, signing, encrypting, service, asserting, keyed, deviceId, exchanging, ledger, asking, hybrid, implicitId, legacyUri } = situation
+const { issuer, redirectUri, confidential, publicId, signing, encrypting, service, asserting, keyed, deviceId, exchanging, ledger, asking, hybrid, implicitId, legacyUri, fapiId } = situation
 
 const discover = (id, secret, method) => client.discovery(new URL(issuer), id, secret, method, insecure)
 
@@ -204,6 +204,33 @@ await requirement('a client that signs with its key asks for a token, introspect
   const other = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
   const wrong = await discover(asserting.id, undefined, client.PrivateKeyJwt(other.privateKey))
   await assert.rejects(client.clientCredentialsGrant(wrong, {}), { error: 'invalid_client' })
+})
+
+await requirement('FAPI 2.0 with message signing: a signed and pushed request, a signed response, tokens that are bound', async () => {
+  const der = Buffer.from(signing.key, 'base64')
+  const key = await crypto.subtle.importKey('pkcs8', der, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign'])
+  const algorithms = { id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256' }
+  const toTheIssuer = { [client.modifyAssertion]: (_, payload) => { payload.aud = issuer } }
+  const config = await discover(fapiId, algorithms, client.PrivateKeyJwt(key, toTheIssuer))
+  client.useJwtResponseMode(config)
+  const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair('ES256'))
+  const pkceCodeVerifier = client.randomPKCECodeVerifier()
+  const [expectedState, expectedNonce] = [client.randomState(), client.randomNonce()]
+  const signed = await client.buildAuthorizationUrlWithJAR(config, {
+    redirect_uri: legacyUri,
+    scope: 'openid offline_access',
+    state: expectedState,
+    nonce: expectedNonce,
+    code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+    code_challenge_method: 'S256',
+  }, key)
+  const url = await client.buildAuthorizationUrlWithPAR(config, signed.searchParams, { DPoP })
+  const callback = await visit(url, { ...situation, redirectUri: legacyUri })
+  const tokens = await client.authorizationCodeGrant(config, callback, { pkceCodeVerifier, expectedState, expectedNonce }, undefined, { DPoP })
+  assert.equal(tokens.token_type, 'dpop')
+  assert.equal((await client.fetchUserInfo(config, tokens.access_token, sub, { DPoP })).sub, sub)
+  const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP })
+  assert.equal(refreshed.refresh_token, undefined)
 })
 
 await requirement('a client that makes assertions with its secret', async () => {

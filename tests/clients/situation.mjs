@@ -18,6 +18,7 @@ export const situation = {
   legacyUri: variable('LEGACY_URI'),
   hybrid: { id: variable('HYBRID_ID'), secret: variable('HYBRID_SECRET') },
   implicitId: variable('IMPLICIT_ID'),
+  fapiId: variable('FAPI_ID'),
   keyed: { id: variable('KEYED_ID'), secret: variable('KEYED_SECRET') },
 }
 

@@ -20,6 +20,7 @@ mod encryption;
 mod enrolment;
 mod export;
 mod factors;
+mod fapi;
 mod front_channel;
 mod fuzz;
 mod initiate_login;

@@ -3,6 +3,7 @@
 use crate::protocol::authentication::Acr;
 use crate::protocol::client::{GrantType, KeyManagement};
 use crate::protocol::response_type::ResponseType;
+use crate::protocol::security_profile::SecurityProfile;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Requests {
@@ -37,6 +38,14 @@ pub(super) struct Requests {
     /// tokens through the browser needs legacy.response_types.
     #[arg(long = "response-type", value_name = "TYPES", value_parser = response_type)]
     pub(super) response_types: Vec<ResponseType>,
+    /// It is held to fapi2 (FAPI 2.0 Security Profile) or fapi2_message_signing: it needs keys or a certificate.
+    #[arg(long, value_name = "PROFILE", value_parser = profile)]
+    pub(super) profile: Option<SecurityProfile>,
+}
+
+fn profile(text: &str) -> Result<SecurityProfile, String> {
+    let found = SecurityProfile::ALL.into_iter().find(|profile| profile.as_str() == text);
+    found.ok_or_else(|| format!("not one of {}", SecurityProfile::ALL.map(SecurityProfile::as_str).join(", ")))
 }
 
 impl Requests {

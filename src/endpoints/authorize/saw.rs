@@ -37,6 +37,7 @@ pub(in crate::endpoints) fn request(params: &Params, asking: &Client, reason: &s
             note("response_type_registered", "registered", words(registered.iter().map(|kind| kind.as_str())));
         }
         "response_mode_invalid" => presented("response_mode", "response_mode"),
+        "response_mode_unsigned" => presented("response_mode_signed", "response_mode"),
         "response_mode_query" => presented("response_mode_for_tokens", "response_mode"),
         "resource_malformed" | "resource_unknown" | "resource_not_allowed" => {
             params.values("resource").for_each(|value| note("resource", "presented", value));

@@ -30,6 +30,8 @@ const TOKEN_UNBOUND: OAuthError =
     invalid("front_channel_token_unbound", "An access token that comes through the browser can not be bound to a key");
 const RESPONSE_MODE_INVALID: OAuthError =
     invalid("response_mode_invalid", "response_mode must be query, fragment or form_post, each with or without .jwt, or jwt");
+const RESPONSE_MODE_UNSIGNED: OAuthError =
+    invalid("response_mode_unsigned", "The client's responses have to be signed: response_mode must end with jwt");
 const RESPONSE_MODE_QUERY: OAuthError = invalid("response_mode_query", "response_mode query is not for tokens");
 
 /// What it asks for, if that is supported, and for the client.
@@ -47,9 +49,13 @@ pub(super) fn kind(params: &Params, client: &Client, policy: &ServerPolicy) -> R
 }
 
 /// A query is no place for tokens: servers and proxies write it down (Multiple Response Types §3, §5; JARM §2.3.1).
-pub(super) fn mode(params: &Params, response_type: ResponseType) -> Result<ResponseMode, OAuthError> {
+pub(super) fn mode(params: &Params, response_type: ResponseType, client: &Client) -> Result<ResponseMode, OAuthError> {
     let mode = params.get("response_mode");
     let asked = mode.map_or(Some(ResponseMode::Query), ResponseMode::parse).ok_or(RESPONSE_MODE_INVALID)?;
+    // FAPI 2.0 Message Signing §5.4.1.
+    if client.metadata.demands().signed_responses && !asked.is_signed() {
+        return Err(RESPONSE_MODE_UNSIGNED);
+    }
     if !response_type.is_legacy() {
         return Ok(asked);
     }

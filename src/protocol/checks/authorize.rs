@@ -29,7 +29,7 @@ pub const PUSHED: Group = Group {
             "pushed_request_required",
             &["pushed_request_required"],
             "Was the request pushed, if it has to be?",
-            "A request that was sent to /par first (RFC 9126): the client is registered with require_pushed_authorization_requests, or `tokens.require_pushed_authorization_requests` is set.",
+            "A request that was sent to /par first (RFC 9126): the client is registered with require_pushed_authorization_requests or a profile that asks for it, or `tokens.require_pushed_authorization_requests` is set.",
         ),
         sometimes(
             "pushed_request",
@@ -124,6 +124,12 @@ pub const REQUEST: Group = Group {
             &["response_mode_invalid"],
             "response_mode",
             "query, fragment or form_post, each also with .jwt behind it; or jwt; or none.",
+        ),
+        sometimes(
+            "response_mode_signed",
+            &["response_mode_unsigned"],
+            "Of a client with the profile fapi2_message_signing: is the response to be signed?",
+            "A response_mode that ends with jwt.",
         ),
         sometimes(
             "response_mode_for_tokens",

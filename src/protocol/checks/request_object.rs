@@ -70,7 +70,7 @@ pub const REQUEST_OBJECT: Group = Group {
             "request_object_algorithm",
             &["request_object_algorithm_not_allowed"],
             "Is it signed with the algorithm that the client is registered with?",
-            "The client's request_object_signing_alg; without one, RS256, PS256, ES256 or EdDSA.",
+            "The client's request_object_signing_alg; without one, RS256, PS256, ES256 or EdDSA; with the profile fapi2, not RS256.",
         ),
         sometimes(
             "request_object_type",
@@ -115,6 +115,12 @@ pub const REQUEST_OBJECT: Group = Group {
             &["request_object_from_the_future"],
             "Is it good already?",
             "iat and nbf that are past: both clocks have to be right, to ten seconds.",
+        ),
+        sometimes(
+            "request_object_lifetime",
+            &["request_object_unlimited", "request_object_lifetime_too_long"],
+            "Of a client with the profile fapi2_message_signing: how long is it good for?",
+            "An nbf of the last 60 minutes, and an exp at most 60 minutes after it.",
         ),
         sometimes(
             "request_object_inside",

@@ -97,12 +97,12 @@ fn parsed(jwks: &Value, problems: &mut Problems) -> Option<Vec<ForeignJwk>> {
 fn request_objects(metadata: &ClientMetadata, keys: Option<&[ForeignJwk]>, problems: &mut Problems) {
     let algorithm = metadata.request_object_signing_alg.map(RequestObjectAlgorithm::of_keys);
     if algorithm == Some(None) {
-        if metadata.require_signed_request_object {
+        if metadata.signs_requests() {
             problems.add("request_object_signing_alg", "unsigned", "must not be none where signed request objects are required");
         }
         return;
     }
-    let signs = metadata.require_signed_request_object || algorithm.is_some();
+    let signs = metadata.signs_requests() || algorithm.is_some();
     if signs && metadata.jwks.is_none() && metadata.jwks_uri.is_none() {
         problems.add("jwks", "required", "or jwks_uri must be there for signed request objects");
     }

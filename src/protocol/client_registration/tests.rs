@@ -1,6 +1,7 @@
 //! What may be registered and what may not.
 
 mod response_types;
+mod security_profile;
 
 use super::*;
 use crate::protocol::authorization_request::ServerPolicy;
