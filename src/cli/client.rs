@@ -157,11 +157,7 @@ impl Create {
         // All that this command has no option for.
         let mut usual: ClientMetadata = serde_json::from_value(serde_json::json!({ "client_name": self.name }))
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        if self.requests.profile.is_some() {
-            usual.id_token_signed_response_alg = Algorithm::ES256;
-            usual.authorization_signed_response_alg = Algorithm::ES256;
-            usual.introspection_signed_response_alg = Algorithm::ES256;
-        }
+        self.requests.sign_as_asked(&mut usual);
         Ok(ClientMetadata {
             application_type: if self.native { ApplicationType::Native } else { ApplicationType::Web },
             token_endpoint_auth_method: match (self.public || self.native, self.secret_in_body) {

@@ -1,4 +1,4 @@
-// What the Rust side of the test prepared: a running server, eleven clients, and a person. See tests/it/clients.
+// What the Rust side of the test prepared: a running server, twelve clients, and a person. See tests/it/clients.
 
 export const situation = {
   issuer: variable('ISSUER'),

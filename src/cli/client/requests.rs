@@ -1,7 +1,7 @@
 //! How a client has to send its requests, and what it is told.
 
 use crate::protocol::authentication::Acr;
-use crate::protocol::client::{GrantType, KeyManagement};
+use crate::protocol::client::{Algorithm, ClientMetadata, GrantType, KeyManagement};
 use crate::protocol::response_type::ResponseType;
 use crate::protocol::security_profile::SecurityProfile;
 
@@ -49,6 +49,15 @@ fn profile(text: &str) -> Result<SecurityProfile, String> {
 }
 
 impl Requests {
+    /// What the usual algorithm is nothing for.
+    pub(super) fn sign_as_asked(&self, metadata: &mut ClientMetadata) {
+        if self.profile.is_some() {
+            metadata.id_token_signed_response_alg = Algorithm::ES256;
+            metadata.authorization_signed_response_alg = Algorithm::ES256;
+            metadata.introspection_signed_response_alg = Algorithm::ES256;
+        }
+    }
+
     pub(super) fn wants(&self, grant: GrantType) -> bool {
         self.response_types.iter().any(|kind| kind.grant_types().any(|needed| needed == grant))
     }

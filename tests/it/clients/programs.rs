@@ -21,7 +21,7 @@ const LEDGER: &str = "https://ledger.example";
 /// Nobody goes there: it is enough to be sent.
 const LEGACY_URI: &str = "https://legacy.example/callback";
 
-/// Runs a command in `tests/clients` with a server, eleven clients and a person prepared. It has to exit with 0; gives what it
+/// Runs a command in `tests/clients` with a server, twelve clients and a person prepared. It has to exit with 0; gives what it
 /// printed.
 fn run(command: &[&str]) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -46,6 +46,8 @@ fn run(command: &[&str]) -> String {
     let asking = server.client(&["--name", "Call centre", "--ciba"]);
     let hybrid = ["--name", "Hybrid", "--redirect-uri", LEGACY_URI, "--response-type", "code id_token"];
     let hybrid = server.client(&hybrid);
+    let fapi = ["--name", "Bank", "--redirect-uri", LEGACY_URI, "--profile", "fapi2_message_signing"];
+    let fapi = server.client(&[&fapi[..], &keys[..2]].concat());
     let implicit =
         server.client(&["--name", "Implicit", "--public", "--redirect-uri", LEGACY_URI, "--response-type", "id_token"]);
     let output = Command::new(command[0])
@@ -81,6 +83,7 @@ fn run(command: &[&str]) -> String {
         .env("HYBRID_ID", hybrid.0)
         .env("HYBRID_SECRET", hybrid.1)
         .env("IMPLICIT_ID", implicit.0)
+        .env("FAPI_ID", fapi.0)
         .env("KEYED_ID", keyed.0)
         .env("KEYED_SECRET", keyed.1)
         .output()
