@@ -17,7 +17,7 @@ use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::dpop::{Prover, open};
 use crate::support::flow::{AuthorizationUrl, VERIFIER, assert_error, claims, header, log_in, text};
-use crate::support::server::{PASSWORD, Persona, TestClient, TestServer};
+use crate::support::server::{PASSWORD, Persona, TestClient, TestServer, basic};
 
 /// A client with keys of its own, and what it proves with them.
 struct Bank {
@@ -252,9 +252,11 @@ on_both! {
             metadata.first_party = true;
             metadata.profile = Some(SecurityProfile::Fapi2);
         }).await;
-        let body = json!({ "client_id": secret.id(), "client_secret": secret.secret, "username": "anna", "password": PASSWORD });
+        let body = json!({ "username": "anna", "password": PASSWORD });
         let proof = bank.prover.proof(&server, "POST", "/api/v1/auth/login");
-        let request = http::Request::post("/api/v1/auth/login").header("content-type", "application/json").header("dpop", proof);
+        let basic = basic(secret.id(), secret.secret.as_deref().unwrap());
+        let request = http::Request::post("/api/v1/auth/login").header("content-type", "application/json");
+        let request = request.header("authorization", basic).header("dpop", proof);
         let answer = server.send(request.body(body.to_string().into()).unwrap()).await;
         assert_eq!(reason(&server, &answer).await, "client_not_first_party", "{answer:#?}");
     }
