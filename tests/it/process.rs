@@ -63,7 +63,10 @@ impl Server {
     /// The same, with these variables in its environment.
     pub fn with_person_and(variables: &[(&str, &str)]) -> Self {
         let server = Self::start_as(Program::new(), "[legacy]\nresponse_types = true\n", |mut command| {
-            command.env("OSTIARY_RATES__LOGIN_PAIR", "1000/s").envs(variables.iter().copied());
+            command
+                .env("OSTIARY_RATES__LOGIN_PAIR", "1000/s")
+                .env("OSTIARY_RATES__LOGIN_ACCOUNT", "1000/s")
+                .envs(variables.iter().copied());
             command
         });
         server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
