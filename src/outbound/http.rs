@@ -137,8 +137,8 @@ impl Outbound {
         };
         match &answer {
             Ok(answer) if !answer.status.is_server_error() => host.works(),
-            // What was vetted says nothing of the server's health.
-            Err(Failure::NotPublic) => {}
+            // What was vetted says nothing of the server's health, nor does one file that is not what somebody said.
+            Err(Failure::NotPublic | Failure::TooLarge | Failure::Compressed) => {}
             _ => host.fails(clock.now()),
         }
         answer

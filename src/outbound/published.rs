@@ -41,9 +41,10 @@ impl<S: Default + Send + 'static> Published<S> {
         Self { outbound: outbound.apart(), found: Arc::new(std::sync::Mutex::new(LruCache::new(KEPT))) }
     }
 
-    /// What `kept` makes of what is known of the URL.
+    /// What `kept` makes of what is known of the URL. One that nobody asked for takes no place: it costs nothing to make up many.
     pub async fn known<R>(&self, url: &str, kept: impl FnOnce(&S) -> Option<R>) -> Option<R> {
-        kept(&*self.entry(url).lock_owned().await)
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()?;
+        kept(&*found.lock_owned().await)
     }
 
     /// The same; if that is nothing, what `ask` finds out. Who comes while another one asks waits for the answer, and the asking

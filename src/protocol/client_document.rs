@@ -65,12 +65,16 @@ pub fn is_url(id: &ClientId) -> bool {
 }
 
 /// The host of the identifier, if it is the URL of a document that may be asked for (§3): https, with a path, without credentials and
-/// fragment, written as the URL standard writes it. Of that is the path without dot segments, and that no two identifiers are one URL.
+/// fragment, written as the URL standard writes it. Of that is the path without dot segments, and that no two identifiers are one URL;
+/// nor are two hosts one, of which one has a dot behind it.
 pub fn host(id: &ClientId, private_hosts: &[String]) -> Option<String> {
     let url = Url::parse(id.as_str()).ok()?;
     let has_path = id.as_str().splitn(4, '/').nth(3).is_some();
     let is_plain = url.as_str() == id.as_str() && url.fragment().is_none() && has_path;
-    outbound_url::target(&url, private_hosts).filter(|_| is_plain).map(|target| target.host.to_string())
+    outbound_url::target(&url, private_hosts)
+        .filter(|_| is_plain)
+        .map(|target| target.host.to_string())
+        .filter(|host| !host.ends_with('.'))
 }
 
 /// Which hosts the operator takes documents from.
@@ -99,7 +103,7 @@ fn fits(pattern: &str, host: &str) -> bool {
 /// Whether it may stand in a list of hosts.
 pub fn is_host_pattern(pattern: &str) -> bool {
     let host = pattern.strip_prefix("*.").unwrap_or(pattern);
-    url::Host::parse(host).is_ok_and(|parsed| parsed.to_string() == host)
+    !host.contains('*') && url::Host::parse(host).is_ok_and(|parsed| parsed.to_string() == host)
 }
 
 /// The registration that the document comes to, for [`super::client_registration::validate`]. `allowed` is all the scope that such a

@@ -43,6 +43,13 @@ pub async fn renew(tx: &mut Tx, before: &Client, metadata: &ClientMetadata, even
     if clients::update(tx, &changed, before.version).await? { audit::insert(tx, &event).await } else { Ok(()) }
 }
 
+/// The document of a stored client is not there any more, or no good: as if nobody had ever read it.
+pub async fn forget_reading(tx: &mut Tx, id: &ClientId) -> Result<(), Error> {
+    let never = Timestamp::from_micros(0);
+    tx.query("UPDATE client_documents SET fetched_at = $2 WHERE client_id = $1").bind(id).bind(never).execute().await?;
+    Ok(())
+}
+
 /// When the document of a stored client was last read.
 pub async fn fetched_at(conn: &mut Conn, id: &ClientId) -> Result<Option<Timestamp>, Error> {
     let row = conn

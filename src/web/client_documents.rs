@@ -241,6 +241,10 @@ impl Documents {
                 tracing::warn!(client_id = %id, %failure, "the document of a client can't be had");
                 if failure.is_refusal() {
                     document.good = None;
+                    if stored.is_some() {
+                        // Nobody bridges the next outage with what was taken away.
+                        self.db.write(async |tx| client_documents::forget_reading(tx, id).await).await?;
+                    }
                 } else if let (None, Some(stored)) = (&document.good, stored) {
                     document.good = self.last_read(stored, now).await?;
                 }
