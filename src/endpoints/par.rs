@@ -81,6 +81,10 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
         consumed_at: None,
     };
     let adopted = audit::adopted(context, client);
+    if adopted.is_some() {
+        // No person is here yet: to be stored counts as a registration.
+        super::limit::registration(state, context).await?;
+    }
     let stored = state.db.write(async |tx| {
         if let Some(adopted) = &adopted {
             client_documents::adopt(tx, client, adopted).await?;
