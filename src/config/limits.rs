@@ -105,6 +105,8 @@ section! {
         user_code_address: Rate = Rate::new(30, 1, MINUTE);
         /// Codes of devices from one address that no device waits with.
         user_code_wrong: Rate = Rate::per(10, HOUR);
+        /// Requests of one client to people who are elsewhere: one whose secret is out must not ask all of them.
+        asking_client: Rate = Rate::new(60, 30, MINUTE);
         /// Requests of clients to one person who is elsewhere, whichever clients: more would wear them down.
         asked_person: Rate = Rate::per(5, 10 * MINUTE);
         /// Requests of one client to people whom there are not.

@@ -149,7 +149,7 @@ async fn person(
         let _ = state.guard.admit(Action::FailAskPerson, &asking, context.now).await;
         return Err(PERSON_UNKNOWN.into());
     };
-    let asked = Subject::new(context.address).account(user.id.as_str());
+    let asked = asking.account(user.id.as_str());
     admitted(state.guard.admit(Action::AskPerson, &asked, context.now).await)?;
     Ok(user.id)
 }

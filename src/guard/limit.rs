@@ -168,6 +168,7 @@ limits! {
     user_code_session: UserCode by Session => Refuse;
     user_code_address: UserCode by Address => Refuse;
     user_code_wrong: FailUserCode by Address => Refuse;
+    asking_client: AskPerson by Client => Refuse;
     asked_person: AskPerson by Account => Refuse;
     unknown_people: FailAskPerson by Client => Refuse;
     register_client: RegisterClient by Address => Refuse;

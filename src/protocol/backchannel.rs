@@ -98,7 +98,7 @@ const fn unusable(reason: &'static str) -> OAuthError {
 }
 
 /// What the token endpoint refuses for (§11).
-pub const REFUSALS: device::Refusals = device::Refusals {
+pub static REFUSALS: device::Refusals = device::Refusals {
     unknown: unusable("auth_req_id_unknown"),
     of_another_client: unusable("auth_req_id_of_another_client"),
     used: unusable("auth_req_id_used"),
@@ -220,6 +220,10 @@ pub fn params(
     };
     if !meant {
         return Err(AUDIENCE);
+    }
+    // Nor of an authorization request, which goes through a browser.
+    if ["response_type", "redirect_uri", "code_challenge"].into_iter().any(|name| claims.contains_key(name)) {
+        return Err(MALFORMED);
     }
     if !claims.contains_key("iat") || !claims.contains_key("nbf") {
         return Err(TIMES);
