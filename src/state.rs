@@ -284,6 +284,11 @@ impl AppState {
         }
     }
 
+    /// The same, of what is known already.
+    pub async fn known_client(&self, id: &ClientId, now: Timestamp) -> Result<Option<Found>, Problem> {
+        Ok(self.known_clients.known(id, now).await?)
+    }
+
     /// From now on the server is not ready.
     pub fn shut_down(&self) {
         self.shutting_down.store(true, Ordering::SeqCst);

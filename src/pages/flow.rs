@@ -179,7 +179,8 @@ pub fn flow_page(page: &impl Template, flow: &Flow, nonce: &Nonce) -> Result<Res
 /// What the response goes in, if it is a JWT and the client is registered so (JARM §3).
 async fn envelope(state: &AppState, response: &AuthorizationResponse, now: Timestamp) -> Result<Option<Envelope>, Problem> {
     let Some(SignedFor { client_id, .. }) = &response.signed_for else { return Ok(None) };
-    let Some(client) = state.clients.load(client_id).await? else { return Ok(None) };
+    // One that nobody let in yet is known by its document alone.
+    let client = state.known_client(client_id, now).await?.ok_or_else(|| Problem::internal("the client is gone"))??;
     Ok(Envelope::of(&state.client_keys, &client, client.metadata.authorization_encryption(), now).await?)
 }
 
