@@ -191,10 +191,11 @@ impl Resources {
             return written.to_owned();
         }
         let Ok(asked) = url::Url::parse(written) else { return written.to_owned() };
-        // Spellings of one URI differ in nothing but case and a slash: few are taken apart.
-        let is_like = |known: &&str| known.trim_end_matches('/').eq_ignore_ascii_case(written.trim_end_matches('/'));
+        // Few are of the same host, and those alone are taken apart.
+        let host = asked.host_str().unwrap_or_default();
+        let is_near = |known: &&str| known.to_ascii_lowercase().contains(host);
         let same = |known: &&str| url::Url::parse(known).is_ok_and(|known| known == asked);
-        known().filter(is_like).find(same).unwrap_or(written).to_owned()
+        known().filter(is_near).find(same).unwrap_or(written).to_owned()
     }
 
     /// What of `granted` a token is for: what the request names, else everything (RFC 8707 §2.2). What the client may no longer have

@@ -68,7 +68,7 @@ fn a35_a_resource_is_an_absolute_uri_that_is_known_and_for_the_client() {
             assert_eq!(all.asked(&asking(&[bad]), &app, ISSUER), Err(MALFORMED), "{bad}");
         }
     }
-    for unknown in ["https://files.example", "https://FILES.example/", "https://files.example/x"] {
+    for unknown in ["https://files.example:8443/", "http://files.example/", "https://files.example/x"] {
         assert_eq!(all.asked(&asking(&[FILES, unknown]), &app, ISSUER), Err(UNKNOWN), "{unknown}");
     }
     let stranger = client(|_| {});
