@@ -66,6 +66,8 @@ impl Server {
             command
                 .env("OSTIARY_RATES__LOGIN_PAIR", "1000/s")
                 .env("OSTIARY_RATES__LOGIN_ACCOUNT", "1000/s")
+                .env("OSTIARY_RATES__LOGIN", "1000/s")
+                .env("OSTIARY_RATES__LOGIN_HARD", "1000/s")
                 .envs(variables.iter().copied());
             command
         });

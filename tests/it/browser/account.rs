@@ -132,7 +132,8 @@ async fn every_page_of_the_account_is_reached_from_every_other_on_a_desk_and_on_
     browser.goto(&format!("{}/account", server.issuer())).await;
     log_in(&browser).await;
     browser.find("#sign-in-name").await;
-    for place in Place::ALL {
+    // To the list of requests leads a mail.
+    for place in Place::ALL.into_iter().filter(|place| **place != Place::Requests) {
         browser.look(1280, Scheme::Light).await;
         browser.click(&format!(".on-a-desk a[href='{}']", place.path())).await;
         browser.find(&format!(".on-a-desk a[href='{}'][aria-current=page]", place.path())).await;

@@ -177,7 +177,7 @@ async fn the_administrators_page_needs_a_role_that_gives_something() {
 
     let (mut root, _) = account(&server, "root").await;
     let page = root.visit("/admin").await;
-    for shown in ["<dd id=\"users\">3</dd>", "<dd id=\"clients\">0</dd>", "<dd id=\"sessions\">3</dd>", "<dd id=\"keys\">4</dd>"]
+    for shown in ["<dd id=\"users\">3</dd>", "<dd id=\"clients\">0</dd>", "<dd id=\"sessions\">3</dd>", "<dd id=\"keys\">6</dd>"]
     {
         assert!(page.body.contains(shown), "{shown}: {}", page.body);
     }
