@@ -117,7 +117,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
     runtime.block_on(async {
         match line.command {
             None | Some(Command::Serve) => Box::pin(serve::run(config, output)).await,
-            Some(Command::Dev(arguments)) => dev::run(arguments, config, output).await,
+            Some(Command::Dev(arguments)) => Box::pin(dev::run(arguments, config, output)).await,
             Some(Command::User(command)) => Box::pin(user::run(command, config, output)).await,
             Some(Command::Password(command)) => password::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,

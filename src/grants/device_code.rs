@@ -48,10 +48,10 @@ impl Waits {
         }
     }
 
-    const fn refusals(self) -> Refusals {
+    const fn refusals(self) -> &'static Refusals {
         match self {
-            Self::Device => device::REFUSALS,
-            Self::Client => backchannel::REFUSALS,
+            Self::Device => &device::REFUSALS,
+            Self::Client => &backchannel::REFUSALS,
         }
     }
 
@@ -122,7 +122,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>, waits: Waits) -> Result<To
 }
 
 /// What can be judged without writing.
-fn judge(stored: &DeviceCode, refusals: Refusals, now: Timestamp) -> Result<(), OAuthError> {
+fn judge(stored: &DeviceCode, refusals: &Refusals, now: Timestamp) -> Result<(), OAuthError> {
     let ago = |at: Timestamp| now.as_seconds() - at.as_seconds();
     if let Some(denied) = stored.denied_at {
         note("waiting_decision", "denied_seconds_ago", ago(denied));
@@ -136,7 +136,7 @@ fn judge(stored: &DeviceCode, refusals: Refusals, now: Timestamp) -> Result<(), 
 }
 
 /// Why a code that could be redeemed a moment ago can't.
-async fn late(request: &TokenRequest<'_>, hash: &[u8; 32], refusals: Refusals) -> Result<TokenResponse, Failure> {
+async fn late(request: &TokenRequest<'_>, hash: &[u8; 32], refusals: &Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, .. } = *request;
     let stored = device_codes::load(&mut state.db.read().await?, hash).await?.ok_or(refusals.unknown)?;
     judge(&stored, refusals, context.now)?;
@@ -145,7 +145,7 @@ async fn late(request: &TokenRequest<'_>, hash: &[u8; 32], refusals: Refusals) -
 
 /// A code that comes a second time, in a race too, is known to somebody else: what its first use gave out ends, as with an
 /// authorization code (RFC 6749 §4.1.2).
-async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: Refusals) -> Result<TokenResponse, Failure> {
+async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: &Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, .. } = *request;
     if let Some(used) = stored.consumed_at {
         note("waiting_use", "used_seconds_ago", context.now.as_seconds() - used.as_seconds());
@@ -161,7 +161,7 @@ async fn replayed(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: Ref
 }
 
 /// Nobody has decided yet. To be told so is no refusal: the audit log learns only of a device that asks too often.
-async fn wait(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: Refusals) -> Result<TokenResponse, Failure> {
+async fn wait(request: &TokenRequest<'_>, stored: &DeviceCode, refusals: &Refusals) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, .. } = *request;
     if state.db.write(async |tx| device_codes::poll(tx, &stored.hash, SLOWED_BY, context.now).await).await? {
         return Err(Failure::recorded(refusals.pending));

@@ -50,7 +50,7 @@ pub struct Refusals {
 }
 
 /// Of a device.
-pub const REFUSALS: Refusals = Refusals {
+pub static REFUSALS: Refusals = Refusals {
     unknown: invalid("device_code_unknown"),
     of_another_client: invalid("device_code_of_another_client"),
     used: invalid("device_code_used"),

@@ -32,6 +32,12 @@ pub struct Account {
     pub csrf: String,
 }
 
+impl Account {
+    const fn is_asked_for(&self) -> bool {
+        self.requests > 0
+    }
+}
+
 /// A person's own address.
 #[derive(Clone, Debug)]
 pub struct OwnAddress {

@@ -1,7 +1,7 @@
 //! What contradicts the profile that a client is to be held to.
 
 use super::Problems;
-use crate::protocol::client::{ApplicationType, ClientMetadata};
+use crate::protocol::client::{ApplicationType, AssertionAlgorithm, ClientMetadata, RequestObjectAlgorithm};
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::security_profile::{Demands, SecurityProfile};
 
@@ -44,8 +44,8 @@ pub(super) fn check(metadata: &ClientMetadata, problems: &mut Problems) {
 
 fn algorithms(metadata: &ClientMetadata, (profile, demands): (SecurityProfile, &Demands), problems: &mut Problems) {
     let names: Vec<_> = demands.algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
-    let of_assertions = metadata.token_endpoint_auth_signing_alg.map(|algorithm| algorithm.of_keys());
-    let of_requests = metadata.request_object_signing_alg.map(|algorithm| algorithm.of_keys());
+    let of_assertions = metadata.token_endpoint_auth_signing_alg.map(AssertionAlgorithm::of_keys);
+    let of_requests = metadata.request_object_signing_alg.map(RequestObjectAlgorithm::of_keys);
     for (field, algorithm) in [
         ("token_endpoint_auth_signing_alg", of_assertions),
         ("request_object_signing_alg", of_requests),

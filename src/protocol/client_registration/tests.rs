@@ -335,6 +335,8 @@ fn a_device_needs_no_redirect_uri_and_may_stay_connected() {
 fn who_asks_people_elsewhere_can_authenticate_and_says_how_it_learns_of_the_answer() {
     use crate::protocol::client::{Algorithm, DeliveryMode};
 
+    const ENDPOINT: &str = "backchannel_client_notification_endpoint";
+
     let asking = |change: &dyn Fn(&mut ClientMetadata)| {
         problems(|metadata| {
             metadata.grant_types = vec![GrantType::Ciba, GrantType::RefreshToken];
@@ -351,7 +353,6 @@ fn who_asks_people_elsewhere_can_authenticate_and_says_how_it_learns_of_the_answ
     };
     assert_eq!(asking(&|_| ()), NONE);
     assert_eq!(ping(Some("https://app.ex/ping")), NONE);
-    const ENDPOINT: &str = "backchannel_client_notification_endpoint";
     assert_eq!(ping(None), [format!("{ENDPOINT} delivery_mode")]);
     for uri in ["http://app.ex/ping", "https://10.0.0.1/ping", "https://app.ex/ping#a", "ping"] {
         assert_eq!(ping(Some(uri)), [format!("{ENDPOINT} url")], "{uri}");

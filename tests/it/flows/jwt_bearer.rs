@@ -110,9 +110,9 @@ on_both! {
             assert_eq!((told["acr"].as_str(), told.get("auth_time"), told.get("amr")), (Some("0"), None, None));
         }
         let events = server.audit().await;
-        let issued = events.iter().rfind(|entry| entry.kind == "token.issued").unwrap();
-        assert_eq!((issued.details["grant_type"].as_str(), issued.details["assertion_issuer"].as_str()), (Some("jwt_bearer"), Some(HR)));
-        assert_eq!(issued.user_id.as_ref(), Some(&anna.id));
+        let event = events.iter().rfind(|entry| entry.kind == "token.issued").unwrap();
+        assert_eq!((event.details["grant_type"].as_str(), event.details["assertion_issuer"].as_str()), (Some("jwt_bearer"), Some(HR)));
+        assert_eq!(event.user_id.as_ref(), Some(&anna.id));
     }
 
     async fn a_person_is_named_as_the_operator_says(database: TestDatabase) {

@@ -143,11 +143,7 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
         problems: Vec::new(),
         strength: None,
     };
-    let setup = Setup { frame: frame.clone(), form: form.clone(), sign_in_name: String::new(), token: "t".to_owned() };
-    add("setup", &setup);
-    let problems =
-        vec![Complaint::Name, Complaint::Password(NewPasswordProblem::TooShort { min_length: 15 }), Complaint::Repetition];
-    add("setup-problems", &Setup { form: Form { problems, ..form.clone() }, sign_in_name: "a b".to_owned(), ..setup });
+    add_setup(&frame, &form, &mut add);
 
     add_factors(&frame, base, &mut add);
 
@@ -155,11 +151,18 @@ fn rendered(base: &str, text: Text) -> Vec<(String, String)> {
     ends::logouts(&frame, &mut add);
     rooms::add(&frame, &mut add);
     let issuer = format!("https://id.example.org{base}");
-    add(
-        "admin",
-        &Admin { frame, issuer, count: Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) } },
-    );
+    let count = Counts { users: Some(1_204), clients: Some(12), sessions: Some(311), keys: Some(4) };
+    add("admin", &Admin { frame, issuer, count });
     pages
+}
+
+/// The page on which the first administrator is made.
+fn add_setup(frame: &Frame, form: &Form, add: &mut impl FnMut(&str, &dyn DynRender)) {
+    let setup = Setup { frame: frame.clone(), form: form.clone(), sign_in_name: String::new(), token: "t".to_owned() };
+    add("setup", &setup);
+    let problems =
+        vec![Complaint::Name, Complaint::Password(NewPasswordProblem::TooShort { min_length: 15 }), Complaint::Repetition];
+    add("setup-problems", &Setup { form: Form { problems, ..form.clone() }, sign_in_name: "a b".to_owned(), ..setup });
 }
 
 /// The pages about second factors.

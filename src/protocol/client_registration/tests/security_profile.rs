@@ -24,9 +24,12 @@ fn held_to(profile: SecurityProfile, change: fn(&mut ClientMetadata)) -> Vec<Str
     })
 }
 
+/// A change, and what is wrong with the client by it.
+type Case = (fn(&mut ClientMetadata), &'static [&'static str]);
+
 #[test]
 fn what_contradicts_the_profile_of_a_client_is_refused() {
-    let cases: &[(fn(&mut ClientMetadata), &[&str])] = &[
+    let cases: &[Case] = &[
         (|_| {}, &[]),
         (|metadata| metadata.grant_types = vec![GrantType::ClientCredentials], &[]),
         (|metadata| metadata.tls_client_certificate_bound_access_tokens = true, &[]),

@@ -211,7 +211,7 @@ fn an_issuer_that_could_not_be_trusted_safely_refuses_to_start() {
         json!({ "issuer": HR, "jwks_uri": "https://hr.example/jwks.json", "subject": "email", "scopes": ["reports:read"] });
     let check = |entries: Vec<Value>| {
         let issuers = json!({ "jwt_bearer": { "issuers": entries } });
-        serde_json::from_value::<Config>(issuers).map(|config| config.validate().is_ok()).unwrap_or(false)
+        serde_json::from_value::<Config>(issuers).is_ok_and(|config| config.validate().is_ok())
     };
     assert!(check(vec![good.clone()]));
     assert!(!check(vec![good.clone(), good.clone()]), "twice");
