@@ -50,7 +50,7 @@ pub async fn userinfo(state: &AppState, context: &RequestContext, token: &str) -
 }
 
 /// A client that is about to be stored at its own word.
-pub async fn registration(state: &AppState, context: &RequestContext) -> Result<(), Problem> {
+pub async fn adoption(state: &AppState, context: &RequestContext) -> Result<(), Problem> {
     match state.guard.admit(Action::RegisterClient, &Subject::new(context.address), context.now).await {
         Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
         Verdict::Allowed | Verdict::Challenge => Ok(()),

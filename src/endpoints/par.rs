@@ -83,7 +83,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, body:
     let adopted = audit::adopted(context, client);
     if adopted.is_some() {
         // No person is here yet: to be stored counts as a registration.
-        super::limit::registration(state, context).await?;
+        super::limit::adoption(state, context).await?;
     }
     let stored = state.db.write(async |tx| {
         if let Some(adopted) = &adopted {

@@ -153,10 +153,7 @@ pub(super) async fn allow(
             return Ok(Given::Late);
         }
         notices::insert_of_answer(tx, &hash, context.now).await?;
-        // What was allowed elsewhere, on somebody's call, must not pass by the question in the browser.
-        if matches!(waiting, Waiting::Device(_)) {
-            consents::save(tx, &consent).await?;
-        }
+        consents::save(tx, &consent).await?;
         crate::storage::audit::insert(tx, &agreed).await?;
         crate::storage::audit::insert(tx, &granted).await?;
         Ok(Given::Allowed)
