@@ -133,7 +133,7 @@ async fn every_page_of_the_account_is_reached_from_every_other_on_a_desk_and_on_
     log_in(&browser).await;
     browser.find("#sign-in-name").await;
     // To the list of requests leads a mail.
-    for place in Place::ALL.into_iter().filter(|place| **place != Place::Requests) {
+    for place in Place::ALL.iter().filter(|place| **place != Place::Requests) {
         browser.look(1280, Scheme::Light).await;
         browser.click(&format!(".on-a-desk a[href='{}']", place.path())).await;
         browser.find(&format!(".on-a-desk a[href='{}'][aria-current=page]", place.path())).await;
