@@ -223,6 +223,7 @@ mod tests {
             "http://app.example/a",
             "https://app.example:443/a",
             "https://APP.example/a",
+            "https://app.example./a",
             "https://app.example/a/../b",
             "https://app.example/./b",
             "https://app.example/a/%2e%2e/b",

@@ -96,6 +96,10 @@ fn a_signed_request_says_who_for_whom_and_until_when() {
         ("jti", json!(1), NO_ID),
         ("request", json!("a.b.c"), MALFORMED),
         ("scope", json!(null), MALFORMED),
+        // Authorization requests, which the client signed for the browser.
+        ("response_type", json!("code"), MALFORMED),
+        ("redirect_uri", json!("https://app.ex/cb"), MALFORMED),
+        ("code_challenge", json!("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"), MALFORMED),
     ] {
         assert_eq!(check(&|claims| claims[name] = value.clone()).map(drop), Err(error), "{name} {value}");
     }

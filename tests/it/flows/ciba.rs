@@ -141,6 +141,22 @@ on_both! {
         }
     }
 
+    /// Whoever has the secret of one client does not ask all people.
+    async fn one_client_asks_only_so_many(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| {
+            config.limits.enabled = true;
+            config.rates.asking_client = "2/m".parse().unwrap();
+        }).await;
+        let (client, other) = (call_centre(&server, |_| {}).await, call_centre(&server, |_| {}).await);
+        let mut answers = Vec::new();
+        for name in ["anna", "berta", "carla"] {
+            server.person(name).await;
+            answers.push(ask_with(&server, &client, &[("scope", "openid"), ("login_hint", name)]).await.status.as_u16());
+        }
+        assert_eq!(answers, [200, 200, 429]);
+        ask(&server, &other, "carla").await;
+    }
+
     async fn what_waits_is_found_on_the_persons_own_page_alone(database: TestDatabase) {
         let server = TestServer::start(database).await;
         server.person("anna").await;

@@ -174,8 +174,14 @@ on_both! {
         assert_refused(&server, &AuthorizationUrl::new(&client), "client_document_refused").await;
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
         assert_error(&server.token(&client, &fields).await, 401, "invalid_client");
-        publisher.publish(&document(&publisher.url));
+        // An outage after that bridges nothing, here and on other nodes.
+        publisher.answer_with("503 Service Unavailable", "", "");
         server.clock.advance(10);
+        for node in [&server, &server.another_node().await] {
+            assert_refused(node, &AuthorizationUrl::new(&client), "client_document_unavailable").await;
+        }
+        publisher.publish(&document(&publisher.url));
+        server.clock.advance(60);
         assert_eq!(server.token(&client, &fields).await.status, 200, "it came back");
     }
 

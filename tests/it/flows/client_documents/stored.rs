@@ -46,6 +46,24 @@ on_both! {
         assert_login(&server.get(&AuthorizationUrl::new(&client).path()).await);
     }
 
+    async fn to_be_stored_for_a_pushed_request_counts_as_a_registration(database: TestDatabase) {
+        let server = start_with(database, |config| {
+            config.limits.enabled = true;
+            config.rates.register_client = "2/d".parse().unwrap();
+        }).await;
+        let publisher = publisher(&json!({})).await;
+        let client = editor(&server, &publisher).await;
+        let push = async |number: usize| {
+            let id = format!("{}{number}", publisher.url);
+            publisher.publish(&document(&id));
+            let url = AuthorizationUrl::new(&client).with("client_id", &id);
+            let fields: Vec<_> = url.params().iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            server.post_with("/par", &[], &fields).await.status.as_u16()
+        };
+        assert_eq!([push(0).await, push(1).await, push(2).await], [201, 201, 429]);
+        assert_eq!(push(0).await, 201, "it is stored already");
+    }
+
     async fn who_is_not_used_is_forgotten(database: TestDatabase) {
         let server = start(database).await;
         let publishers = [publisher(&json!({})).await, publisher(&json!({})).await];
