@@ -90,3 +90,25 @@ impl<S> fmt::Debug for Published<S> {
         formatter.write_str("Published")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::OutboundConfig;
+
+    #[tokio::test]
+    async fn what_nobody_asked_for_takes_no_place() {
+        let outbound = Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap();
+        let published = Published::<u8>::new(&outbound);
+        let kept = |found: &u8| (*found > 0).then_some(*found);
+        assert_eq!(published.known("https://a.example/", |_| Some(1)).await, None);
+        assert_eq!(published.found.lock().unwrap().len(), 0);
+        let found = published.ask("https://a.example/", kept, async |_, mut found: OwnedMutexGuard<u8>| {
+            *found = 7;
+            7
+        });
+        assert_eq!(found.await, Some(7));
+        assert_eq!(published.known("https://a.example/", kept).await, Some(7));
+    }
+}

@@ -150,6 +150,20 @@ async fn a_server_that_failed_is_left_alone_for_a_while() {
     assert!(outbound.get(&url, "*/*").await.is_ok());
 }
 
+/// Anybody may name a file of somebody else's server.
+#[tokio::test]
+async fn a_server_is_not_left_alone_for_one_file_that_is_not_what_somebody_said() {
+    let outbound = outbound(&["127.0.0.1"]);
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", MAX_BODY + 1) + &"x".repeat(MAX_BODY + 1);
+    let compressed = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx".to_owned();
+    for (answer, failure) in [(large, Failure::TooLarge), (compressed, Failure::Compressed)] {
+        let url = server(answer).await;
+        for _ in 0..3 {
+            assert_eq!(outbound.get(&url, "*/*").await.err(), Some(failure));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_is_asked_four_times_at_once_and_no_more() {
     let (hosts, clock) = (Hosts::default(), Clock::fixed(Timestamp::from_seconds(1_800_000_000)));
