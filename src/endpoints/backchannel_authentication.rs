@@ -13,10 +13,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::admission::admit;
-use super::refusal;
+use super::{limit, refusal};
 use crate::audit::{self, Kind};
+use crate::guard::Subject;
 use crate::guard::limit::Action;
-use crate::guard::{Subject, Verdict};
 use crate::keys::hash::TokenKind;
 use crate::keys::notification::Notification;
 use crate::outbound::mail::{Message, notify};
@@ -143,22 +143,15 @@ async fn person(
     request: &BackchannelRequest<'_>,
 ) -> Result<UserId, Problem> {
     let asking = Subject::new(context.address).client(client.id.as_str());
-    admitted(state.guard.look(Action::FailAskPerson, &asking, context.now))?;
+    limit::judged(state.guard.look(Action::FailAskPerson, &asking, context.now))?;
     let Some(user) = person::of(state, context, client, request.hint).await? else {
         // Whether it may go on is asked next time.
         let _ = state.guard.admit(Action::FailAskPerson, &asking, context.now).await;
         return Err(PERSON_UNKNOWN.into());
     };
     let asked = asking.account(user.id.as_str());
-    admitted(state.guard.admit(Action::AskPerson, &asked, context.now).await)?;
+    limit::judged(state.guard.admit(Action::AskPerson, &asked, context.now).await)?;
     Ok(user.id)
-}
-
-fn admitted(verdict: Verdict) -> Result<(), Problem> {
-    match verdict {
-        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
-        Verdict::Allowed | Verdict::Challenge => Ok(()),
-    }
 }
 
 fn asked(context: &RequestContext, client: &Client, user: &UserId, row: &DeviceCode) -> Event {

@@ -29,10 +29,7 @@ pub async fn introspection(state: &AppState, context: &RequestContext, client: &
 
 /// A request about a registration, by its sender: before the token is looked up.
 pub async fn registrations(state: &AppState, context: &RequestContext) -> Result<(), Problem> {
-    match state.guard.admit(Action::FindRegistration, &Subject::new(context.address), context.now).await {
-        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
-        Verdict::Allowed | Verdict::Challenge => Ok(()),
-    }
+    judged(state.guard.admit(Action::FindRegistration, &Subject::new(context.address), context.now).await)
 }
 
 /// The same, of this client.
@@ -43,18 +40,12 @@ pub async fn registration(state: &AppState, context: &RequestContext, client: &C
 /// A request for userinfo, by its token: before anything is looked up, or written for its proof.
 pub async fn userinfo(state: &AppState, context: &RequestContext, token: &str) -> Result<(), Problem> {
     let subject = Subject::new(context.address).token(token);
-    match state.guard.admit(Action::UserInfo, &subject, context.now).await {
-        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
-        Verdict::Allowed | Verdict::Challenge => Ok(()),
-    }
+    judged(state.guard.admit(Action::UserInfo, &subject, context.now).await)
 }
 
 /// A client that is about to be stored at its own word.
 pub async fn adoption(state: &AppState, context: &RequestContext) -> Result<(), Problem> {
-    match state.guard.admit(Action::RegisterClient, &Subject::new(context.address), context.now).await {
-        Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
-        Verdict::Allowed | Verdict::Challenge => Ok(()),
-    }
+    judged(state.guard.admit(Action::RegisterClient, &Subject::new(context.address), context.now).await)
 }
 
 async fn admit(
@@ -65,9 +56,13 @@ async fn admit(
 ) -> (Result<(), Problem>, Option<Standing>) {
     let subject = Subject::new(context.address).client(client.id.as_str());
     let (verdict, standing) = state.guard.standing(action, &subject, context.now).await;
-    let result = match verdict {
+    (judged(verdict), standing)
+}
+
+/// As the answer to a client. Nobody there could solve a challenge.
+pub fn judged(verdict: Verdict) -> Result<(), Problem> {
+    match verdict {
         Verdict::Refused { retry_after } => Err(Problem::too_many(retry_after)),
         Verdict::Allowed | Verdict::Challenge => Ok(()),
-    };
-    (result, standing)
+    }
 }
