@@ -1,6 +1,7 @@
 //! Background work.
 
 pub mod cleanup;
+mod courier;
 pub mod deletion;
 pub mod imitation;
 pub mod key_rotation;

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
-use super::pace::{POLL, duration, pause, wait};
+use super::courier::{self, Courier};
+use super::pace::{duration, pause};
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::outbound::breaker::Breaker;
@@ -72,40 +71,7 @@ impl Postman {
 
     /// Sends until `shutdown` resolves; then finishes what is under way.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let wake = Arc::new(Notify::new());
-        self.0.db.subscribe({
-            let wake = Arc::clone(&wake);
-            move |change| {
-                if matches!(change, Change::Outbox | Change::Everything) {
-                    wake.notify_one();
-                }
-            }
-        });
-        loop {
-            let mut round = std::pin::pin!(self.round());
-            let next = tokio::select! {
-                next = &mut round => next,
-                () = &mut shutdown => {
-                    self.0.stopping.store(true, Ordering::SeqCst);
-                    // What doesn't end in time is sent again by whoever starts next.
-                    let _ = timeout(duration(self.0.patience), round).await;
-                    break;
-                }
-            };
-            let pause = match next {
-                Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.clock.now(), next)),
-                Err(error) => {
-                    tracing::warn!(%error, "the outbox can't be read or written; mail waits, and what was being sent may be sent twice");
-                    duration(POLL)
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = wake.notified() => {}
-                () = &mut shutdown => break,
-            }
-        }
+        courier::run(&self, shutdown).await;
         self.0.transport.close().await;
     }
 
@@ -121,34 +87,9 @@ impl Postman {
             if due.is_empty() {
                 return outbox::next_due(&mut self.0.db.read().await?).await;
             }
-            self.send_all(due).await?;
+            courier::send_all(self, due).await?;
         }
         Ok(None)
-    }
-
-    /// A few at a time; the first alone where the server failed last time. A database that can't note what becomes of them ends
-    /// it: the same mails would come up again at once.
-    async fn send_all(&self, ids: Vec<String>) -> Result<(), Error> {
-        let mut under_way = JoinSet::new();
-        let mut outcome = Ok(());
-        for id in ids {
-            let parallel = if self.0.breaker.is_unsure() { 1 } else { PARALLEL };
-            while under_way.len() >= parallel {
-                outcome = outcome.and(under_way.join_next().await.map_or(Ok(()), judge));
-            }
-            let stop = outcome.is_err()
-                || self.0.stopping.load(Ordering::SeqCst)
-                || self.0.breaker.closed_until(self.0.clock.now()).is_some();
-            if stop {
-                break;
-            }
-            let postman = self.clone();
-            under_way.spawn(async move { postman.send(&id).await });
-        }
-        while let Some(ended) = under_way.join_next().await {
-            outcome = outcome.and(judge(ended));
-        }
-        outcome
     }
 
     async fn send(&self, id: &str) -> Result<(), Error> {
@@ -255,9 +196,43 @@ impl Postman {
     }
 }
 
-/// What came of sending one mail. A panic has been logged, and its mail is claimed for a while: the others go on.
-fn judge(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
-    ended.unwrap_or(Ok(()))
+impl Courier for Postman {
+    const WAITING: &'static str = "the outbox can't be read or written; mail waits, and what was being sent may be sent twice";
+
+    fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    fn stopping(&self) -> &AtomicBool {
+        &self.0.stopping
+    }
+
+    fn patience(&self) -> Seconds {
+        self.0.patience
+    }
+
+    fn is_woken_by(change: &Change) -> bool {
+        matches!(change, Change::Outbox | Change::Everything)
+    }
+
+    /// One alone where the server failed last time.
+    fn parallel(&self) -> Option<usize> {
+        let Shared { breaker, clock, .. } = &*self.0;
+        let count = if breaker.is_unsure() { 1 } else { PARALLEL };
+        breaker.closed_until(clock.now()).is_none().then_some(count)
+    }
+
+    fn round(&self) -> impl Future<Output = Result<Option<Timestamp>, Error>> + Send {
+        self.round()
+    }
+
+    fn send(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send {
+        self.send(id)
+    }
 }
 
 /// A mail that this node sends, for as long as it may.

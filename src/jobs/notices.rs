@@ -10,12 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use form_urlencoded::Serializer;
 use http::{Method, StatusCode};
-use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
 use url::Url;
 
-use super::pace::{POLL, duration, pause, wait};
+use super::courier::{self, Courier};
+use super::pace::{POLL, pause};
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::keys::notification::Notifications;
@@ -94,40 +92,7 @@ impl Messenger {
 
     /// Sends until `shutdown` resolves; then finishes what is under way.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let mut shutdown = std::pin::pin!(shutdown);
-        let wake = Arc::new(Notify::new());
-        self.0.parts.db.subscribe({
-            let wake = Arc::clone(&wake);
-            move |change| {
-                if matches!(change, Change::Notices | Change::Everything) {
-                    wake.notify_one();
-                }
-            }
-        });
-        loop {
-            let mut round = std::pin::pin!(self.round());
-            let next = tokio::select! {
-                next = &mut round => next,
-                () = &mut shutdown => {
-                    self.0.stopping.store(true, Ordering::SeqCst);
-                    // What doesn't end in time is sent again by whoever starts next.
-                    let _ = timeout(duration(PATIENCE), round).await;
-                    return;
-                }
-            };
-            let pause = match next {
-                Ok(next) => next.map_or(duration(POLL), |next| wait(self.0.parts.clock.now(), next)),
-                Err(error) => {
-                    tracing::warn!(%error, "notices for clients wait for the database");
-                    duration(POLL)
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = wake.notified() => {}
-                () = &mut shutdown => return,
-            }
-        }
+        courier::run(&self, shutdown).await;
     }
 
     /// Sends everything that is due, and says when something will be next.
@@ -139,28 +104,9 @@ impl Messenger {
             if due.is_empty() {
                 return notices::next_due(&mut db.read().await?).await;
             }
-            self.send_all(due).await?;
+            courier::send_all(self, due).await?;
         }
         Ok(None)
-    }
-
-    async fn send_all(&self, ids: Vec<String>) -> Result<(), Error> {
-        let mut under_way = JoinSet::new();
-        let mut outcome = Ok(());
-        for id in ids {
-            while under_way.len() >= PARALLEL {
-                outcome = outcome.and(under_way.join_next().await.map_or(Ok(()), judge));
-            }
-            if outcome.is_err() || self.0.stopping.load(Ordering::SeqCst) {
-                break;
-            }
-            let messenger = self.clone();
-            under_way.spawn(async move { messenger.send(&id).await });
-        }
-        while let Some(ended) = under_way.join_next().await {
-            outcome = outcome.and(judge(ended));
-        }
-        outcome
     }
 
     async fn send(&self, id: &str) -> Result<(), Error> {
@@ -302,7 +248,38 @@ fn untold(notice: &Notice, reason: &'static str, why: &str, now: Timestamp) -> E
     event
 }
 
-/// What came of sending one. A panic has been logged, and its notice is claimed for a while: the others go on.
-fn judge(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
-    ended.unwrap_or(Ok(()))
+impl Courier for Messenger {
+    const WAITING: &'static str = "notices for clients wait for the database";
+
+    fn db(&self) -> &Db {
+        &self.0.parts.db
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.0.parts.clock
+    }
+
+    fn stopping(&self) -> &AtomicBool {
+        &self.0.stopping
+    }
+
+    fn patience(&self) -> Seconds {
+        PATIENCE
+    }
+
+    fn is_woken_by(change: &Change) -> bool {
+        matches!(change, Change::Notices | Change::Everything)
+    }
+
+    fn parallel(&self) -> Option<usize> {
+        Some(PARALLEL)
+    }
+
+    fn round(&self) -> impl Future<Output = Result<Option<Timestamp>, Error>> + Send {
+        self.round()
+    }
+
+    fn send(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send {
+        self.send(id)
+    }
 }
