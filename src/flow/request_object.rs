@@ -55,7 +55,7 @@ pub async fn open(state: &AppState, now: Timestamp, outer: &Params, client: &Cli
         return Err(REQUIRED);
     }
     let claims = if signed {
-        verified(state, now, object, client).await.inspect_err(|_| saw_header(object))?
+        verified(state, now, object, client).await.inspect_err(|_| foreign::note_header(object, HEADER))?
     } else {
         jwt::unsecured_claims(object).map_err(|_| if Compact::split(object).is_ok() { WRONG_ALGORITHM } else { MALFORMED })?
     };
@@ -123,12 +123,8 @@ async fn verified(state: &AppState, now: Timestamp, object: &str, client: &Clien
     })
 }
 
-fn saw_header(object: &str) {
-    let Ok(header) = Compact::split(object).and_then(|object| object.header()) else { return };
-    note("request_object_algorithm", "presented", header.alg);
-    note("request_object_type", "presented", header.typ.as_deref().unwrap_or("none"));
-    note("request_object_key", "presented", header.kid.as_deref().unwrap_or("none"));
-}
+/// The checks of the header.
+const HEADER: [&str; 3] = ["request_object_algorithm", "request_object_type", "request_object_key"];
 
 fn saw_claims(claims: &foreign::Claims, expected: &Expected<'_>, now: Timestamp) {
     let claim = |name: &str| claims.get(name).map_or_else(|| "none".to_owned(), ToString::to_string);

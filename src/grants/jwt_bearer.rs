@@ -7,6 +7,7 @@ use super::access_token;
 use super::{Failure, TokenRequest, TokenResponse};
 use crate::audit;
 use crate::config::SubjectIs;
+use crate::keys::foreign;
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::Untrusted;
 use crate::protocol::access_token::{AccessTokenClaims, TokenId};
@@ -15,7 +16,6 @@ use crate::protocol::audience::Audience;
 use crate::protocol::email_address::EmailAddress;
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::{GrantId, SessionId, UserId};
-use crate::protocol::jwt::Compact;
 use crate::protocol::jwt_bearer::{
     self, ACR, CLIENT_NOT_ALLOWED, ISSUER_UNKNOWN, KEYS_UNAVAILABLE, MALFORMED, PERSON_DISABLED, PERSON_LEAVING, PERSON_UNKNOWN,
     PUBLIC_CLIENT, REPLAYED, TARGET, UNKNOWN_KEY, WITHOUT_FACTORS, WRONG_ALGORITHM, WRONG_SIGNATURE, WRONG_TYPE,
@@ -127,7 +127,7 @@ async fn verified<'a>(request: &TokenRequest<'a>) -> Result<(&'a Trusted, String
         KEYS_UNAVAILABLE
     })?;
     let claims = verified.map_err(|untrusted| {
-        saw_header(token);
+        foreign::note_header(token, HEADER);
         refusal(untrusted)
     })?;
     let own_name = &state.config.server.issuer;
@@ -153,12 +153,8 @@ fn refusal(untrusted: Untrusted) -> OAuthError {
     }
 }
 
-fn saw_header(token: &str) {
-    let Ok(header) = Compact::split(token).and_then(|token| token.header()) else { return };
-    note("bearer_algorithm", "presented", header.alg);
-    note("bearer_type", "presented", header.typ.as_deref().unwrap_or("none"));
-    note("bearer_key", "presented", header.kid.as_deref().unwrap_or("none"));
-}
+/// The checks of the header.
+const HEADER: [&str; 3] = ["bearer_algorithm", "bearer_type", "bearer_key"];
 
 /// Whom the issuer means, if a token may be given for them though they did not log in.
 async fn person(request: &TokenRequest<'_>, issuer: &Trusted, subject: &str) -> Result<User, Failure> {

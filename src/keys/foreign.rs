@@ -21,6 +21,7 @@ use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::foreign_jwk::ForeignJwk;
 use crate::protocol::jwk::Material;
 use crate::protocol::jwt::{Compact, Malformed};
+use crate::telemetry::findings::note;
 
 /// The claims of a token, its signature found good.
 pub type Claims = Map<String, Value>;
@@ -176,6 +177,14 @@ impl fmt::Debug for ForeignKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.jwk.fmt(formatter)
     }
+}
+
+/// Notes what the header of a token that was refused says, under the checks of its algorithm, its type and its key.
+pub fn note_header(token: &str, [algorithm, kind, key]: [&'static str; 3]) {
+    let Ok(header) = Compact::split(token).and_then(|token| token.header()) else { return };
+    note(algorithm, "presented", header.alg);
+    note(kind, "presented", header.typ.as_deref().unwrap_or("none"));
+    note(key, "presented", header.kid.as_deref().unwrap_or("none"));
 }
 
 #[cfg(test)]

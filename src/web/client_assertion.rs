@@ -15,7 +15,6 @@ use crate::protocol::client_assertion::{
 };
 use crate::protocol::client_auth::{DISABLED_CLIENT, PresentedCredentials, UNKNOWN_CLIENT};
 use crate::protocol::error::OAuthError;
-use crate::protocol::jwt::Compact;
 use crate::protocol::metadata::path;
 use crate::protocol::time::Timestamp;
 use crate::storage::error::Error;
@@ -33,7 +32,7 @@ pub(super) async fn check(
     let (client, once) = match verified(registry, presented, assertion.expose_secret(), client, now).await {
         Ok(verified) => verified,
         Err(refusal) => {
-            saw_header(assertion.expose_secret());
+            foreign::note_header(assertion.expose_secret(), HEADER);
             return Ok(Err(refusal));
         }
     };
@@ -106,12 +105,8 @@ fn refusal(untrusted: Untrusted) -> OAuthError {
     }
 }
 
-fn saw_header(token: &str) {
-    let Ok(header) = Compact::split(token).and_then(|token| token.header()) else { return };
-    note("assertion_algorithm", "presented", header.alg);
-    note("assertion_type", "presented", header.typ.as_deref().unwrap_or("none"));
-    note("assertion_key", "presented", header.kid.as_deref().unwrap_or("none"));
-}
+/// The checks of the header.
+const HEADER: [&str; 3] = ["assertion_algorithm", "assertion_type", "assertion_key"];
 
 fn saw_claims(claims: &Claims, expected: &Expected<'_>, now: Timestamp) {
     let claim = |name: &str| claims.get(name).map_or_else(|| "none".to_owned(), ToString::to_string);

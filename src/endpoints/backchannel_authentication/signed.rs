@@ -8,7 +8,6 @@ use crate::protocol::backchannel::{
 };
 use crate::protocol::client::Client;
 use crate::protocol::error::OAuthError;
-use crate::protocol::jwt::Compact;
 use crate::protocol::params::Params;
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
@@ -22,7 +21,7 @@ pub(super) async fn open(
     client: &Client,
 ) -> Result<Option<(Params, Once)>, OAuthError> {
     let Some(request) = backchannel::signed(outer, client)? else { return Ok(None) };
-    let claims = verified(state, now, request, client).await.inspect_err(|_| saw_header(request))?;
+    let claims = verified(state, now, request, client).await.inspect_err(|_| foreign::note_header(request, HEADER))?;
     let issuer = &state.config.server.issuer;
     let opened = backchannel::params(&claims, &client.id, issuer, now).inspect_err(|_| {
         let claim = |name: &str| claims.get(name).map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -53,9 +52,5 @@ async fn verified(state: &AppState, now: Timestamp, request: &str, client: &Clie
     })
 }
 
-fn saw_header(request: &str) {
-    let Ok(header) = Compact::split(request).and_then(|request| request.header()) else { return };
-    note("backchannel_request_algorithm", "presented", header.alg);
-    note("backchannel_request_type", "presented", header.typ.as_deref().unwrap_or("none"));
-    note("backchannel_request_key", "presented", header.kid.as_deref().unwrap_or("none"));
-}
+/// The checks of the header.
+const HEADER: [&str; 3] = ["backchannel_request_algorithm", "backchannel_request_type", "backchannel_request_key"];
