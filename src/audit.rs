@@ -9,10 +9,15 @@ mod queue;
 pub use kind::Kind;
 pub use queue::{Queue, Worker, queue};
 
+use std::collections::BTreeSet;
+
 use crate::protocol::access_token::AccessTokenClaims;
+use crate::protocol::authorization_details;
 use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::id::{GrantId, UserId};
+use crate::protocol::resource::Reach;
+use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 use crate::storage::audit::{Actor, Event, Outcome};
 use crate::storage::grants::Grant;
@@ -55,6 +60,21 @@ pub fn adopted(origin: impl Into<Origin>, client: &Client) -> Option<Event> {
     let id = || client.id.clone();
     let event = || Event { actor: Actor::Client(id()), client_id: Some(id()), ..event(Kind::ClientCreated, origin) };
     (client.version == 0).then(event)
+}
+
+/// What somebody agreed to: which scope values, at which APIs, and which types of details. What those hold is between the person
+/// and the API.
+pub fn reached(scope: &Scope, reach: &Reach) -> serde_json::Map<String, serde_json::Value> {
+    let mut details = serde_json::Map::new();
+    details.insert("scope".to_owned(), scope.to_string().into());
+    if !reach.resources.is_empty() {
+        details.insert("resources".to_owned(), reach.resources.iter().cloned().collect());
+    }
+    let types: BTreeSet<&str> = reach.authorization_details.iter().filter_map(authorization_details::type_of).collect();
+    if !types.is_empty() {
+        details.insert("authorization_details_types".to_owned(), types.into_iter().collect());
+    }
+    details
 }
 
 /// Tokens were given out: by a grant of a person, or for the client's own account. After an incident the event tells where the

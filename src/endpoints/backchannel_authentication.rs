@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::admission::admit;
+use super::authorize::saw;
 use super::{limit, refusal};
 use crate::audit::{self, Kind};
 use crate::guard::Subject;
@@ -20,13 +21,12 @@ use crate::guard::limit::Action;
 use crate::keys::hash::TokenKind;
 use crate::keys::notification::Notification;
 use crate::outbound::mail::{Message, notify};
-use crate::protocol::authorization_request::requested_scope;
+use crate::protocol::authorization_request::requested_elsewhere;
 use crate::protocol::backchannel::{self, BackchannelRequest, Handle, PERSON_UNKNOWN, REPLAYED};
 use crate::protocol::client::Client;
 use crate::protocol::device::INTERVAL;
 use crate::protocol::id::UserId;
 use crate::protocol::params::Params;
-use crate::protocol::resource::Reach;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
@@ -74,8 +74,8 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
     let opened = signed::open(state, context.now, params, client).await?;
     let (params, once) = opened.as_ref().map_or((params, None), |(params, once)| (params, Some(once)));
     let policy = state.policy().await?;
-    let scope = requested_scope(params.get("scope"), client, &Reach::default(), &policy)
-        .inspect_err(|_| note("scope", "registered", &client.metadata.scope))?;
+    let (scope, reach) =
+        requested_elsewhere(params, client, &policy).inspect_err(|error| saw::request(params, client, error.reason))?;
     backchannel::check_scope(&scope)?;
     let request = BackchannelRequest::parse(params, mode)?;
     let user_id = person(state, context, client, &request).await?;
@@ -91,6 +91,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
         user_code: *handle.as_bytes(),
         client_id: client.id.clone(),
         scope,
+        reach,
         created_at: context.now,
         expires_at: context.now + request.lifetime,
         poll_interval: INTERVAL,
@@ -161,6 +162,6 @@ fn asked(context: &RequestContext, client: &Client, user: &UserId, row: &DeviceC
         user_id: Some(user.clone()),
         ..audit::event(Kind::BackchannelAsked, context)
     };
-    event.details.insert("scope".to_owned(), row.scope.to_string().into());
+    event.details = audit::reached(&row.scope, &row.reach);
     event
 }

@@ -7,15 +7,15 @@ use http::header::{self, HeaderMap};
 use serde::Serialize;
 
 use super::admission::admit;
+use super::authorize::saw;
 use super::refusal;
 use crate::audit::Kind;
 use crate::keys::hash::TokenKind;
-use crate::protocol::authorization_request::requested_scope;
+use crate::protocol::authorization_request::requested_elsewhere;
 use crate::protocol::client::{Client, GrantType};
 use crate::protocol::device::{INTERVAL, LIFETIME, UserCode};
 use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::params::Params;
-use crate::protocol::resource::Reach;
 use crate::random;
 use crate::state::AppState;
 use crate::storage::device_codes::{self, DeviceCode};
@@ -72,8 +72,8 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
         return Err(GRANT_NOT_ALLOWED.into());
     }
     let policy = state.policy().await?;
-    let scope = requested_scope(params.get("scope"), client, &Reach::default(), &policy)
-        .inspect_err(|_| note("scope", "registered", &client.metadata.scope))?;
+    let (scope, reach) =
+        requested_elsewhere(params, client, &policy).inspect_err(|error| saw::request(params, client, error.reason))?;
     let device_code = random::secret();
     let hash = state.tokens.hash(TokenKind::DeviceCode, &device_code);
     for _ in 0..DRAWS {
@@ -83,6 +83,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
             user_code: state.tokens.hash(TokenKind::UserCode, user_code.as_str()),
             client_id: client.id.clone(),
             scope: scope.clone(),
+            reach: reach.clone(),
             created_at: context.now,
             expires_at: context.now + LIFETIME,
             poll_interval: INTERVAL,

@@ -41,7 +41,7 @@ pub async fn begin(state: &AppState, context: &RequestContext, code: &UserCode) 
     let found = device_codes::undecided(&mut state.db.read().await?, &hash, context.now).await?;
     let Some(found) = found.filter(|found| found.asked.is_none()) else { return Ok(None) };
     let Some(client) = state.clients.load(&found.client_id).await?.filter(|client| client.is_active()) else { return Ok(None) };
-    let request = request(state, &client, found.scope, "/device")?;
+    let request = request(state, &client, (found.scope, found.reach), "/device")?;
     Ok(Some(flow(request, context, Waiting::Device(code.clone()))))
 }
 
@@ -55,7 +55,7 @@ pub async fn begin_asked(state: &AppState, context: &RequestContext, handle: Han
         id_token_hint_sub: Some(state.subjects.of(&client, &asked.user_id)),
         acr_values: asked.acr_values,
         max_age: Some(FRESH),
-        ..request(state, &client, found.scope, "/account/requests")?
+        ..request(state, &client, (found.scope, found.reach), "/account/requests")?
     };
     Ok(Some(flow(request, context, Waiting::Client { request: handle, binding_message: asked.binding_message })))
 }
@@ -82,7 +82,12 @@ pub(super) const fn late(waiting: &Waiting) -> OAuthError {
 
 /// What is asked for, as if it came by a browser. Its person is always asked, whatever they agreed to before and whoever
 /// the client is: the code may have been sent to them by somebody else (§5.4).
-fn request(state: &AppState, client: &Client, scope: Scope, here: &str) -> Result<AuthorizationRequest, Problem> {
+fn request(
+    state: &AppState,
+    client: &Client,
+    (scope, reach): (Scope, Reach),
+    here: &str,
+) -> Result<AuthorizationRequest, Problem> {
     let ends_here = format!("{}{here}", state.config.server.issuer);
     Ok(AuthorizationRequest {
         client_id: client.id.clone(),
@@ -101,7 +106,7 @@ fn request(state: &AppState, client: &Client, scope: Scope, here: &str) -> Resul
         max_age: None,
         acr_values: Vec::new(),
         claims: ClaimsRequest::default(),
-        reach: Reach::default(),
+        reach,
         login_hint: None,
         ui_locales: Vec::new(),
         display: Display::Page,
@@ -133,10 +138,11 @@ pub(super) async fn allow(
         client_id: Some(flow.request.client_id.clone()),
         ..audit::event(kind, context)
     };
-    let details = [("scope".to_owned(), scope.to_string().into()), (word(waiting).to_owned(), true.into())];
-    let granted = Event { details: details.into_iter().collect(), ..described(Kind::AuthorizationGranted) };
-    let agreed = described(Kind::ConsentGiven);
-    let given = ConsentedScope { scope: scope.clone(), ..ConsentedScope::default() };
+    let reach = flow.request.reach.clone();
+    let agreed = Event { details: audit::reached(&scope, &reach), ..described(Kind::ConsentGiven) };
+    let mut granted = Event { details: agreed.details.clone(), ..described(Kind::AuthorizationGranted) };
+    granted.details.insert(word(waiting).to_owned(), true.into());
+    let given = ConsentedScope { scope: scope.clone(), reach, ..ConsentedScope::default() };
     let consent = consent(session, &flow.request, &given, context.now);
     let allowed = Allowed {
         user_id: session.user_id.clone(),

@@ -84,14 +84,9 @@ pub(super) async fn issue(
         client_id: Some(request.client_id.clone()),
         ..audit::event(kind, context)
     };
-    let granted = Event {
-        details: serde_json::Map::from_iter([
-            ("scope".to_owned(), grant.scope.to_string().into()),
-            ("grant_id".to_owned(), grant.id.as_str().into()),
-        ]),
-        ..described(Kind::AuthorizationGranted)
-    };
-    let agreed = described(Kind::ConsentGiven);
+    let agreed = Event { details: audit::reached(&grant.scope, &grant.reach), ..described(Kind::ConsentGiven) };
+    let mut granted = Event { details: agreed.details.clone(), ..described(Kind::AuthorizationGranted) };
+    granted.details.insert("grant_id".to_owned(), grant.id.as_str().into());
     let adopted = audit::adopted(context, client);
     let pushed = flow.pushed.as_deref().map(|reference| state.tokens.hash(TokenKind::PushedRequest, reference));
     let front_channel = FrontChannel::prepare(state, client, request.response_type, grant.clone()).await;

@@ -91,8 +91,8 @@ pub(super) async fn redeem(request: TokenRequest<'_>, waits: Waits) -> Result<To
     let user = user.filter(|user| user.status == UserStatus::Active).ok_or(refusals.person_disabled)?;
 
     let session = session(&request, allowed);
-    let target = request.target(&Reach::default(), &allowed.scope).await?;
-    let grant = grant(&request, &session, allowed, &target)?;
+    let target = request.target(&stored.reach, &allowed.scope).await?;
+    let grant = grant(&request, &session, (&stored.reach, allowed), &target)?;
     let family = Family::prepare(state, client, grant, (target, confirmation), context.now).await?;
     let session = Session { expires_at: family.grant.expires_at, ..session };
     let event = audit::token_issued(context, client, Some(&family.grant), family.claims(), waits.grant_type());
@@ -178,7 +178,12 @@ fn session(request: &TokenRequest<'_>, allowed: &Allowed) -> Session {
     Session { auth_time: allowed.auth_time, name: Some(client.metadata.client_name.clone()), ..begun.session }
 }
 
-fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed, target: &Target) -> Result<Grant, Problem> {
+fn grant(
+    request: &TokenRequest<'_>,
+    session: &Session,
+    (reach, allowed): (&Reach, &Allowed),
+    target: &Target,
+) -> Result<Grant, Problem> {
     let TokenRequest { state, context, client, .. } = *request;
     Ok(Grant {
         id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
@@ -188,7 +193,7 @@ fn grant(request: &TokenRequest<'_>, session: &Session, allowed: &Allowed, targe
         own_session: true,
         scope: allowed.scope.clone(),
         claims: None,
-        reach: Reach::default(),
+        reach: reach.clone(),
         auth_time: allowed.auth_time,
         amr: allowed.factors.amr(),
         acr: allowed.acr.clone(),

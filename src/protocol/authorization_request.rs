@@ -211,10 +211,7 @@ impl AuthorizationRequest {
         let response_type = response::kind(params, client, policy)?;
         let response_mode = response::mode(params, response_type, client)?;
         refuse_unsupported(params)?;
-        let resources = policy.resources.asked(params, client, &policy.issuer)?;
-        let known = (policy.resources.as_ref(), &resources);
-        let authorization_details = authorization_details::asked(params, client, known, &policy.issuer)?;
-        let reach = Reach { resources, authorization_details };
+        let reach = requested_reach(params, client, policy)?;
         let code_challenge = response::code_challenge(params, response_type, client)?;
         let dpop_jkt = params.get("dpop_jkt").map(Thumbprint::parse).transpose().map_err(|_| DPOP_JKT_INVALID)?;
         let scope = requested_scope(params.get("scope"), client, &reach, policy)?;
@@ -282,6 +279,21 @@ fn refuse_unsupported(params: &Params) -> Result<(), OAuthError> {
         Some((_, error)) => Err(error),
         None => Ok(()),
     }
+}
+
+/// What is asked for where a person decides elsewhere: a request that comes without a browser names scope, resources and details as
+/// an authorization request does (RFC 9396 §2).
+pub fn requested_elsewhere(params: &Params, client: &Client, policy: &ServerPolicy) -> Result<(Scope, Reach), OAuthError> {
+    let reach = requested_reach(params, client, policy)?;
+    Ok((requested_scope(params.get("scope"), client, &reach, policy)?, reach))
+}
+
+/// The resources that a request names (RFC 8707 §2), and its details (RFC 9396 §2), all of which the client may have.
+fn requested_reach(params: &Params, client: &Client, policy: &ServerPolicy) -> Result<Reach, OAuthError> {
+    let resources = policy.resources.asked(params, client, &policy.issuer)?;
+    let known = (policy.resources.as_ref(), &resources);
+    let authorization_details = authorization_details::asked(params, client, known, &policy.issuer)?;
+    Ok(Reach { resources, authorization_details })
 }
 
 /// Unknown values are ignored (OpenID Connect Core §3.1.2.1); known ones that the client isn't registered for are refused.

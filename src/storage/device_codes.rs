@@ -8,6 +8,7 @@ use super::error::Error;
 use super::value::{Hash, Json};
 use crate::protocol::authentication::Factors;
 use crate::protocol::id::{ClientId, GrantId, SessionId, UserId};
+use crate::protocol::resource::Reach;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 
@@ -20,6 +21,7 @@ pub struct DeviceCode {
     pub client_id: ClientId,
     /// What is asked for.
     pub scope: Scope,
+    pub reach: Reach,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     /// Seconds.
@@ -60,7 +62,7 @@ pub struct Allowed {
 
 macro_rules! device_code_columns {
     () => {
-        "hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at, user_id, allowed_scope, \
+        "hash, user_code, client_id, scope, reach, created_at, expires_at, poll_interval, next_poll_at, user_id, allowed_scope, \
          auth_time, acr, factors, denied_at, consumed_at, grant_id, asked_of, binding_message, asked_acrs, notification"
     };
 }
@@ -72,6 +74,7 @@ impl Record for DeviceCode {
             user_code: columns.read::<Hash>()?.0,
             client_id: columns.read()?,
             scope: columns.read()?,
+            reach: columns.read::<Json<_>>()?.0,
             created_at: columns.read()?,
             expires_at: columns.read()?,
             poll_interval: columns.read()?,
@@ -106,8 +109,8 @@ pub async fn insert(tx: &mut Tx, code: &DeviceCode) -> Result<bool, Error> {
     let inserted = tx
         .query(
             "INSERT INTO device_codes (hash, user_code, client_id, scope, created_at, expires_at, poll_interval, next_poll_at, asked_of, \
-             binding_message, asked_acrs, notification) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (user_code) DO NOTHING",
+             binding_message, asked_acrs, notification, reach) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (user_code) DO NOTHING",
         )
         .bind(Hash(code.hash))
         .bind(Hash(code.user_code))
@@ -121,6 +124,7 @@ pub async fn insert(tx: &mut Tx, code: &DeviceCode) -> Result<bool, Error> {
         .bind(asked.and_then(|asked| asked.binding_message.as_deref()))
         .bind(asked.map(|asked| Json(asked.acr_values.clone())))
         .bind(asked.and_then(|asked| asked.notification.as_deref()))
+        .bind(Json(code.reach.clone()))
         .execute()
         .await?;
     Ok(inserted == 1)

@@ -1,5 +1,6 @@
 //! Checks of requests to people who are elsewhere (OpenID Connect CIBA Core 1.0).
 
+use super::target::{ASKED, DETAILS_ASKED};
 use super::{Group, check, sometimes};
 
 pub const BACKCHANNEL_REQUEST: Group = Group {
@@ -78,6 +79,8 @@ pub const BACKCHANNEL_REQUEST: Group = Group {
             "A `jti` of 1 to 255 bytes, another one in each request.",
         ),
         sometimes("backchannel_request_use", &["backchannel_request_replayed"], "Was it used before?", "A new one each time."),
+        ASKED,
+        DETAILS_ASKED,
         check("scope_form", &["scope_malformed"], "The form of scope.", "Scope values, separated by single spaces; or none."),
         check(
             "scope",

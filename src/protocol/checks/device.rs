@@ -1,5 +1,6 @@
 //! Checks of connecting a device (RFC 8628).
 
+use super::target::{ASKED, DETAILS_ASKED};
 use super::{Group, check};
 
 pub const DEVICE_REQUEST: Group = Group {
@@ -11,6 +12,8 @@ pub const DEVICE_REQUEST: Group = Group {
             "May the client connect devices?",
             "Registering it with the grant type urn:ietf:params:oauth:grant-type:device_code.",
         ),
+        ASKED,
+        DETAILS_ASKED,
         check("scope_form", &["scope_malformed"], "The form of scope.", "Scope values, separated by single spaces; or none."),
         check(
             "scope",

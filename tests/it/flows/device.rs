@@ -2,6 +2,7 @@
 
 mod endings;
 mod page;
+mod resources;
 
 use ostiary::jobs::cleanup;
 use ostiary::protocol::client::GrantType;

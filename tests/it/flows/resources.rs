@@ -18,7 +18,7 @@ const FILES: &str = "https://files.example/";
 const MAIL: &str = "https://mail.example/api";
 
 /// Registers an API.
-pub(super) async fn register(server: &TestServer, identifier: &str, metadata: Value) -> Resource {
+pub(in crate::flows) async fn register(server: &TestServer, identifier: &str, metadata: Value) -> Resource {
     let (id, identifier, now) = (random::identifier(), identifier.to_owned(), server.clock.now());
     let metadata = serde_json::from_value(metadata).unwrap();
     let resource = Resource { id, identifier, metadata, created_at: now, updated_at: now, version: 1 };

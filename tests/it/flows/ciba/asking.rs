@@ -1,6 +1,7 @@
 //! Who may ask whom for what, and how often.
 
 use super::*;
+use crate::flows::resources::register;
 use crate::guard::attack::limited_with;
 use crate::support::assertion::reason;
 use ostiary::protocol::client::{ClientAuthMethod, SubjectType};
@@ -11,6 +12,8 @@ async fn refused(server: &TestServer, client: &TestClient, fields: &[(&str, &str
     assert_error(&answer, 400, error);
     reason(server, &answer).await
 }
+
+const BANK: &str = "https://bank.example/";
 
 const GOOD: [(&str, &str); 2] = [("scope", "openid"), ("login_hint", "anna")];
 
@@ -41,6 +44,38 @@ on_both! {
         assert_eq!(refused(&server, &client, &fields, "invalid_request").await, "acr_values_too_long");
         assert_error(&ask_with(&server, &client, &[GOOD[0], GOOD[1], GOOD[1]]).await, 400, "invalid_request");
         assert_eq!(server.mails().await.len(), 0);
+    }
+
+    /// RFC 8707, RFC 9396.
+    async fn a_request_names_apis_and_details_that_its_person_sees(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna").await;
+        let payment = json!({ "description": "Pay from your account", "schema": { "properties": { "to": { "type": "string" } } } });
+        register(&server, BANK, json!({ "name": "Bank", "authorization_details_types": { "payment": payment } })).await;
+        let client = call_centre(&server, |metadata| {
+            metadata.audiences = vec![BANK.to_owned()];
+            metadata.authorization_details_types = vec!["payment".to_owned()];
+        }).await;
+        let details = json!([{ "type": "payment", "to": "Bob" }]);
+        let text_of_details = details.to_string();
+        let fields = [&GOOD[..], &[("resource", BANK), ("authorization_details", text_of_details.as_str())]].concat();
+        let asked = ask_with(&server, &client, &fields).await.json();
+        let mut browser = server.browser();
+        let page = consent_page(&mut browser, &link(&server).await, "anna").await;
+        for shown in ["Pay from your account", "Bob", BANK] {
+            assert!(page.body.contains(shown), "{shown}: {}", page.body);
+        }
+        decide(&mut browser, &page, "allow").await;
+        let told = claims(&text(&poll(&server, &client, &asked).await.json(), "access_token"));
+        assert_eq!((&told["aud"], &told["authorization_details"]), (&json!(BANK), &details));
+
+        let with = |name: &'static str, value: &'static str| [&GOOD[..], &[(name, value)]].concat();
+        for (fields, error, why) in [
+            (with("resource", "https://other.example"), "invalid_target", "resource_unknown"),
+            (with("authorization_details", "[{}]"), "invalid_authorization_details", "authorization_details_malformed"),
+        ] {
+            assert_eq!(refused(&server, &client, &fields, error).await, why);
+        }
     }
 
     /// D1.

@@ -6,9 +6,13 @@ use super::*;
 use crate::support::assertion::{ClientKey, jwks, reason};
 
 async fn signing(server: &TestServer, key: &ClientKey) -> TestClient {
+    signing_with(server, key, Algorithm::ES256).await
+}
+
+async fn signing_with(server: &TestServer, key: &ClientKey, algorithm: Algorithm) -> TestClient {
     call_centre(server, |metadata| {
         metadata.jwks = Some(jwks(&[key]));
-        metadata.backchannel_authentication_request_signing_alg = Some(Algorithm::ES256);
+        metadata.backchannel_authentication_request_signing_alg = Some(algorithm);
     })
     .await
 }
@@ -49,6 +53,20 @@ on_both! {
         let unsigned = [("scope", "openid"), ("login_hint", "anna")];
         assert_eq!(refused(&server, &client, &unsigned).await, "backchannel_request_unsigned");
         assert_eq!(ask_with(&server, &client, &[("request", &signed)]).await.status, 200, "none of that used it up");
+    }
+
+    async fn a_request_may_be_signed_with_each_algorithm_that_discovery_lists(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna").await;
+        let document = server.get("/.well-known/openid-configuration").await.json();
+        let listed = &document["backchannel_authentication_request_signing_alg_values_supported"];
+        assert_eq!(*listed, json!(Algorithm::ALL));
+        for algorithm in Algorithm::ALL {
+            let key = ClientKey::new(algorithm);
+            let client = signing_with(&server, &key, algorithm).await;
+            let signed = key.sign(&request(&server, &client));
+            assert_eq!(ask_with(&server, &client, &[("request", &signed)]).await.status, 200, "{algorithm:?}");
+        }
     }
 
     async fn what_another_signed_or_for_something_else_is_refused(database: TestDatabase) {
