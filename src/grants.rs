@@ -156,7 +156,7 @@ impl<'a> TokenRequest<'a> {
             granted.resources.iter().for_each(|value| findings::note("resource_granted", "granted", value));
         })?;
         let target = resources.target(client, &asked, scope, issuer);
-        let details = authorization_details::within(granted, params)?;
+        let details = authorization_details::within(&granted.authorization_details, (params, client), &resources)?;
         Ok(Target { authorization_details: resources.details_for(&target.audience, details), ..target })
     }
 

@@ -3,11 +3,15 @@
 //! The new token hangs on the old one: its `jti` leads back to it, and it counts for as long as that was not revoked, its grant
 //! stands, and its person and every client on the way are enabled.
 
+use serde_json::Value;
+
 use super::access_token::{self, ActiveToken};
 use super::{Failure, TokenRequest, TokenResponse};
 use crate::audit;
 use crate::protocol::access_token::{AccessTokenClaims, TokenId};
 use crate::protocol::audience::Audience;
+use crate::protocol::authorization_details;
+use crate::protocol::client::Client;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::error::OAuthError;
 use crate::protocol::id::{ClientId, GrantId, UserId};
@@ -31,6 +35,7 @@ struct Subject {
     client_id: ClientId,
     audiences: Vec<String>,
     scope: Scope,
+    authorization_details: Vec<Value>,
     act: Option<Actor>,
     may_act: Option<MayAct>,
     cnf: Option<Confirmation>,
@@ -77,7 +82,9 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let scope = token_exchange::scope(client, &facts, asked).inspect_err(|_| saw_scope(&request, &subject))?;
 
     let jti = TokenId::exchanged(&subject.jti, &client.id, &random::identifier()).map_err(|_| TOO_LONG)?;
-    let target = access_token::target(state, client, &aud.into_iter().collect(), &scope).await?;
+    let target = resources.target(client, &aud.into_iter().collect(), &scope, &state.config.server.issuer);
+    let details = authorization_details::within(&subject.authorization_details, (params, client), &resources)?;
+    let authorization_details = resources.details_for(&target.audience, details);
     let lifetime = access_token::lifetime(state, &target);
     let claims = AccessTokenClaims {
         iss: state.config.server.issuer.clone(),
@@ -93,10 +100,10 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         acr: subject.acr.clone(),
         amr: subject.amr.clone(),
         sid: None,
-        authorization_details: Vec::new(),
+        authorization_details,
         cnf: confirmation,
         act,
-        may_act: None,
+        may_act: subject.next_actor(client),
     };
     let event = exchanged(&request, &subject, &claims);
     let token =
@@ -107,6 +114,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     });
     written.await?;
     let (expires_in, token_type) = (token.lifetime(), token.token_type());
+    let authorization_details = token.claims.authorization_details.clone();
     Ok(TokenResponse {
         access_token: token.finish(state).map_err(Problem::internal)?,
         issued_token_type: Some(ACCESS_TOKEN),
@@ -115,7 +123,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
         refresh_token: None,
         id_token: None,
         scope: target.scope,
-        authorization_details: Vec::new(),
+        authorization_details,
     })
 }
 
@@ -128,6 +136,12 @@ impl Subject {
             act: self.act.as_ref(),
             may_act: self.may_act.as_ref(),
         }
+    }
+
+    /// Who alone may act after this client: whom it was registered to let act; else it is still the one whom the token before named.
+    fn next_actor(&self, client: &Client) -> Option<MayAct> {
+        let of_client = self.user_id.as_ref().and_then(|_| access_token::may_act(client));
+        of_client.or_else(|| self.may_act.clone())
     }
 }
 
@@ -150,6 +164,7 @@ fn of_access_token(active: ActiveToken) -> Subject {
         client_id: claims.client_id,
         audiences: claims.aud.0,
         scope: claims.scope,
+        authorization_details: claims.authorization_details,
         act: claims.act,
         may_act: claims.may_act,
         cnf: claims.cnf,
@@ -178,6 +193,7 @@ async fn of_id_token(request: &TokenRequest<'_>, text: &str) -> Result<Subject, 
         client_id: claims.aud,
         audiences: Vec::new(),
         scope: grant.scope,
+        authorization_details: grant.reach.authorization_details,
         act: None,
         may_act: access_token::may_act(client),
         cnf: grant.confirmation,

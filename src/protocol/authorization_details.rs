@@ -11,7 +11,7 @@ use super::client::Client;
 use super::error::{ErrorCode, OAuthError};
 use super::json_schema;
 use super::params::Params;
-use super::resource::{Reach, Resources};
+use super::resource::{Resource, Resources};
 use super::scope::Scope;
 
 /// The most bytes of `authorization_details`, and the most objects in it.
@@ -44,26 +44,41 @@ pub fn asked(
     let usual: BTreeSet<String> = audience::for_token(client, &Scope::default(), issuer).into_iter().collect();
     let reach = if asked.is_empty() { &usual } else { asked };
     for detail in &details {
-        let name = type_of(detail).ok_or(MALFORMED)?;
-        let (resource, known) = resources.detail_type(name).ok_or(UNKNOWN_TYPE)?;
-        let is_registered = resource.metadata.open || client.metadata.authorization_details_types.iter().any(|own| own == name);
-        if !is_registered || !reach.contains(&resource.identifier) {
+        if !reach.contains(&judge(detail, client, resources)?.identifier) {
             return Err(NOT_ALLOWED);
-        }
-        if !json_schema::accepts(&known.schema, detail, Some("type")) {
-            return Err(NOT_OF_THE_TYPE);
         }
     }
     Ok(details)
 }
 
-/// What of the granted details a token is to hold: those that the request names, else all (RFC 9396 §6.1).
-pub fn within(granted: &Reach, params: &Params) -> Result<Vec<Value>, OAuthError> {
+/// Whose the details are, if the client may have them and they are as their type has it now.
+fn judge<'a>(detail: &Value, client: &Client, resources: &'a Resources) -> Result<&'a Resource, OAuthError> {
+    let name = type_of(detail).ok_or(MALFORMED)?;
+    let (resource, known) = resources.detail_type(name).ok_or(UNKNOWN_TYPE)?;
+    let is_registered = resource.metadata.open || client.metadata.authorization_details_types.iter().any(|own| own == name);
+    if !is_registered {
+        return Err(NOT_ALLOWED);
+    }
+    if !json_schema::accepts(&known.schema, detail, Some("type")) {
+        return Err(NOT_OF_THE_TYPE);
+    }
+    Ok(resource)
+}
+
+/// What of the granted details a token is to hold: those that the request names, else all (RFC 9396 §6.1). What the client may no
+/// longer have, or its type no longer takes, is not given again.
+pub fn within(
+    granted: &[Value],
+    (params, client): (&Params, &Client),
+    resources: &Resources,
+) -> Result<Vec<Value>, OAuthError> {
+    let mut left = granted.to_vec();
+    left.retain(|detail| judge(detail, client, resources).is_ok());
     if !params.contains("authorization_details") {
-        return Ok(granted.authorization_details.clone());
+        return Ok(left);
     }
     let details = parse(params)?;
-    if details.iter().all(|detail| granted.authorization_details.contains(detail)) { Ok(details) } else { Err(NOT_GRANTED) }
+    if details.iter().all(|detail| left.contains(detail)) { Ok(details) } else { Err(NOT_GRANTED) }
 }
 
 fn parse(params: &Params) -> Result<Vec<Value>, OAuthError> {
@@ -90,7 +105,6 @@ mod tests {
 
     use super::*;
     use crate::protocol::client::testing::client;
-    use crate::protocol::resource::Resource;
     use crate::protocol::time::Timestamp;
 
     const ISSUER: &str = "https://id.example";
@@ -166,14 +180,29 @@ mod tests {
     #[test]
     fn a_token_holds_what_was_granted_and_no_more() {
         let detail = |amount: i64| json!({ "type": "payment", "amount": amount });
-        let granted = Reach { authorization_details: vec![detail(5), detail(6)], ..Reach::default() };
+        let granted = [detail(5), detail(6)];
         let within = |value: Option<Value>| {
             let text = value.map(|value| value.to_string());
-            within(&granted, &Params::of([("authorization_details", text.as_deref())]))
+            let params = Params::of([("authorization_details", text.as_deref())]);
+            within(&granted, (&params, &app()), &resources(false))
         };
         assert_eq!(within(None), Ok(vec![detail(5), detail(6)]));
         assert_eq!(within(Some(json!([detail(6)]))), Ok(vec![detail(6)]));
         assert_eq!(within(Some(json!([detail(7)]))), Err(NOT_GRANTED));
         assert_eq!(within(Some(json!({}))), Err(MALFORMED));
+    }
+
+    #[test]
+    fn what_was_granted_is_judged_again() {
+        let (good, bad) = (json!({ "type": "payment", "amount": 5 }), json!({ "type": "payment", "amount": "5" }));
+        let granted = [good.clone(), bad, json!({ "type": "gone" })];
+        let without_type = client(|metadata| metadata.audiences = vec![BANK.to_owned()]);
+        let left = |client: &Client, open| within(&granted, (&Params::default(), client), &resources(open));
+        assert_eq!(left(&app(), false), Ok(vec![good.clone()]));
+        assert_eq!(left(&without_type, true), Ok(vec![good.clone()]), "the resource is open");
+        assert_eq!(left(&without_type, false), Ok(Vec::new()));
+        let text = json!([good]).to_string();
+        let params = Params::of([("authorization_details", Some(text.as_str()))]);
+        assert_eq!(within(&granted, (&params, &without_type), &resources(false)), Err(NOT_GRANTED));
     }
 }

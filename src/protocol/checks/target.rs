@@ -23,6 +23,14 @@ pub const DETAILS_ASKED: Check = check(
     "A JSON array of objects whose type a resource is registered with, that its schema accepts; a client that is registered for the type, or an open resource; and tokens that are for this resource (RFC 9396).",
 );
 
+/// Of a token that comes of what was agreed to before.
+pub const DETAILS_GRANTED: Check = check(
+    "authorization_details_granted",
+    &["authorization_details_not_granted"],
+    "Were these details granted?",
+    "Objects of authorization_details that the authorization request had, or the subject_token has, and that the client may still have; or none.",
+);
+
 /// What a token is for.
 pub const RESOURCE: Group = Group {
     name: "Resource",
@@ -35,11 +43,6 @@ pub const RESOURCE: Group = Group {
             "A resource that the authorization request named; where it named none, one of the client's audiences.",
         ),
         DETAILS_ASKED,
-        check(
-            "authorization_details_granted",
-            &["authorization_details_not_granted"],
-            "Were these details granted?",
-            "Objects of authorization_details that the authorization request had, or none.",
-        ),
+        DETAILS_GRANTED,
     ],
 };

@@ -1,5 +1,6 @@
 //! Checks of token exchange (RFC 8693).
 
+use super::target::{DETAILS_ASKED, DETAILS_GRANTED};
 use super::{Group, check};
 
 pub const TOKEN_EXCHANGE: Group = Group {
@@ -105,5 +106,7 @@ pub const TOKEN_EXCHANGE: Group = Group {
             "Is it within what the subject's token and the client have?",
             "Asking for values only that both have.",
         ),
+        DETAILS_ASKED,
+        DETAILS_GRANTED,
     ],
 };

@@ -2,13 +2,14 @@
 
 use ostiary::protocol::client::AccessTokenFormat;
 use ostiary::protocol::scope::Scope;
+use ostiary::storage::resources;
 use serde_json::{Value, json};
 
 use super::pushed::push;
 use super::resources::register;
 use crate::guard::attack::recorded;
 use crate::support::database::{TestDatabase, on_both};
-use crate::support::flow::{AuthorizationUrl, allow, assert_error, claims, log_in, redeem, text};
+use crate::support::flow::{AuthorizationUrl, allow, assert_error, claims, code_of, log_in, redeem, refresh, text};
 use crate::support::server::{Persona, TestClient, TestServer};
 
 const BANK: &str = "https://bank.example/";
@@ -76,6 +77,34 @@ on_both! {
             assert_eq!(refresh(&json!([payment(6)])).await.json()["authorization_details"], json!([payment(6)]));
             assert_error(&refresh(&json!([payment(7)])).await, 400, "invalid_authorization_details");
             assert!(recorded(&server, "token.refused", "authorization_details_not_granted").await);
+        }
+    }
+
+    async fn what_the_client_may_no_longer_have_is_not_given_again(database: TestDatabase) {
+        let server = start(database).await;
+        for format in [AccessTokenFormat::Jwt, AccessTokenFormat::Opaque] {
+            let client = app(&server, format).await;
+            let code = code_of(&server, &client, &asking(&client, &json!([payment(5)])), "anna").await;
+            let refresh_token = text(&redeem(&server, &client, &code).await.json(), "refresh_token");
+            let details = async || refresh(&server, &client, &refresh_token).await.json()["authorization_details"].clone();
+            assert_eq!(details().await, json!([payment(5)]));
+            // The schema is tighter now.
+            let mut bank = resources::by_identifier(&mut server.state.db.read().await.unwrap(), BANK).await.unwrap().unwrap();
+            let before = bank.metadata.clone();
+            let schema = &mut bank.metadata.authorization_details_types.get_mut("payment").unwrap().schema;
+            schema["properties"]["amount"]["properties"]["value"]["maximum"] = json!(4);
+            assert!(server.state.db.write(async |tx| resources::update(tx, &bank, bank.version).await).await.unwrap());
+            assert_eq!(details().await, Value::Null);
+            bank.metadata = before;
+            let version = bank.version + 1;
+            assert!(server.state.db.write(async |tx| resources::update(tx, &bank, version).await).await.unwrap());
+            assert_eq!(details().await, json!([payment(5)]));
+
+            server.update_client(&client, |client| client.metadata.authorization_details_types.clear()).await;
+            assert_eq!(details().await, Value::Null);
+            let (refresh_token, asked) = (refresh_token.clone(), json!([payment(5)]).to_string());
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", &*refresh_token), ("authorization_details", &*asked)];
+            assert_error(&server.token(&client, &fields).await, 400, "invalid_authorization_details");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Token exchange: behaviours 1.6 X2 to X8.
 
 mod bounds;
+mod details;
 
 use ostiary::protocol::client::{AccessTokenFormat, Algorithm, Client, ClientStatus, GrantType};
 use ostiary::protocol::jwt::TokenType;
