@@ -32,13 +32,7 @@ pub fn router(state: AppState) -> Router {
         // OAuth 2.0 and OpenID Connect
         .route(path::AUTHORIZATION, get(authorize::get).post(authorize::post))
         .route("/authorize/resume", get(authorize::resume))
-        .route(path::TOKEN, for_clients(post(token::token)))
-        .route(path::PUSHED_REQUEST, for_clients(post(par::push)))
-        .route(path::DEVICE_AUTHORIZATION, for_clients(post(device_authorization::begin)))
-        .route(path::BACKCHANNEL_AUTHENTICATION, for_clients(post(backchannel_authentication::ask)))
-        .route(path::INTROSPECTION, post(introspect::introspect))
-        .route(path::REVOCATION, for_clients(post(revoke::revoke)))
-        .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
+        .merge(of_clients(&state))
         .route(path::END_SESSION, get(end_session::get).post(end_session::post))
         .route(path::CLIENT_REGISTRATION, for_anybody(post(client_registration::register)))
         .route(
@@ -92,8 +86,6 @@ pub fn router(state: AppState) -> Router {
         .route("/account/security/recovery-codes", post(security::post_recovery_codes))
         .route("/admin", get(admin::get))
         .route(statics::ROUTE, get(statics::serve))
-        // Management
-        .nest(api::PATH, api::router(&state))
         // Operation
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready));
@@ -109,20 +101,50 @@ pub fn router(state: AppState) -> Router {
     }
     // Browsers look for it there and nowhere else, whatever the issuer's path is.
     router = router.route("/favicon.ico", get(statics::favicon));
-    if state.config.dpop.require_nonce {
-        router = router.layer(from_fn_with_state(state.clone(), dpop::with_nonce::<AppState>));
-    }
+    completed(router, state)
+}
+
+/// What clients call directly: all that there is where they show certificates (`mtls_endpoint_aliases`).
+fn of_clients(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route(path::TOKEN, for_clients(post(token::token)))
+        .route(path::PUSHED_REQUEST, for_clients(post(par::push)))
+        .route(path::DEVICE_AUTHORIZATION, for_clients(post(device_authorization::begin)))
+        .route(path::BACKCHANNEL_AUTHENTICATION, for_clients(post(backchannel_authentication::ask)))
+        .route(path::INTROSPECTION, post(introspect::introspect))
+        .route(path::REVOCATION, for_clients(post(revoke::revoke)))
+        .route(path::USERINFO, for_clients(get(userinfo::userinfo).post(userinfo::userinfo)))
+        .nest(api::PATH, api::router(state))
+}
+
+fn completed(router: Router<AppState>, state: AppState) -> Router {
+    let router = if state.config.dpop.require_nonce {
+        router.layer(from_fn_with_state(state.clone(), dpop::with_nonce::<AppState>))
+    } else {
+        router
+    };
     router.fallback(any(not_found)).method_not_allowed_fallback(method_not_allowed).with_state(state)
 }
 
 /// The router with everything around it.
 pub fn shell(state: &AppState) -> Shell {
+    around(router(state.clone()), state)
+}
+
+/// The same, where certificates are asked for: no page, and nothing that a browser is sent to.
+pub fn shell_for_certificates(state: &AppState) -> Shell {
+    let below = of_clients(state);
+    let router = if state.base.is_empty() { below } else { Router::new().nest(&state.base, below) };
+    around(completed(router, state.clone()), state)
+}
+
+fn around(router: Router, state: &AppState) -> Shell {
     let audiences = Audiences {
         page: pages::error::renderer(Site::of_issuer(&state.issuer, &state.config.server.default_locale)),
         api: api::error::renderer(),
         api_path: state.path(api::PATH),
     };
-    Shell::new(router(state.clone()), state.clock.clone(), &state.config.server, audiences).explaining(state.explanations.clone())
+    Shell::new(router, state.clock.clone(), &state.config.server, audiences).explaining(state.explanations.clone())
 }
 
 /// A public document: any origin may read it.

@@ -44,9 +44,20 @@ impl Config {
         }
     }
 
+    /// Where clients with certificates go, if that is another origin than the issuer's.
+    pub fn mutual_tls_origin(&self) -> Option<&str> {
+        Some(self.tls.mtls_origin.as_str()).filter(|origin| !origin.is_empty())
+    }
+
+    /// The origins at which clients reach this server; `own` is the issuer's.
+    pub fn origins(&self, own: &str) -> Vec<String> {
+        std::iter::once(own).chain(self.mutual_tls_origin()).map(str::to_owned).collect()
+    }
+
     /// Whether certificates of clients can be seen at all.
     pub fn has_mutual_tls(&self) -> bool {
-        self.tls.client_auth == ClientCertificates::Optional || self.server.client_certificate_header
+        let is_asked = self.tls.client_auth == ClientCertificates::Optional || !self.tls.mtls_listen.is_empty();
+        is_asked || self.server.client_certificate_header
     }
 }
 

@@ -190,7 +190,7 @@ impl AppState {
         };
         Ok(Self(Arc::new(Shared {
             known_clients: Clients::new(&config, &db, &clients, &outbound, terms),
-            proofs: Proofs::new(&master, &tokens, config.dpop.require_nonce, &origin, &db),
+            proofs: Proofs::new(&master, &tokens, config.dpop.require_nonce, config.origins(&origin), &db),
             tokens,
             flows: Sealer::new(&master.derive("seal/flows")),
             codes: Sealer::new(&master.derive("seal/email-codes")),
@@ -388,6 +388,7 @@ fn document(config: &Config, keys: &KeyRing, scopes: &Scope) -> Bytes {
         client_documents: config.takes_client_documents(),
         check_session: config.session.check_session_iframe,
         mutual_tls: config.has_mutual_tls(),
+        mutual_tls_origin: config.mutual_tls_origin(),
         grant_types: &offered(config),
         legacy_response_types: config.legacy.response_types,
         service_documentation: None,

@@ -61,6 +61,8 @@ pub struct Server {
     pub state: AppState,
     listener: TcpListener,
     tls: Option<Tls>,
+    /// Where certificates are asked for, and how.
+    beside: Option<(TcpListener, Tls)>,
     refusals: Worker,
     explanations: explain::Worker,
     /// None where mail is off.
@@ -72,14 +74,21 @@ impl Server {
     pub async fn prepare(installation: Installation) -> Result<Self, Failure> {
         // Before anything that takes time: a port in use is the commonest failure.
         let listen = installation.config.server.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|error| cannot_listen(listen, &error))?;
+        let listener = bind(listen, "server.listen").await?;
         Self::prepare_on(listener, installation).await
     }
 
     /// The same on a socket that listens already.
     pub async fn prepare_on(listener: TcpListener, installation: Installation) -> Result<Self, Failure> {
         let Installation { config, clock, master, db } = installation;
-        let tls = Tls::new(&config.tls).map_err(|error| Failure::new(Exit::Configuration, format!("configuration: {error}")))?;
+        let unusable = |error| Failure::new(Exit::Configuration, format!("configuration: {error}"));
+        let tls = Tls::new(&config.tls).map_err(unusable)?;
+        let beside = match (config.tls.second_listener(), &tls) {
+            (Ok(Some(address)), Some(tls)) => {
+                Some((bind(address, "tls.mtls_listen").await?, tls.asking().map_err(unusable)?))
+            }
+            _ => None,
+        };
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
@@ -88,7 +97,7 @@ impl Server {
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, tls, refusals, explanations, postman })
+        Ok(Self { state, listener, tls, beside, refusals, explanations, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -111,7 +120,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, tls, refusals, explanations, postman } = self;
+        let Self { state, listener, tls, beside, refusals, explanations, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -152,7 +161,12 @@ impl Server {
             let _ = after_explaining.await;
         }));
 
-        let stopped = server::serve(Listener::new(listener, tls), app::shell(&state), limits(&state.config), shutdown).await;
+        let listener = Listener::new(listener, tls);
+        let listener = match beside {
+            Some((socket, tls)) => listener.and(socket, tls, app::shell_for_certificates(&state)),
+            None => listener,
+        };
+        let stopped = server::serve(listener, app::shell(&state), limits(&state.config), shutdown).await;
         if stopped.cut_off > 0 {
             tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
         }
@@ -220,17 +234,19 @@ fn postman(state: &AppState) -> Result<Option<Postman>, Failure> {
     Ok(Some(Postman::new(mail::Parts { db, clock, outbox, transport, sender, timeout: state.config.mail.timeout })))
 }
 
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, key, &error))
+}
+
+fn cannot_listen(address: SocketAddr, key: &str, error: &io::Error) -> Failure {
     Failure::unusable(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("another program listens on {address} already: stop it, or choose another address with server.listen")
+            format!("another program listens on {address} already: stop it, or choose another address with {key}")
         }
         io::ErrorKind::PermissionDenied => {
-            format!(
-                "listening on {address} is not permitted: choose a port above 1023 with server.listen, behind a reverse proxy"
-            )
+            format!("listening on {address} is not permitted: choose a port above 1023 with {key}, behind a reverse proxy")
         }
-        _ => format!("can't listen on {address}: {error}. Choose an address of this machine with server.listen"),
+        _ => format!("can't listen on {address}: {error}. Choose an address of this machine with {key}"),
     })
 }
 

@@ -2,10 +2,11 @@
 
 mod client_registration;
 mod jwt_bearer;
+mod tls;
 
 use url::Url;
 
-use super::{ClientCertificates, Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
+use super::{Config, MailConfig, MailTls, MailTransport, PasskeysConfig, RegistrationMode};
 use crate::protocol::email_address::EmailAddress;
 use crate::text::Text;
 
@@ -21,11 +22,7 @@ impl Config {
     /// Checks what the types can't say.
     pub fn validate(&self) -> Result<(), InvalidConfig> {
         issuer(&self.server.issuer)?;
-        let (has_cert, has_key) = (!self.tls.cert.as_os_str().is_empty(), !self.tls.key.as_os_str().is_empty());
-        require(has_cert == has_key, "tls.key", "must stand beside tls.cert")?;
-        require(!has_cert || self.server.issuer.starts_with("https:"), "tls.cert", "needs an issuer that begins with https:")?;
-        let asks = self.tls.client_auth == ClientCertificates::Optional;
-        require(has_cert || !asks, "tls.client_auth", "needs tls.cert: without it there is no TLS")?;
+        tls::check(self)?;
         require(
             !self.server.client_certificate_header || !self.server.trusted_proxies.is_empty(),
             "server.client_certificate_header",

@@ -49,8 +49,8 @@ pub const NONCE: OAuthError =
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     pub method: &'a str,
-    /// Without query and fragment.
-    pub url: &'a str,
+    /// By which the request may have been sent, without query and fragment.
+    pub urls: &'a [String],
     /// That the request was sent with, at a resource.
     pub access_token: Option<&'a str>,
 }
@@ -69,7 +69,7 @@ pub fn check(claims: &Map<String, Value>, expected: &Expected<'_>, now: Timestam
     if text("htm") != Some(expected.method) {
         return Err(METHOD);
     }
-    if !text("htu").is_some_and(|htu| is_same(htu, expected.url)) {
+    if !text("htu").is_some_and(|htu| expected.urls.iter().any(|url| is_same(htu, url))) {
         return Err(URL);
     }
     let issued_at = numeric_date::claim(claims, "iat").ok().flatten().ok_or(TIME)?;
@@ -120,7 +120,8 @@ mod tests {
     }
 
     fn check(claims: &Value, access_token: Option<&str>) -> Result<Once, OAuthError> {
-        let expected = Expected { method: "POST", url: TOKEN_URL, access_token };
+        let urls = [TOKEN_URL, "https://mtls.example/tenant/token"].map(str::to_owned);
+        let expected = Expected { method: "POST", urls: &urls, access_token };
         super::check(claims.as_object().unwrap(), &expected, Timestamp::from_seconds(NOW))
     }
 
@@ -160,6 +161,7 @@ mod tests {
             "https://id.example/tenant/token?a=b#c",
             "HTTPS://ID.EXAMPLE:443/tenant/token",
             "https://id.example/tenant/x/../token",
+            "https://mtls.example/tenant/token",
         ] {
             assert!(check(&with("htu", json!(htu)), None).is_ok(), "{htu}");
         }

@@ -62,6 +62,8 @@ pub struct Capabilities<'a> {
     pub grant_types: &'a [GrantType],
     /// Certificates of clients can be seen.
     pub mutual_tls: bool,
+    /// The origin at which they are, if that is another than the issuer's.
+    pub mutual_tls_origin: Option<&'a str>,
     /// Tokens may come through the browser.
     pub legacy_response_types: bool,
     pub service_documentation: Option<&'a str>,
@@ -147,6 +149,9 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     }
     document["request_object_encryption_alg_values_supported"] = json!(capabilities.key_managements);
     document["request_object_encryption_enc_values_supported"] = json!(ContentEncryption::ALL);
+    if let Some(origin) = capabilities.mutual_tls_origin {
+        document["mtls_endpoint_aliases"] = aliases(&document, issuer, origin);
+    }
     if capabilities.client_registration {
         // RFC 7591 §3.
         document["registration_endpoint"] = url(path::CLIENT_REGISTRATION).into();
@@ -164,6 +169,26 @@ pub fn document(issuer: &str, capabilities: &Capabilities<'_>) -> Value {
     }
     document
 }
+
+/// Where clients with certificates go instead (RFC 8705 §5): to the same paths at another origin.
+fn aliases(document: &Value, issuer: &str, origin: &str) -> Value {
+    let base = issuer_path(issuer);
+    let alias = |path: &str| Value::from(format!("{origin}{base}{path}"));
+    let endpoints = document.as_object().into_iter().flatten();
+    let own = endpoints.filter_map(|(name, url)| Some((name, url.as_str()?.strip_prefix(issuer)?)));
+    own.filter(|(_, path)| OF_CLIENTS.contains(path)).map(|(name, path)| (name.clone(), alias(path))).collect()
+}
+
+/// The endpoints that clients call directly.
+const OF_CLIENTS: [&str; 7] = [
+    path::TOKEN,
+    path::USERINFO,
+    path::INTROSPECTION,
+    path::REVOCATION,
+    path::PUSHED_REQUEST,
+    path::DEVICE_AUTHORIZATION,
+    path::BACKCHANNEL_AUTHENTICATION,
+];
 
 /// The document with `authorization_details_types_supported` (RFC 9396 §10); `None` if there are none.
 pub fn with_detail_types<'a>(document: &[u8], types: impl Iterator<Item = &'a String>) -> Option<Vec<u8>> {
@@ -202,6 +227,10 @@ mod tests {
     const ISSUER: &str = "https://id.example/tenant";
 
     fn document() -> Value {
+        document_with(None)
+    }
+
+    fn document_with(mutual_tls_origin: Option<&str>) -> Value {
         super::document(
             ISSUER,
             &Capabilities {
@@ -216,7 +245,8 @@ mod tests {
                 client_documents: false,
                 check_session: false,
                 grant_types: &[GrantType::AuthorizationCode, GrantType::DeviceCode],
-                mutual_tls: false,
+                mutual_tls: mutual_tls_origin.is_some(),
+                mutual_tls_origin,
                 legacy_response_types: false,
                 service_documentation: None,
             },
@@ -261,6 +291,21 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 10);
+    }
+
+    #[test]
+    fn clients_with_certificates_are_told_where_to_go() {
+        assert!(document().get("mtls_endpoint_aliases").is_none());
+        let document = document_with(Some("https://mtls.example:8443"));
+        let aliases = document["mtls_endpoint_aliases"].as_object().unwrap();
+        assert_eq!(aliases["token_endpoint"], "https://mtls.example:8443/tenant/token");
+        assert_eq!(aliases["pushed_authorization_request_endpoint"], "https://mtls.example:8443/tenant/par");
+        assert_eq!(aliases.len(), OF_CLIENTS.len());
+        for (name, alias) in aliases {
+            let path = document[name].as_str().unwrap().strip_prefix("https://id.example").unwrap();
+            assert_eq!(alias.as_str().unwrap(), format!("https://mtls.example:8443{path}"), "{name}");
+        }
+        assert!(!aliases.contains_key("authorization_endpoint") && !aliases.contains_key("jwks_uri"));
     }
 
     #[test]

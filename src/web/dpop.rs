@@ -35,17 +35,17 @@ pub struct Proofs {
     nonces: Nonces,
     /// Whether a proof has to hold a nonce of ours.
     nonce_required: bool,
-    /// `https://id.example`.
-    origin: String,
+    /// `https://id.example`, and where clients with certificates go.
+    origins: Vec<String>,
     tokens: TokenHasher,
     /// Where it is kept which proofs were used.
     db: Db,
 }
 
 impl Proofs {
-    pub fn new(master: &MasterKey, tokens: &TokenHasher, nonce_required: bool, origin: &str, db: &Db) -> Self {
+    pub fn new(master: &MasterKey, tokens: &TokenHasher, nonce_required: bool, origins: Vec<String>, db: &Db) -> Self {
         let (nonces, tokens) = (Nonces::new(master), tokens.clone());
-        Self { nonces, nonce_required, origin: origin.to_owned(), tokens, db: db.clone() }
+        Self { nonces, nonce_required, origins, tokens, db: db.clone() }
     }
 
     /// The key of the proof that the request brings; `None` if it brings none. A good proof is used up. With an access token, the
@@ -78,8 +78,8 @@ impl Proofs {
     ) -> Result<(Thumbprint, dpop::Once), OAuthError> {
         let signed = foreign::verify_with_own_key(proof, Signed { algorithms: &Algorithm::ALL, types: TYPES });
         let (claims, key) = signed.map_err(refusal).inspect_err(|_| saw_header(proof))?;
-        let url = format!("{}{}", self.origin, context.path);
-        let expected = Expected { method: context.method.as_str(), url: &url, access_token };
+        let urls: Vec<String> = self.origins.iter().map(|origin| format!("{origin}{}", context.path)).collect();
+        let expected = Expected { method: context.method.as_str(), urls: &urls, access_token };
         let once = dpop::check(&claims, &expected, context.now).inspect_err(|_| saw_claims(&claims, &expected, context.now))?;
         let nonce = claims.get("nonce").and_then(Value::as_str);
         if self.nonce_required && !nonce.is_some_and(|nonce| self.nonces.knows(nonce, context.now)) {
@@ -143,7 +143,7 @@ fn saw_claims(claims: &Claims, expected: &Expected<'_>, now: Timestamp) {
     // What follows may hold what no note may.
     let url = claim("htu");
     note("dpop_url", "htu", url.split(['?', '#']).next().unwrap_or_default());
-    note("dpop_url", "expected", expected.url);
+    expected.urls.iter().for_each(|url| note("dpop_url", "expected", url));
     note("dpop_age", "iat", claim("iat"));
     note("dpop_age", "now", now.as_seconds());
 }

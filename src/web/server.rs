@@ -113,12 +113,55 @@ fn open_files(limits: &str) -> Option<usize> {
 pub struct Listener {
     socket: TcpListener,
     tls: Option<Tls>,
+    beside: Option<Beside>,
+}
+
+/// Another socket, whose connections share the places of the first one's and are answered otherwise.
+#[derive(Debug)]
+struct Beside {
+    socket: TcpListener,
+    tls: Tls,
+    shell: Shell,
 }
 
 impl Listener {
     pub const fn new(socket: TcpListener, tls: Option<Tls>) -> Self {
-        Self { socket, tls }
+        Self { socket, tls, beside: None }
     }
+
+    /// Takes connections on another socket too.
+    #[must_use]
+    pub fn and(self, socket: TcpListener, tls: Tls, shell: Shell) -> Self {
+        Self { beside: Some(Beside { socket, tls, shell }), ..self }
+    }
+
+    /// The next connection of either.
+    async fn next(&self) -> std::io::Result<Accepted> {
+        let of_first = async || {
+            let (socket, peer) = self.socket.accept().await?;
+            Ok(Accepted { socket, peer, is_beside: false })
+        };
+        let Some(beside) = &self.beside else { return of_first().await };
+        tokio::select! {
+            accepted = of_first() => accepted,
+            accepted = beside.socket.accept() => accepted.map(|(socket, peer)| Accepted { socket, peer, is_beside: true }),
+        }
+    }
+
+    /// How a connection is taken, and who answers it.
+    fn door<'a>(&'a self, accepted: &Accepted, shell: &'a Shell) -> (Option<&'a Tls>, &'a Shell) {
+        match &self.beside {
+            Some(beside) if accepted.is_beside => (Some(&beside.tls), &beside.shell),
+            _ => (self.tls.as_ref(), shell),
+        }
+    }
+}
+
+/// A connection that was made.
+struct Accepted {
+    socket: TcpStream,
+    peer: SocketAddr,
+    is_beside: bool,
 }
 
 impl From<TcpListener> for Listener {
@@ -136,10 +179,12 @@ pub struct Stopped {
 
 /// Serves connections until `shutdown` is requested and what is under way has been finished, or its time is up.
 pub async fn serve(listener: impl Into<Listener>, shell: Shell, limits: Limits, shutdown: Shutdown) -> Stopped {
-    let Listener { socket: listener, tls } = listener.into();
+    let listener = listener.into();
     let limits = Arc::new(limits.within_open_files());
     let mut places = Places::new(Arc::clone(&limits));
-    let connect = |places: &mut Places, permit, (socket, peer): (TcpStream, SocketAddr)| {
+    let connect = |places: &mut Places, permit, accepted: Accepted| {
+        let (tls, shell) = listener.door(&accepted, &shell);
+        let Accepted { socket, peer, .. } = accepted;
         let progress = Arc::new(Progress::default());
         let Some(place) = places.take(permit, peer.ip(), &progress, Instant::now()) else {
             tracing::debug!(address = %peer.ip(), "a connection too many of this address was closed");
@@ -149,7 +194,7 @@ pub async fn serve(listener: impl Into<Listener>, shell: Shell, limits: Limits, 
         _ = socket.set_nodelay(true);
         let (shell, limits, shutdown) = (shell.clone(), Arc::clone(&limits), shutdown.clone());
         let connection = Connection { shell, limits, shutdown, peer, place, progress, began: Instant::now(), certificate: None };
-        match &tls {
+        match tls {
             Some(tls) => tokio::spawn(connection.serve_within(tls.acceptor().clone(), socket)),
             None => tokio::spawn(connection.serve(socket)),
         };
@@ -177,11 +222,15 @@ pub async fn serve(listener: impl Into<Listener>, shell: Shell, limits: Limits, 
     {
         connect(&mut places, permit, accepted);
     }
+    let left_behind = {
+        let beside = listener.beside.as_ref().map(|beside| beside.shell.clone());
+        move || shell.left_behind() + beside.as_ref().map_or(0, Shell::left_behind)
+    };
     drop(listener);
     shutdown.advance(Stage::Draining);
 
     let finished = async {
-        while places.taken() > 0 || shell.left_behind() > 0 {
+        while places.taken() > 0 || left_behind() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -190,17 +239,17 @@ pub async fn serve(listener: impl Into<Listener>, shell: Shell, limits: Limits, 
         () = tokio::time::sleep(limits.shutdown_timeout) => {}
         () = shutdown.reached(Stage::Quit) => {}
     }
-    let cut_off = places.taken() + shell.left_behind();
+    let cut_off = places.taken() + left_behind();
     shutdown.advance(Stage::Quit);
     Stopped { cut_off }
 }
 
 /// The next connection. Errors end none but the connection that they are about; when file descriptors run out, which other
 /// parts of the program may bring about, the connections give some back.
-async fn accept(listener: &TcpListener, places: &mut Places) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener, places: &mut Places) -> Accepted {
     let mut failures = 0_u32;
     loop {
-        match listener.accept().await {
+        match listener.next().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_peer(error.kind()) => {}
             Err(error) => {
@@ -220,8 +269,8 @@ const fn is_of_the_peer(kind: ErrorKind) -> bool {
 }
 
 /// A connection that waits in the listen queue.
-async fn accept_waiting(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    tokio::time::timeout(Duration::from_millis(1), listener.accept()).await.ok()?.ok()
+async fn accept_waiting(listener: &Listener) -> Option<Accepted> {
+    tokio::time::timeout(Duration::from_millis(1), listener.next()).await.ok()?.ok()
 }
 
 #[cfg(test)]

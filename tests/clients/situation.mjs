@@ -1,5 +1,9 @@
 // What the Rust side of the test prepared: a running server, twelve clients, and a person. See tests/it/clients.
 
+import { variable } from './requirement.mjs'
+
+export { requirement } from './requirement.mjs'
+
 export const situation = {
   issuer: variable('ISSUER'),
   redirectUri: variable('REDIRECT_URI'),
@@ -20,22 +24,4 @@ export const situation = {
   implicitId: variable('IMPLICIT_ID'),
   fapiId: variable('FAPI_ID'),
   keyed: { id: variable('KEYED_ID'), secret: variable('KEYED_SECRET') },
-}
-
-function variable(name) {
-  const value = process.env[name]
-  if (!value) throw new Error(`${name} is not set`)
-  return value
-}
-
-/** Runs one requirement and says its name; the first that fails ends the program. */
-export async function requirement(name, check) {
-  try {
-    const value = await check()
-    console.log(`ok: ${name}`)
-    return value
-  } catch (error) {
-    console.error(`FAILED: ${name}`)
-    throw error
-  }
 }

@@ -40,9 +40,24 @@ impl Server {
         Self::start_as(program, more, |command| command)
     }
 
+    /// Within TLS, by `cert.pem` and `key.pem` of the folder, and with a second listener that asks for certificates: `clients.pem` are
+    /// the authorities that vouch for them.
+    pub fn start_within_tls(program: Program) -> Self {
+        let port = free_port();
+        let more = format!(
+            "[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\nclient_ca_file = \"clients.pem\"\n\
+             mtls_origin = \"https://localhost:{port}\"\nmtls_listen = \"127.0.0.1:{port}\"\n"
+        );
+        Self::start_at("https", program, &more, |command| command)
+    }
+
     fn start_as(program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-        let issuer = format!("http://localhost:{port}");
+        Self::start_at("http", program, more, change)
+    }
+
+    fn start_at(scheme: &str, program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
+        let port = free_port();
+        let issuer = format!("{scheme}://localhost:{port}");
         let configuration = format!("[server]\nlisten = \"127.0.0.1:{port}\"\nissuer = \"{issuer}\"\n{more}");
         fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
         let mut child = change(serve(&program)).spawn().expect("the program starts");
@@ -71,8 +86,13 @@ impl Server {
                 .envs(variables.iter().copied());
             command
         });
-        server.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
+        server.person();
         server
+    }
+
+    /// Creates [`PERSON`].
+    pub fn person(&self) {
+        self.cli_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
     }
 
     pub fn folder(&self) -> &Path {
@@ -123,6 +143,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 fn serve(program: &Program) -> Command {

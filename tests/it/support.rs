@@ -18,3 +18,4 @@ pub mod redis;
 pub mod server;
 pub mod setup;
 pub mod timing;
+pub mod tls;

@@ -67,17 +67,15 @@ impl Tls {
             certified: ArcSwap::from_pointee(content.certified(&provider)?),
             content: Mutex::new(content),
             files: (config.cert.clone(), config.key.clone()),
-            provider: Arc::clone(&provider),
+            provider,
         });
-        let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&versions)?;
-        let builder = match config.client_auth {
-            ClientCertificates::None => builder.with_no_client_auth(),
-            ClientCertificates::Optional => builder.with_client_cert_verifier(Arc::new(Anybodys(provider))),
-        };
-        let mut server = builder.with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
-        server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(Self { acceptor: TlsAcceptor::from(Arc::new(server)), current }))
+        Ok(Some(Self { acceptor: acceptor(&current, config.client_auth)?, current }))
+    }
+
+    /// The same, where everybody is asked for a certificate.
+    pub fn asking(&self) -> Result<Self, UnusableCertificate> {
+        let current = Arc::clone(&self.current);
+        Ok(Self { acceptor: acceptor(&current, ClientCertificates::Optional)?, current })
     }
 
     pub(super) const fn acceptor(&self) -> &TlsAcceptor {
@@ -125,6 +123,19 @@ impl fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Tls")
     }
+}
+
+fn acceptor(current: &Arc<Current>, client_auth: ClientCertificates) -> Result<TlsAcceptor, UnusableCertificate> {
+    let provider = || Arc::clone(&current.provider);
+    let versions = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&versions)?;
+    let builder = match client_auth {
+        ClientCertificates::None => builder.with_no_client_auth(),
+        ClientCertificates::Optional => builder.with_client_cert_verifier(Arc::new(Anybodys(provider()))),
+    };
+    let mut server = builder.with_cert_resolver(Arc::clone(current) as Arc<dyn ResolvesServerCert>);
+    server.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(server)))
 }
 
 fn provider() -> CryptoProvider {

@@ -2,6 +2,7 @@
 
 mod apache;
 mod mcp;
+mod mutual_tls;
 mod openidconnect;
 mod person;
 mod programs;

@@ -1,25 +1,16 @@
 //! TLS on the server's own socket: who may speak it, how, and for how long (H3 of behaviours 1.0; M3 of 1.7).
 
-use std::fs::Permissions;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ostiary::config::{ClientCertificates, ServerConfig, TlsConfig};
 use ostiary::web::server::Tls;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::aws_lc_rs::{self, cipher_suite};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, ProtocolVersion, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion};
-use x509_cert::der::asn1::Ia5String;
-use x509_cert::ext::pkix::name::GeneralName;
+use tokio_rustls::rustls::crypto::aws_lc_rs::cipher_suite;
+use tokio_rustls::rustls::{self, ProtocolVersion, SupportedProtocolVersion};
 
 use super::fixture::{Server, quick};
-use crate::support::certificate::{Authority, Held, self_signed};
+use crate::support::certificate::{Authority, self_signed};
+use crate::support::tls::{Peer, allow, config, of_server, write};
 
 const TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 const TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
@@ -31,88 +22,17 @@ struct Fixture {
     files: TempDir,
 }
 
-fn of_server(authority: &Authority) -> Held {
-    authority.issue("CN=server", Some(GeneralName::DnsName(Ia5String::new("id.example").unwrap())))
-}
-
 impl Fixture {
     async fn start(client_auth: ClientCertificates) -> Self {
         let (authority, files) = (Authority::new("Servers"), TempDir::new().unwrap());
         write(&files, &of_server(&authority));
-        let (cert, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
-        let config = TlsConfig { cert, key, client_auth, ..TlsConfig::default() };
-        let tls = Tls::new(&config).unwrap().unwrap();
+        let tls = Tls::new(&TlsConfig { client_auth, ..config(&files) }).unwrap().unwrap();
         let server = Server::within(quick(), &ServerConfig::default(), Some(tls.clone())).await;
         Self { server, tls, authority, files }
     }
 
     fn client(&self) -> Peer<'_> {
-        Peer {
-            address: self.server.address,
-            authority: &self.authority,
-            held: None,
-            suites: None,
-            versions: rustls::ALL_VERSIONS,
-        }
-    }
-}
-
-fn allow(files: &TempDir, mode: u32) {
-    std::fs::set_permissions(files.path().join("key.pem"), Permissions::from_mode(mode)).unwrap();
-}
-
-fn write(files: &TempDir, held: &Held) {
-    let (cert, key) = held.pem();
-    std::fs::write(files.path().join("cert.pem"), cert).unwrap();
-    std::fs::write(files.path().join("key.pem"), key).unwrap();
-    allow(files, 0o640);
-}
-
-/// Somebody who speaks TLS in some way.
-#[derive(Clone, Copy)]
-struct Peer<'a> {
-    address: SocketAddr,
-    authority: &'a Authority,
-    held: Option<&'a Held>,
-    suites: Option<&'a [SupportedCipherSuite]>,
-    versions: &'static [&'static SupportedProtocolVersion],
-}
-
-/// What the server showed, and said.
-#[derive(Debug)]
-struct Seen {
-    version: ProtocolVersion,
-    certificate: Vec<u8>,
-    answer: String,
-}
-
-impl Peer<'_> {
-    async fn get(self, path: &str) -> std::io::Result<Seen> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(self.authority.certificate().to_vec())).unwrap();
-        let mut provider = aws_lc_rs::default_provider();
-        if let Some(suites) = self.suites {
-            provider.cipher_suites = suites.to_vec();
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(self.versions).unwrap();
-        let builder = builder.with_root_certificates(roots);
-        let config = match self.held {
-            None => builder.with_no_client_auth(),
-            Some(held) => {
-                let chain = vec![CertificateDer::from(held.certificate.clone())];
-                builder.with_client_auth_cert(chain, PrivateKeyDer::Pkcs8(held.key.clone().into())).unwrap()
-            }
-        };
-        let socket = TcpStream::connect(self.address).await?;
-        let name = ServerName::try_from("id.example").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: id.example\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let connection = stream.get_ref().1;
-        let certificate = connection.peer_certificates().unwrap()[0].to_vec();
-        Ok(Seen { version: connection.protocol_version().unwrap(), certificate, answer })
+        Peer::new(self.server.address, &self.authority)
     }
 }
 
@@ -186,7 +106,6 @@ async fn h3_a_handshake_and_the_first_request_have_no_more_time_than_a_plain_req
 async fn a_key_that_everybody_may_read_is_not_taken() {
     let fixture = Fixture::start(ClientCertificates::None).await;
     allow(&fixture.files, 0o644);
-    let (cert, key) = (fixture.files.path().join("cert.pem"), fixture.files.path().join("key.pem"));
-    let refused = Tls::new(&TlsConfig { cert, key, ..TlsConfig::default() }).err().unwrap().to_string();
+    let refused = Tls::new(&config(&fixture.files)).err().unwrap().to_string();
     assert!(refused.contains("key.pem may be read by everybody: run `chmod 640`"), "{refused}");
 }
