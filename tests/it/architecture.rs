@@ -112,7 +112,7 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("folder") {
         let path = entry.expect("entry").path();

@@ -66,6 +66,53 @@ fn the_examples_of_wycheproof_and_rfc_7520() {
     assert_eq!(valid, 10);
 }
 
+/// Appendix A encrypts keys in ways that are refused here, and content in ways that are not: A.1 with A256GCM, A.2 and A.3 with
+/// A128CBC-HS256.
+#[test]
+fn the_content_of_the_examples_of_rfc_7516_a_and_not_their_keys() {
+    const OAEP: &str = "OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKoTCVJRgckCL9kiMT03JGeipsEdY3mx_etLbbWSrFr05kLzcSr4qKAq7YN7e9jwQRb23nfa6c9d\
+                        -StnImGyFDbSv04uVuxIp5Zms1gNxKKK2Da14B8S4rzVRltdYwam_lDp5XnZAYpQdb76FdIKLaVmqgfwX7XWRxv2322i-vDxRfqNzo_tETKzpVLz\
+                        fiwQyeyPGLBIO56YJ7eObdv0je81860ppamavo35UgoRdbYaBcoh9QcfylQr66oc6vFWXRcZ_ZT2LawVCWTIy3brGPi6UklfCpIMfIjf7iGdXKHz\
+                        g";
+    const PKCS1: &str = "UGhIOguC7IuEvf_NPVaXsGMoLOmwvc1GyqlIKOK1nN94nHPoltGRhWhw7Zx0-kFm1NJn8LE9XShH59_i8J0PH5ZZyNfGy2xGdULU7sHNF6Gp2vPL\
+                         gNZ__deLKxGHZ7PcHALUzoOegEI-8E66jX2E4zyJKx-YxzZIItRzC5hlRirb6Y5Cl_p-ko3YvkkysZIFNPccxRU7qve1WYPxqbb2Yw8kZqa2rMW\
+                         I5ng8OtvzlV7elprCbuPhcCdZ6XDP0_F8rkXds2vE4X-ncOIM8hAYHHi29NX0mcKiRaD0-D-ljQTP-cFPgwCp6X-nZZd9OHBv-B3oWh2TbqmScqX\
+                         MR4gp_A";
+    const KW: &str = "6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ";
+    const KEY_1: [u8; 32] = [
+        177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130, 203,
+        46, 122, 234, 64, 252,
+    ];
+    const KEY_2: [u8; 32] = [
+        4, 211, 31, 197, 84, 157, 252, 254, 11, 100, 157, 250, 63, 170, 106, 206, 107, 124, 212, 45, 111, 107, 9, 219, 200, 177, 0,
+        240, 143, 156, 44, 207,
+    ];
+    let wise = "The true sign of intelligence is not knowledge but imagination.";
+    let long = "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A";
+    let (iv, short) = ("AxY8DCtDaGlsbGljb3RoZQ", "KDlTtXchhZTGufMYmOYGS4HffxPSUrfmqCHXaI9wOGY");
+    let (gcm, cbc) = (ContentEncryption::A256Gcm, ContentEncryption::A128CbcHs256);
+    for (header, key, enc, cek, [iv, ciphertext, tag], plain) in [
+        (r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#, OAEP, gcm, KEY_1, ["48V1_ALb6US04U3b", long, "XFBoMYUZodetZdvTiFvSkQ"], wise),
+        (r#"{"alg":"RSA1_5","enc":"A128CBC-HS256"}"#, PKCS1, cbc, KEY_2, [iv, short, "9hH0vgRfYgPnAHOd8stkvw"], "Live long and prosper."),
+        (r#"{"alg":"A128KW","enc":"A128CBC-HS256"}"#, KW, cbc, KEY_2, [iv, short, "U0m_YmjN04DJvceFICbCVQ"], "Live long and prosper."),
+    ] {
+        let protected = encode(header.as_bytes());
+        let text = [&*protected, key, iv, ciphertext, tag].join(".");
+        assert_eq!(Jwe::parse(&text).err(), Some(jwe::Unreadable::Unsupported), "{header}");
+        let jwe = Jwe {
+            encryption: Encryption { alg: KeyManagement::RsaOaep256, enc },
+            kid: None,
+            agreement: None,
+            authenticated: &protected,
+            encrypted_key: decode(key).unwrap(),
+            iv: decode(iv).unwrap(),
+            ciphertext: decode(ciphertext).unwrap(),
+            tag: decode(tag).unwrap().try_into().unwrap(),
+        };
+        assert_eq!(content::open(enc, &cek, &jwe).unwrap().as_slice(), plain.as_bytes(), "{header}");
+    }
+}
+
 #[test]
 fn what_is_encrypted_in_each_way_is_decrypted_by_its_recipient_alone() {
     for encryption in every_way() {

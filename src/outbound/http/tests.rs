@@ -81,7 +81,7 @@ fn a_private_host_is_allowed_by_its_name_and_port_alone() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_this_machine_is_refused_when_it_is_resolved() {
+async fn n6_a_name_that_leads_to_this_machine_is_refused_when_it_is_resolved() {
     let outbound = outbound(&[]);
     let url = url("https://localhost:8443/");
     assert!(outbound.may_ask(&url), "a name may be anybody's");
@@ -89,7 +89,7 @@ async fn a_name_that_leads_to_this_machine_is_refused_when_it_is_resolved() {
 }
 
 #[test]
-fn one_address_that_is_not_public_spoils_a_name() {
+fn n6_one_address_that_is_not_public_spoils_a_name() {
     let public: SocketAddr = "8.8.8.8:443".parse().unwrap();
     let private: SocketAddr = "10.0.0.1:443".parse().unwrap();
     assert!(all_public(&[public]));
@@ -104,13 +104,13 @@ async fn an_answer_arrives_with_its_status_and_body() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn n6_a_redirect_is_not_followed() {
     let answer = answer_of("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     assert_eq!(answer.status, StatusCode::FOUND);
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
+async fn n6_an_answer_that_is_too_large_is_not_read_to_its_end() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", MAX_BODY + 1);
     let body = vec![b'x'; MAX_BODY + 1];
     assert_eq!(answer_of([head.as_bytes(), &body].concat()).await.err(), Some(Failure::TooLarge));
@@ -119,7 +119,7 @@ async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_refused() {
+async fn n6_a_compressed_answer_is_refused() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx";
     assert_eq!(answer_of(answer).await.err(), Some(Failure::Compressed));
 }
@@ -130,7 +130,7 @@ async fn what_is_no_http_is_broken() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn n6_a_server_that_says_nothing_is_given_up() {
     assert_eq!(PATIENCE.as_secs(), 5);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = url(&format!("http://{}/", listener.local_addr().unwrap()));
@@ -193,4 +193,13 @@ async fn what_a_server_does_for_one_purpose_is_nothing_to_another() {
     assert!(logout.get(&url, "*/*").await.is_ok());
     assert_eq!(logout.get(&url, "*/*").await.err(), Some(Failure::Resting));
     assert!(outbound.get(&url, "*/*").await.is_ok());
+}
+
+#[tokio::test]
+async fn n6_a_connection_goes_to_the_address_that_was_looked_at_whatever_its_name_leads_to_now() {
+    let at = server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let looked_at: SocketAddr = format!("127.0.0.1:{}", at.port().unwrap()).parse().unwrap();
+    // This name leads nowhere: whoever resolved it a second time would fail.
+    let name = url::Host::Domain("rebinds.invalid");
+    assert!(super::connection::open(&[looked_at], &name, None).await.is_ok());
 }

@@ -148,3 +148,31 @@ async fn n5_what_is_not_public_is_not_asked() {
     }
     assert_eq!(publisher.asked(), 0);
 }
+
+#[tokio::test]
+async fn n6_whatever_its_server_answers_a_client_is_told_the_same() {
+    let server = start().await;
+    let key = ClientKey::new(Algorithm::ES256);
+    let good = jwks(&[&key]).to_string();
+    let large = format!("{}{good}", " ".repeat(70_000));
+    let mut told = Vec::new();
+    for (status, fields, body) in [
+        ("302 Found", "location: http://169.254.169.254/latest/\r\n", ""),
+        ("200 OK", "content-type: application/json\r\n", large.as_str()),
+        ("200 OK", "content-type: application/json\r\ncontent-encoding: gzip\r\n", good.as_str()),
+        ("200 OK", "content-type: text/html\r\n", "<script>alert(1)</script>"),
+        ("200 OK", "content-type: application/json\r\n", "[]"),
+        ("404 Not Found", "", ""),
+    ] {
+        let publisher = Publisher::start(&json!({})).await;
+        publisher.answer_with(status, fields, body);
+        let client = service(&server, &publisher.url).await;
+        let answer = ask(&server, &client, &key).await;
+        assert_reason(&server, &answer, "client_keys_unavailable").await;
+        assert_eq!(publisher.asked(), 1, "nobody follows, and nobody asks again: {status} {fields}");
+        let body = answer.json();
+        told.push((body["error"].clone(), body["error_description"].clone(), body.as_object().unwrap().len()));
+    }
+    told.dedup();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
