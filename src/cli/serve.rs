@@ -84,9 +84,7 @@ impl Server {
         let unusable = |error| Failure::new(Exit::Configuration, format!("configuration: {error}"));
         let tls = Tls::new(&config.tls).map_err(unusable)?;
         let beside = match (config.tls.second_listener(), &tls) {
-            (Ok(Some(address)), Some(tls)) => {
-                Some((bind(address, "tls.mtls_listen").await?, tls.asking().map_err(unusable)?))
-            }
+            (Ok(Some(address)), Some(tls)) => Some((bind(address, "tls.mtls_listen").await?, tls.asking().map_err(unusable)?)),
             _ => None,
         };
         let event = key_rotation::by_the_server(clock.now());

@@ -67,11 +67,7 @@ fn judge<'a>(detail: &Value, client: &Client, resources: &'a Resources) -> Resul
 
 /// What of the granted details a token is to hold: those that the request names, else all (RFC 9396 §6.1). What the client may no
 /// longer have, or its type no longer takes, is not given again.
-pub fn within(
-    granted: &[Value],
-    (params, client): (&Params, &Client),
-    resources: &Resources,
-) -> Result<Vec<Value>, OAuthError> {
+pub fn within(granted: &[Value], (params, client): (&Params, &Client), resources: &Resources) -> Result<Vec<Value>, OAuthError> {
     let mut left = granted.to_vec();
     left.retain(|detail| judge(detail, client, resources).is_ok());
     if !params.contains("authorization_details") {

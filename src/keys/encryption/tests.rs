@@ -80,12 +80,12 @@ fn the_content_of_the_examples_of_rfc_7516_a_and_not_their_keys() {
                          MR4gp_A";
     const KW: &str = "6KB707dM9YTIgHtLvtgWQ8mKwboJW3of9locizkDTHzBC2IlrT1oOQ";
     const KEY_1: [u8; 32] = [
-        177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130, 203,
-        46, 122, 234, 64, 252,
+        177, 161, 244, 128, 84, 143, 225, 115, 63, 180, 3, 255, 107, 154, 212, 246, 138, 7, 110, 91, 112, 46, 34, 105, 47, 130,
+        203, 46, 122, 234, 64, 252,
     ];
     const KEY_2: [u8; 32] = [
-        4, 211, 31, 197, 84, 157, 252, 254, 11, 100, 157, 250, 63, 170, 106, 206, 107, 124, 212, 45, 111, 107, 9, 219, 200, 177, 0,
-        240, 143, 156, 44, 207,
+        4, 211, 31, 197, 84, 157, 252, 254, 11, 100, 157, 250, 63, 170, 106, 206, 107, 124, 212, 45, 111, 107, 9, 219, 200, 177,
+        0, 240, 143, 156, 44, 207,
     ];
     let wise = "The true sign of intelligence is not knowledge but imagination.";
     let long = "5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9oMo4vpzs9tX_EFShS8iB7j6jiSdiwkIr3ajwQzaBtQD_A";
@@ -93,8 +93,22 @@ fn the_content_of_the_examples_of_rfc_7516_a_and_not_their_keys() {
     let (gcm, cbc) = (ContentEncryption::A256Gcm, ContentEncryption::A128CbcHs256);
     for (header, key, enc, cek, [iv, ciphertext, tag], plain) in [
         (r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#, OAEP, gcm, KEY_1, ["48V1_ALb6US04U3b", long, "XFBoMYUZodetZdvTiFvSkQ"], wise),
-        (r#"{"alg":"RSA1_5","enc":"A128CBC-HS256"}"#, PKCS1, cbc, KEY_2, [iv, short, "9hH0vgRfYgPnAHOd8stkvw"], "Live long and prosper."),
-        (r#"{"alg":"A128KW","enc":"A128CBC-HS256"}"#, KW, cbc, KEY_2, [iv, short, "U0m_YmjN04DJvceFICbCVQ"], "Live long and prosper."),
+        (
+            r#"{"alg":"RSA1_5","enc":"A128CBC-HS256"}"#,
+            PKCS1,
+            cbc,
+            KEY_2,
+            [iv, short, "9hH0vgRfYgPnAHOd8stkvw"],
+            "Live long and prosper.",
+        ),
+        (
+            r#"{"alg":"A128KW","enc":"A128CBC-HS256"}"#,
+            KW,
+            cbc,
+            KEY_2,
+            [iv, short, "U0m_YmjN04DJvceFICbCVQ"],
+            "Live long and prosper.",
+        ),
     ] {
         let protected = encode(header.as_bytes());
         let text = [&*protected, key, iv, ciphertext, tag].join(".");

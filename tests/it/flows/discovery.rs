@@ -70,23 +70,47 @@ const USED: &[(&str, &str, &str)] = &[
     ("code_challenge_methods_supported", "S256", "pkce_is_required_and_s256"),
     ("token_endpoint_auth_methods_supported", "client_secret_basic", "c3_c7_one_method_and_the_registered_one"),
     ("token_endpoint_auth_methods_supported", "client_secret_post", "c3_c7_one_method_and_the_registered_one"),
-    ("token_endpoint_auth_methods_supported", "client_secret_jwt", "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that"),
+    (
+        "token_endpoint_auth_methods_supported",
+        "client_secret_jwt",
+        "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that",
+    ),
     ("token_endpoint_auth_methods_supported", "private_key_jwt", "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint"),
     ("token_endpoint_auth_methods_supported", "none", "a_public_clients_refresh_token_rotates_and_its_reuse_revokes_the_family"),
-    ("token_endpoint_auth_methods_supported", "tls_client_auth", "m1_a_client_is_known_by_the_name_that_an_authority_vouches_for"),
+    (
+        "token_endpoint_auth_methods_supported",
+        "tls_client_auth",
+        "m1_a_client_is_known_by_the_name_that_an_authority_vouches_for",
+    ),
     ("token_endpoint_auth_methods_supported", "self_signed_tls_client_auth", "m1_a_client_is_known_by_a_key_that_it_registered"),
     ("revocation_endpoint_auth_methods_supported", ANY, "every_way_to_authenticate_is_taken_at_every_endpoint_that_lists_it"),
     ("introspection_endpoint_auth_methods_supported", ANY, "every_way_to_authenticate_is_taken_at_every_endpoint_that_lists_it"),
-    ("token_endpoint_auth_signing_alg_values_supported", "HS256", "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that"),
+    (
+        "token_endpoint_auth_signing_alg_values_supported",
+        "HS256",
+        "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that",
+    ),
     ("token_endpoint_auth_signing_alg_values_supported", ANY, "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint"),
-    ("revocation_endpoint_auth_signing_alg_values_supported", "HS256", "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that"),
-    ("revocation_endpoint_auth_signing_alg_values_supported", ANY, "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint"),
+    (
+        "revocation_endpoint_auth_signing_alg_values_supported",
+        "HS256",
+        "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that",
+    ),
+    (
+        "revocation_endpoint_auth_signing_alg_values_supported",
+        ANY,
+        "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint",
+    ),
     (
         "introspection_endpoint_auth_signing_alg_values_supported",
         "HS256",
         "a_secret_authenticates_assertions_and_is_kept_sealed_only_for_that",
     ),
-    ("introspection_endpoint_auth_signing_alg_values_supported", ANY, "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint"),
+    (
+        "introspection_endpoint_auth_signing_alg_values_supported",
+        ANY,
+        "a_client_proves_itself_with_each_kind_of_key_at_each_endpoint",
+    ),
     ("tls_client_certificate_bound_access_tokens", ANY, "m3_a_token_that_is_bound_to_a_certificate_opens_nothing_without_it"),
     ("dpop_signing_alg_values_supported", ANY, "a_proof_may_be_signed_with_each_advertised_algorithm"),
     ("subject_types_supported", ANY, "u5_each_sector_knows_a_person_by_another_sub"),
@@ -113,7 +137,11 @@ const USED: &[(&str, &str, &str)] = &[
     ("require_request_uri_registration", ANY, "a26_only_what_is_registered_is_asked_for"),
     ("backchannel_token_delivery_modes_supported", "poll", "a_person_elsewhere_says_yes"),
     ("backchannel_token_delivery_modes_supported", "ping", "a_client_is_told_that_there_is_an_answer_whatever_it_is"),
-    ("backchannel_authentication_request_signing_alg_values_supported", ANY, "a_request_may_be_signed_with_each_algorithm_that_discovery_lists"),
+    (
+        "backchannel_authentication_request_signing_alg_values_supported",
+        ANY,
+        "a_request_may_be_signed_with_each_algorithm_that_discovery_lists",
+    ),
     ("backchannel_user_code_parameter_supported", ANY, "a_person_elsewhere_says_yes"),
     ("frontchannel_logout_supported", ANY, "every_application_of_the_session_is_loaded_in_a_frame"),
     ("frontchannel_logout_session_supported", ANY, "every_application_of_the_session_is_loaded_in_a_frame"),
@@ -160,7 +188,8 @@ fn everything(config: &mut Config) {
 async fn with_everything() -> TestServer {
     let server = TestServer::start_with(TestDatabase::sqlite().await, everything).await;
     let payment = json!({ "description": "Pay", "schema": {} });
-    register(&server, "https://bank.example/", json!({ "name": "Bank", "authorization_details_types": { "payment": payment } })).await;
+    register(&server, "https://bank.example/", json!({ "name": "Bank", "authorization_details_types": { "payment": payment } }))
+        .await;
     server
 }
 

@@ -20,7 +20,8 @@ async fn start(database: TestDatabase) -> (TestServer, TestClient) {
     server.person("anna").await;
     register(&server, FILMS, json!({ "name": "Films", "scopes": { "films:watch": "Watch films" } })).await;
     let rent = json!({ "description": "Rent films", "schema": { "properties": { "film": { "type": "string" } } } });
-    let bank = json!({ "name": "Bank", "open": true, "scopes": { "bank:pay": "Pay" }, "authorization_details_types": { "rent": rent } });
+    let bank =
+        json!({ "name": "Bank", "open": true, "scopes": { "bank:pay": "Pay" }, "authorization_details_types": { "rent": rent } });
     register(&server, BANK, bank).await;
     let client = television(&server).await;
     server
