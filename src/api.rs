@@ -23,16 +23,17 @@ pub mod path;
 pub mod precondition;
 pub mod profile;
 pub mod resources;
+mod route;
 pub mod sessions;
 pub mod time;
 pub mod users;
 
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
-use utoipa_axum::router::OpenApiRouter;
 
 use self::body::MaxBody;
 use self::error::ApiError;
+use self::route::ApiRouter;
 use crate::state::AppState;
 
 /// Where the API stands, below the issuer's path.
@@ -40,10 +41,10 @@ pub const PATH: &str = "/api/v1";
 
 /// The API's routes, to be nested at [`PATH`].
 pub fn router(state: &AppState) -> Router<AppState> {
-    let (protected, protected_paths) = protected().split_for_parts();
-    let (open, mut paths) = openapi::routes().merge(auth::routes().route_layer(Extension(MaxBody::SMALL))).split_for_parts();
-    paths.merge(protected_paths);
-    let description = openapi::Description::new(paths, state);
+    let (protected, protected_routes) = protected().into_parts();
+    let (open, mut routes) = openapi::routes().merge(auth::routes().route_layer(Extension(MaxBody::SMALL))).into_parts();
+    routes.extend(protected_routes);
+    let description = openapi::Description::new(routes);
     protected
         .route_layer(from_fn_with_state(state.clone(), authorization::authenticate))
         .merge(open.layer(Extension(description)))
@@ -54,8 +55,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
 }
 
 /// The routes that need a caller who may use them.
-fn protected() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+fn protected() -> ApiRouter {
+    ApiRouter::new()
         .merge(users::routes())
         .merge(invitations::routes())
         .merge(clients::routes())

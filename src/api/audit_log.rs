@@ -5,13 +5,12 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{AuditRead, Authorized};
 use super::error::ApiError;
 use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
+use super::route::{ApiRouter, routes};
 use super::time::{self, Time};
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
@@ -19,8 +18,8 @@ use crate::state::AppState;
 use crate::storage::audit::{self, AuditFilter, Entry, Outcome};
 
 /// The routes about the audit log.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list))
 }
 
 /// One security event.

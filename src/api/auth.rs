@@ -17,13 +17,12 @@ mod tokens;
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::limit::{failed, with_fields};
 use super::body::SecretText;
 use super::cross_origin::Asker;
 use super::error::ApiError;
+use super::route::{ApiRouter, routes};
 use crate::audit::Kind;
 use crate::endpoints::{limit, refusal};
 use crate::grants::possession;
@@ -39,8 +38,8 @@ use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 /// The routes that need no access token.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new()
         .routes(routes!(login::login))
         .routes(routes!(mfa::mfa))
         .routes(routes!(passkey::options))

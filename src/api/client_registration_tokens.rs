@@ -6,8 +6,6 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, ClientsRead, ClientsWrite};
 use super::body::ApiJson;
@@ -15,6 +13,7 @@ use super::error::{ApiError, Detail};
 use super::openapi::Errors;
 use super::paging::{ApiQuery, List, Paging};
 use super::path::ApiPath;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::config::ClientRegistrationMode;
@@ -27,8 +26,8 @@ use crate::storage::client_registrations::{self, InitialAccessToken};
 use crate::web::context::RequestContext;
 
 /// The routes about initial access tokens.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(delete))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list, create)).routes(routes!(delete))
 }
 
 /// An initial access token, without the token.

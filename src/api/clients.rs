@@ -9,8 +9,6 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, ClientsRead, ClientsWrite};
 use super::body::ApiJson;
@@ -19,6 +17,7 @@ use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::precondition::etag;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
@@ -33,8 +32,8 @@ use crate::web::context::RequestContext;
 use crate::web::sector;
 
 /// The routes about clients.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, change::replace, change::update, change::delete))
         .routes(routes!(secret::reset))

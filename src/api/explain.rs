@@ -4,21 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{AuditRead, Authorized};
 use super::error::ApiError;
 use super::openapi::Errors;
 use super::path::ApiPath;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::explain::Explanation;
 use crate::state::AppState;
 use crate::telemetry::TraceId;
 
 /// The route.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(explain))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(explain))
 }
 
 /// A refused request.

@@ -6,8 +6,6 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, UsersRead, UsersWrite};
 use super::body::ApiJson;
@@ -15,6 +13,7 @@ use super::error::{ApiError, Detail};
 use super::openapi::Errors;
 use super::paging::{ApiQuery, List, Paging};
 use super::path::ApiPath;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use super::users::normal_roles;
 use crate::account::invitation::{Draft, Office};
@@ -28,8 +27,8 @@ use crate::storage::invitations::{self, Invitation};
 use crate::web::context::RequestContext;
 
 /// The routes about invitations.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, delete))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list, create)).routes(routes!(read, delete))
 }
 
 /// An invitation, without its link.

@@ -4,14 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, KeysRead, KeysWrite};
 use super::body::ApiJson;
 use super::error::{ApiError, Detail};
 use super::openapi::Errors;
 use super::paging::List;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::keys::store::{KeyError, Rotation, When};
@@ -23,8 +22,8 @@ use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 /// The routes about keys.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(rotate))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list)).routes(routes!(rotate))
 }
 
 /// A key that signs, or that others encrypt with.

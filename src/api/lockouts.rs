@@ -6,14 +6,13 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, UsersRead, UsersWrite};
 use super::error::ApiError;
 use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind as AuditKind;
 use crate::protocol::id::UserId;
@@ -24,8 +23,8 @@ use crate::storage::{self, users};
 use crate::web::context::RequestContext;
 
 /// The routes about lockouts.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(release)).routes(routes!(keep))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list)).routes(routes!(release)).routes(routes!(keep))
 }
 
 /// A lock, and why it is there.

@@ -15,8 +15,6 @@ use axum::extract::State;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use self::oneself::about_oneself;
 use super::authorization::{AccountRead, AccountWrite, Authorized};
@@ -25,6 +23,7 @@ use super::error::{ApiError, Detail};
 use super::openapi::Errors;
 use super::precondition::IfMatch;
 use super::profile::{Editor, patched};
+use super::route::{ApiRouter, routes};
 use super::users::{UserView, answer, load};
 use crate::account::passkeys::Removal;
 use crate::audit::Kind;
@@ -36,8 +35,8 @@ use crate::text::Text;
 use crate::web::context::RequestContext;
 
 /// The routes about one's own account.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new()
         .routes(routes!(read, update, data::leave))
         .routes(routes!(sessions::list, sessions::end_others))
         .routes(routes!(sessions::end, sessions::rename))

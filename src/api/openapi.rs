@@ -3,8 +3,10 @@
 mod page;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
@@ -16,10 +18,9 @@ use utoipa::openapi::{
     Components, ContentBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder, ServerBuilder,
 };
 use utoipa::{IntoResponses, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::error::ErrorEnvelope;
+use super::route::{ApiRouter, Descriptions, routes};
 use crate::protocol::metadata::path;
 use crate::protocol::scope;
 use crate::state::AppState;
@@ -57,19 +58,34 @@ impl IntoResponses for Errors {
     }
 }
 
-/// The description, rendered once.
+/// The description: made when somebody first asks for it, and kept.
 #[derive(Clone, Debug)]
-pub struct Description {
+pub struct Description(Arc<Unread>);
+
+#[derive(Debug)]
+struct Unread {
+    routes: Descriptions,
+    rendered: OnceLock<Rendered>,
+}
+
+#[derive(Debug)]
+struct Rendered {
     json: Bytes,
     page: Result<Bytes, String>,
 }
 
 impl Description {
-    pub fn new(paths: OpenApi, state: &AppState) -> Self {
-        let whole = describe(paths, state);
-        let value = serde_json::to_value(whole).unwrap_or_default();
-        let page = page::render(&value, &state.base).map(Bytes::from).map_err(|error| error.to_string());
-        Self { json: value.to_string().into(), page }
+    pub(super) fn new(routes: Descriptions) -> Self {
+        Self(Arc::new(Unread { routes, rendered: OnceLock::new() }))
+    }
+
+    fn read(&self, state: &AppState) -> &Rendered {
+        self.0.rendered.get_or_init(|| {
+            let whole = describe(self.0.routes.read(), state);
+            let value = serde_json::to_value(whole).unwrap_or_default();
+            let page = page::render(&value, &state.base).map(Bytes::from).map_err(|error| error.to_string());
+            Rendered { json: value.to_string().into(), page }
+        })
     }
 }
 
@@ -109,23 +125,23 @@ fn oauth2(issuer: &str) -> SecurityScheme {
 }
 
 /// The routes that anybody may read. They are described too.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(document)).routes(routes!(docs))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(document)).routes(routes!(docs))
 }
 
 /// This description, as JSON.
 #[utoipa::path(get, path = "/openapi.json", tag = "description", security(()),
     responses((status = 200, content_type = "application/json", body = serde_json::Value)))]
-async fn document(Extension(description): Extension<Description>) -> Response {
-    ([(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, PUBLIC)], description.json).into_response()
+async fn document(State(state): State<AppState>, Extension(description): Extension<Description>) -> Response {
+    ([(header::CONTENT_TYPE, JSON), (header::CACHE_CONTROL, PUBLIC)], description.read(&state).json.clone()).into_response()
 }
 
 /// This description, as a page.
 #[utoipa::path(get, path = "/docs", tag = "description", security(()), responses((status = 200, content_type = "text/html", body = String)))]
-async fn docs(Extension(description): Extension<Description>) -> Response {
-    match description.page {
-        Ok(page) => (Csp::Page { nonce: None }, Html(page)).into_response(),
-        Err(error) => super::error::ApiError::from(Problem::internal(error)).into_response(),
+async fn docs(State(state): State<AppState>, Extension(description): Extension<Description>) -> Response {
+    match &description.read(&state).page {
+        Ok(page) => (Csp::Page { nonce: None }, Html(page.clone())).into_response(),
+        Err(error) => super::error::ApiError::from(Problem::internal(error.clone())).into_response(),
     }
 }
 

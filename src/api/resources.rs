@@ -7,8 +7,6 @@ use http::{StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, ClientsRead, ClientsWrite};
 use super::body::{ApiJson, MergePatch, merge, typed};
@@ -18,6 +16,7 @@ use super::openapi::Errors;
 use super::paging::{ApiQuery, List, Paging};
 use super::path::ApiPath;
 use super::precondition::{IfMatch, etag};
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::resource::{Resource, ResourceMetadata};
@@ -31,8 +30,8 @@ use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
 /// The routes about resources.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(read, replace, update, delete))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list, create)).routes(routes!(read, replace, update, delete))
 }
 
 /// A registered resource.

@@ -8,14 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, Caller, SessionsRead, SessionsWrite};
 use super::error::ApiError;
 use super::openapi::Errors;
 use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::account;
 use crate::audit::Kind;
@@ -30,8 +29,8 @@ use crate::storage::{sessions, users};
 use crate::web::context::RequestContext;
 
 /// The routes about sessions.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new().routes(routes!(list)).routes(routes!(end))
 }
 
 /// One browser, or application, in which a person is logged in.

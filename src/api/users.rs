@@ -12,8 +12,6 @@ use http::StatusCode;
 use http::header;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use super::authorization::{Authorized, UsersRead, UsersWrite};
 use super::body::{ApiJson, SecretText};
@@ -23,6 +21,7 @@ use super::paging::{List, ListQuery, Paging};
 use super::path::ApiPath;
 use super::precondition::etag;
 use super::profile::{Editor, patched};
+use super::route::{ApiRouter, routes};
 use super::time::Time;
 use crate::audit::Kind;
 use crate::protocol::claims::Profile;
@@ -36,8 +35,8 @@ use crate::storage::{self, email_addresses, profiles, users};
 use crate::web::context::RequestContext;
 
 /// The routes about people.
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
+pub(super) fn routes() -> ApiRouter {
+    ApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(read, change::update, change::delete))
         .routes(routes!(password::set))
