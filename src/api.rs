@@ -42,7 +42,7 @@ pub const PATH: &str = "/api/v1";
 /// The API's routes, to be nested at [`PATH`].
 pub fn router(state: &AppState) -> Router<AppState> {
     let (protected, protected_routes) = protected().into_parts();
-    let (open, mut routes) = openapi::routes().merge(auth::routes().route_layer(Extension(MaxBody::SMALL))).into_parts();
+    let (open, mut routes) = open().into_parts();
     routes.extend(protected_routes);
     let description = openapi::Description::new(routes);
     protected
@@ -52,6 +52,11 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(from_fn_with_state(state.clone(), cross_origin::allow))
         .layer(from_fn_with_state(state.clone(), error::render))
+}
+
+/// The routes that find out themselves who calls, or let anybody.
+fn open() -> ApiRouter {
+    openapi::routes().merge(auth::routes().route_layer(Extension(MaxBody::SMALL)))
 }
 
 /// The routes that need a caller who may use them.
@@ -68,4 +73,16 @@ fn protected() -> ApiRouter {
         .merge(audit_log::routes())
         .merge(explain::routes())
         .merge(me::routes().route_layer(Extension(MaxBody::SMALL)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_schemas_have_one_name() {
+        let (_, mut routes) = open().into_parts();
+        routes.extend(protected().into_parts().1);
+        assert_eq!(routes.clashes(), Vec::<String>::new());
+    }
 }

@@ -97,6 +97,15 @@ impl Descriptions {
         }
         whole
     }
+
+    /// The names that stand for two different schemas: only one of them would be described.
+    #[cfg(test)]
+    pub(super) fn clashes(&self) -> Vec<String> {
+        let mut seen = std::collections::BTreeMap::new();
+        let schemas = self.0.iter().flat_map(|describe| describe().0);
+        let clashing = schemas.filter(|(name, schema)| seen.entry(name.clone()).or_insert_with(|| schema.clone()) != schema);
+        clashing.map(|(name, _)| name).collect()
+    }
 }
 
 /// The handlers of one path, with the descriptions that `#[utoipa::path]` gave them: `routes!(list, create)`,

@@ -129,14 +129,14 @@ pub(super) struct EmailChange {
 
 /// A code is on its way, or a notice: to whom is not told.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct CodeSent {
+pub(super) struct EmailCodeSent {
     /// Comes back with the code.
     id: String,
     /// Seconds.
     expires_in: i64,
 }
 
-impl CodeSent {
+impl EmailCodeSent {
     fn answer(id: String) -> Response {
         (StatusCode::ACCEPTED, Json(Self { id, expires_in: CODE_LIFETIME.0 })).into_response()
     }
@@ -146,7 +146,7 @@ impl CodeSent {
 ///
 /// Needs a proof of the last five minutes that it is still the person, and the current password of whoever has one.
 #[utoipa::path(put, path = "/users/me/email", tag = "account", request_body = EmailChange,
-    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 202, body = CodeSent), Errors))]
+    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 202, body = EmailCodeSent), Errors))]
 pub(super) async fn change_email(
     caller: Authorized<AccountWrite>,
     context: RequestContext,
@@ -160,7 +160,7 @@ pub(super) async fn change_email(
     let current = change.current_password.as_ref().map(SecretText::expose).unwrap_or_default();
     let begun = email::begin_change(&state, &context, who, (current, &change.email)).await?;
     let wait = |action| oneself.wait(&state, &context, action);
-    begun.map(CodeSent::answer).map_err(|complaints| {
+    begun.map(EmailCodeSent::answer).map_err(|complaints| {
         let waits = [Action::Reauthenticate, Action::RequestMail, Action::ChangeAddress].map(wait);
         refused(&complaints, || waits.into_iter().fold(Seconds(1), Seconds::max))
     })
@@ -170,7 +170,7 @@ pub(super) async fn change_email(
 ///
 /// Needs a proof of the last five minutes that it is still the person.
 #[utoipa::path(post, path = "/users/me/email/verification", tag = "account",
-    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 202, body = CodeSent), Errors))]
+    security(("oauth2" = ["account:write"]), ("session" = [])), responses((status = 202, body = EmailCodeSent), Errors))]
 pub(super) async fn verify_email(
     caller: Authorized<AccountWrite>,
     context: RequestContext,
@@ -179,7 +179,7 @@ pub(super) async fn verify_email(
     let oneself = Oneself::fresh(&caller.0, &state, &context).await?;
     let sent = email::begin_verification(&state, &context, (oneself.user, oneself.holder(&state))).await?;
     match sent.ok_or_else(ApiError::nothing_to_verify)? {
-        Ok(id) => Ok(CodeSent::answer(id)),
+        Ok(id) => Ok(EmailCodeSent::answer(id)),
         Err(complaints) => {
             let wait = |action| oneself.wait(&state, &context, action);
             Err(refused(&complaints, || wait(Action::RequestMail).max(wait(Action::ChangeAddress))))
