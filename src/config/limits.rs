@@ -105,6 +105,9 @@ section! {
         user_code_address: Rate = Rate::new(30, 1, MINUTE);
         /// Codes of devices from one address that no device waits with.
         user_code_wrong: Rate = Rate::per(10, HOUR);
+        /// Codes of devices that no device waits with, from all addresses together: then nobody can connect one for a moment. Far more
+        /// than people mistype, and few enough to find none of the codes there are.
+        user_code_wrong_everywhere: Rate = Rate::new(1_000, 10, 1);
         /// Requests of one client to people who are elsewhere: one whose secret is out must not ask all of them.
         asking_client: Rate = Rate::new(60, 30, MINUTE);
         /// Requests of clients to one person who is elsewhere, whichever clients: more would wear them down.

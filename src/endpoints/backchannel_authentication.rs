@@ -8,6 +8,7 @@ mod signed;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{self, HeaderMap};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::keys::hash::TokenKind;
 use crate::keys::notification::Notification;
 use crate::outbound::mail::{Message, notify};
 use crate::protocol::authorization_request::requested_elsewhere;
-use crate::protocol::backchannel::{self, BackchannelRequest, Handle, PERSON_UNKNOWN, REPLAYED};
+use crate::protocol::backchannel::{self, AFTER_A_NO, BackchannelRequest, Handle, PERSON_UNKNOWN, REPLAYED, SAID_NO};
 use crate::protocol::client::Client;
 use crate::protocol::device::INTERVAL;
 use crate::protocol::id::UserId;
@@ -31,7 +32,7 @@ use crate::random;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::device_codes::{self, Asked, DeviceCode};
-use crate::storage::spent;
+use crate::storage::{email_addresses, mail_counts, spent};
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
 use crate::web::cors::CrossOrigin;
@@ -113,6 +114,7 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
         binding_message: request.binding_message,
         request: handle.to_string(),
     };
+    let mailbox = mailbox(state, &user_id).await?;
     let spent = once.map(|once| {
         let name = format!("{} {}", client.id, once.jti);
         (state.tokens.hash(TokenKind::SignedRequest, &name), once.ends_at)
@@ -126,7 +128,12 @@ async fn take(state: &AppState, context: &RequestContext, client: &Client, param
         if !device_codes::insert(tx, &row).await? {
             return Err(crate::storage::error::Error::Conflict);
         }
-        notify(tx, &state.outbox, &user_id, letter.clone(), context.now).await?;
+        // What is one mail too many for the mailbox is found on the person's own page all the same.
+        if let Some(mailbox) = &mailbox
+            && mail_counts::take(tx, mailbox, letter.kind(), state.guard.mailbox_quota(), context.now).await?
+        {
+            notify(tx, &state.outbox, &user_id, letter.clone(), context.now).await?;
+        }
         crate::storage::audit::insert(tx, &event).await?;
         Ok(true)
     });
@@ -145,14 +152,26 @@ async fn person(
 ) -> Result<UserId, Problem> {
     let asking = Subject::new(context.address).client(client.id.as_str());
     limit::judged(state.guard.look(Action::FailAskPerson, &asking, context.now))?;
+    limit::judged(state.guard.admit(Action::AskSomebody, &asking, context.now).await)?;
     let Some(user) = person::of(state, context, client, request.hint).await? else {
-        // Whether it may go on is asked next time.
-        let _ = state.guard.admit(Action::FailAskPerson, &asking, context.now).await;
+        // Before it is told: who asks for many at once learns no more than who asks for one after the other.
+        limit::judged(state.guard.admit(Action::FailAskPerson, &asking, context.now).await)?;
         return Err(PERSON_UNKNOWN.into());
     };
+    let since = context.now - AFTER_A_NO;
+    if device_codes::denied_since(&mut state.db.read().await?, (&client.id, &user.id), since).await? {
+        return Err(Problem { status: StatusCode::FORBIDDEN, ..SAID_NO.into() });
+    }
     let asked = asking.account(user.id.as_str());
     limit::judged(state.guard.admit(Action::AskPerson, &asked, context.now).await)?;
     Ok(user.id)
+}
+
+/// What the mails to this person are counted by; `None`: there is nowhere to write to.
+async fn mailbox(state: &AppState, user: &UserId) -> Result<Option<[u8; 32]>, Problem> {
+    let address = email_addresses::load(&mut state.db.read().await?, user).await?;
+    let address = address.filter(|found| found.verified_at.is_some() && state.outbox.is_on());
+    Ok(address.map(|found| state.tokens.hash(TokenKind::Mailbox, found.address.canonical())))
 }
 
 fn asked(context: &RequestContext, client: &Client, user: &UserId, row: &DeviceCode) -> Event {

@@ -36,7 +36,9 @@ pub enum Action {
     UserCode,
     /// No device waits with the code that was typed.
     FailUserCode,
-    /// A client asks a person who is elsewhere.
+    /// A client asks somebody who is elsewhere, whoever that is.
+    AskSomebody,
+    /// It asks this person.
     AskPerson,
     /// It named nobody.
     FailAskPerson,
@@ -75,6 +77,8 @@ pub enum Key {
     Session,
     MailDomain,
     Token,
+    /// All senders together.
+    Everybody,
 }
 
 impl Key {
@@ -122,7 +126,11 @@ impl Limit {
             Action::Reauthenticate => "password_attempts",
             Action::AddFactor | Action::ChangeAddress => "changes",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
-            Action::TokenPublic | Action::Token | Action::Introspect | Action::ManageRegistration => "client_limit",
+            Action::TokenPublic
+            | Action::Token
+            | Action::Introspect
+            | Action::ManageRegistration
+            | Action::AskSomebody => "client_limit",
             Action::FailClientAuthentication => "failed_authentications",
             Action::Api | Action::UserInfo => "call_limit",
             Action::FailApi => "failed_calls",
@@ -168,7 +176,8 @@ limits! {
     user_code_session: UserCode by Session => Refuse;
     user_code_address: UserCode by Address => Refuse;
     user_code_wrong: FailUserCode by Address => Refuse;
-    asking_client: AskPerson by Client => Refuse;
+    user_code_wrong_everywhere: FailUserCode by Everybody => Refuse;
+    asking_client: AskSomebody by Client => Refuse;
     asked_person: AskPerson by Account => Refuse;
     unknown_people: FailAskPerson by Client => Refuse;
     register_client: RegisterClient by Address => Refuse;

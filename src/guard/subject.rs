@@ -61,7 +61,7 @@ impl<'a> Subject<'a> {
     /// What a row counts by. Who leaves a part out shares one bucket with all who do.
     pub(super) fn part(&self, key: Key) -> &'a [u8] {
         let part = match key {
-            Key::Address => Some(""),
+            Key::Address | Key::Everybody => Some(""),
             Key::Account if self.device.is_some() => return self.device.map_or(b"", |device| device),
             Key::Account => self.account,
             Key::Client | Key::ClientAndAddress => self.client,

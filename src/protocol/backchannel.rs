@@ -90,6 +90,12 @@ const EXPIRY: OAuthError = invalid("requested_expiry_invalid", "requested_expiry
 pub const PERSON_UNKNOWN: OAuthError =
     OAuthError::new(ErrorCode::UnknownUserId, "backchannel_person_unknown", "The hint names nobody who could be asked.");
 
+/// How long a no keeps the same client from asking the same person.
+pub const AFTER_A_NO: Seconds = Seconds::hours(1);
+/// Told with 403 (§13).
+pub const SAID_NO: OAuthError =
+    OAuthError::new(ErrorCode::AccessDenied, "backchannel_denied_lately", "The person said no to this client a short time ago.");
+
 /// The person decided when there was nothing to decide about any more.
 pub const LATE: OAuthError = invalid("backchannel_ended", "The request has expired, or was decided about already");
 

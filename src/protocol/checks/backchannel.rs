@@ -133,6 +133,12 @@ pub const BACKCHANNEL_REQUEST: Group = Group {
             "What somebody signs in with who is enabled, or an ID token about them.",
         ),
         check(
+            "asked_no",
+            &["backchannel_denied_lately"],
+            "Did this person say no to this client lately?",
+            "Waiting for an hour: who said no is not asked again before.",
+        ),
+        check(
             "asked_often",
             &["rate_limited"],
             "How often was this person asked lately?",

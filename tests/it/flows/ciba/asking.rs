@@ -96,7 +96,7 @@ on_both! {
     }
 
     async fn an_id_token_of_the_clients_own_names_its_person(database: TestDatabase) {
-        let server = TestServer::start(database).await;
+        let server = TestServer::start_with(database, |config| config.rates.mailbox_hourly = config.rates.mailbox_daily).await;
         person(&server, "anna").await;
         for subject_type in SubjectType::ALL {
             let client = call_centre(&server, |metadata| {
@@ -137,6 +137,64 @@ on_both! {
         assert_eq!(ask_with(&server, &client, &bert).await.status, 200);
         server.clock.advance(120);
         assert_eq!(ask_with(&server, &client, &GOOD).await.status, 200);
+    }
+
+    /// Nor is it worn down by one that takes no no for an answer, nor by mail.
+    async fn who_said_no_is_not_asked_again_by_the_same_client_for_an_hour(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let other_node = server.another_node().await;
+        person(&server, "anna").await;
+        person(&server, "bert").await;
+        let (client, other) = (call_centre(&server, |_| {}).await, call_centre(&server, |_| {}).await);
+        ask(&server, &client, "anna").await;
+        let mut browser = server.browser();
+        let page = consent_page(&mut browser, &link(&server).await, "anna").await;
+        decide(&mut browser, &page, "deny").await;
+        let again = async |server: &TestServer| ask_with(server, &client, &GOOD).await;
+        server.clock.advance(3_599);
+        for node in [&server, &other_node] {
+            let answer = again(node).await;
+            assert_error(&answer, 403, "access_denied");
+            assert_eq!(reason(node, &answer).await, "backchannel_denied_lately");
+        }
+        assert_eq!(links(&server).await.len(), 0);
+        ask(&server, &other, "anna").await;
+        ask(&server, &client, "bert").await;
+        server.clock.advance(1);
+        assert_eq!(again(&server).await.status, 200);
+    }
+
+    async fn a_mailbox_gets_three_mails_of_it_an_hour_and_the_page_has_all_requests(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        person(&server, "anna").await;
+        let client = call_centre(&server, |_| {}).await;
+        for _ in 0..5 {
+            ask(&server, &client, "anna").await;
+        }
+        assert_eq!(links(&server).await.len(), 3);
+        let mut browser = server.browser();
+        let page = browser.visit("/login").await;
+        log_in(&mut browser, &page, "anna").await;
+        let page = browser.visit("/account/requests").await;
+        assert_eq!(page.body.matches("/account/requests?request=").count(), 5, "{}", page.body);
+        server.clock.advance(3_600);
+        ask(&server, &client, "anna").await;
+        assert_eq!(links(&server).await.len(), 1);
+    }
+
+    async fn a_client_that_names_many_at_once_learns_no_more(database: TestDatabase) {
+        let server = limited_with(database, |config| config.rates.unknown_people = "5/h".parse().unwrap()).await;
+        let client = call_centre(&server, |_| {}).await;
+        let mut asking = tokio::task::JoinSet::new();
+        for turn in 0..30 {
+            let (server, client) = (server.clone(), client.clone());
+            asking.spawn(async move {
+                let name = format!("nobody{turn}");
+                server.post_as(&client, ENDPOINT, &[("scope", "openid"), ("login_hint", &name)]).await.status.as_u16()
+            });
+        }
+        let told = asking.join_all().await.into_iter().filter(|status| *status == 400).count();
+        assert_eq!(told, 5);
     }
 
     async fn a_client_does_not_find_out_who_there_is(database: TestDatabase) {

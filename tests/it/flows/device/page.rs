@@ -120,3 +120,21 @@ async fn d5_devices_are_connected_one_after_another() {
     let answer = type_code(&mut server.browser().at("192.0.2.1"), &code).await;
     assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("60")));
 }
+
+/// Nor by many who take turns.
+#[tokio::test]
+async fn d5_codes_are_not_guessed_from_everywhere_either() {
+    let everywhere = |config: &mut ostiary::config::Config| config.rates.user_code_wrong_everywhere = "20/m".parse().unwrap();
+    let server = limited_with(TestDatabase::sqlite().await, everywhere).await;
+    let client = television(&server).await;
+    let code = text(&begin(&server, &client).await, "user_code");
+    for turn in 0..20 {
+        let mut browser = server.browser().at(&format!("192.0.2.{turn}"));
+        assert_eq!(type_code(&mut browser, "BBBB-BBBB").await.status, 400);
+    }
+    let mut honest = server.browser().at("198.51.100.1");
+    let answer = type_code(&mut honest, &code).await;
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, Some("3")));
+    server.clock.advance(3);
+    assert!(type_code(&mut honest, &code).await.url.starts_with("/login"), "for a moment");
+}
