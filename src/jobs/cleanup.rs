@@ -28,6 +28,9 @@ const BATCH: i64 = 500;
 /// How long a spent code is remembered after its end, so that a late replay still revokes what it gave out.
 const MEMORY: Seconds = Seconds::hours(24);
 
+/// How long a device code that nobody decided about stays after its end, so that its device is told that it expired.
+const UNDECIDED: Seconds = Seconds::minutes(10);
+
 /// Cleans up for as long as the server runs: spawn it, it doesn't end.
 pub async fn run(db: Db, clock: Clock, config: Config) {
     let mut ticks = interval(INTERVAL);
@@ -47,7 +50,8 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| authorization_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     let ended = now - Seconds(config.tokens.authorization_request);
     while db.write(async |tx| pushed_requests::delete_expired(tx, ended, BATCH).await).await? > 0 {}
-    while db.write(async |tx| device_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    let undecided = now - UNDECIDED;
+    while db.write(async |tx| device_codes::delete_expired(tx, remembered, undecided, BATCH).await).await? > 0 {}
     while db.write(async |tx| access_tokens::delete_expired(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| access_tokens::delete_expired_revocations(tx, now, BATCH).await).await? > 0 {}
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}

@@ -164,6 +164,22 @@ pub async fn undecided_of(conn: &mut Conn, user: &UserId, now: Timestamp) -> Res
     .await
 }
 
+/// Whether a person said no to this client after `since`, or took a yes back.
+pub async fn denied_since(
+    conn: &mut Conn,
+    (client, user): (&ClientId, &UserId),
+    since: Timestamp,
+) -> Result<bool, Error> {
+    let found = conn
+        .query("SELECT denied_at FROM device_codes WHERE asked_of = $1 AND client_id = $2 AND denied_at > $3 LIMIT 1")
+        .bind(user)
+        .bind(client)
+        .bind(since)
+        .fetch_optional::<(Timestamp,)>()
+        .await?;
+    Ok(found.is_some())
+}
+
 /// Notes that whoever waits asked. `false`: it asked too early, and has to wait `slowed_by` seconds longer from now on.
 pub async fn poll(tx: &mut Tx, hash: &[u8; 32], slowed_by: i64, now: Timestamp) -> Result<bool, Error> {
     let in_time = tx
@@ -286,11 +302,16 @@ pub(super) async fn take_back_but(tx: &mut Tx, user: &UserId, except: Option<&Se
     Ok(())
 }
 
-/// Deletes up to `limit` that expired before `before`.
-pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+/// Deletes up to `limit` that expired before `before`; those that nobody decided about, which tell of no replay and of no person's
+/// no, as soon as they expired before `undecided`.
+pub async fn delete_expired(tx: &mut Tx, before: Timestamp, undecided: Timestamp, limit: i64) -> Result<u64, Error> {
+    tx.query(
+        "DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $2 \
+         AND (expires_at <= $1 OR user_id IS NULL AND denied_at IS NULL) LIMIT $3)",
+    )
+    .bind(before)
+    .bind(undecided)
+    .bind(limit)
+    .execute()
+    .await
 }

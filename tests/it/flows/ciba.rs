@@ -274,7 +274,7 @@ on_both! {
             let mut conn = server.state.db.read().await.unwrap();
             conn.query("SELECT COUNT(*) FROM device_codes").fetch_one::<(i64,)>().await.unwrap().0
         };
-        server.clock.advance(86_399);
+        server.clock.advance(599);
         clean().await;
         assert_eq!(rows().await, 2);
         server.clock.advance(1);

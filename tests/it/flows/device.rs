@@ -329,16 +329,27 @@ on_both! {
         assert_eq!(poll(&server, &web, &begun).await.status, 200);
     }
 
-    async fn device_codes_are_cleaned_up_a_day_after_their_end(database: TestDatabase) {
+    async fn device_codes_are_cleaned_up_after_their_end_and_what_was_decided_a_day_later(database: TestDatabase) {
         let server = TestServer::start(database).await;
+        server.person("anna").await;
         let client = television(&server).await;
-        begin(&server, &client).await;
+        let undecided = begin(&server, &client).await;
+        let fetched = begin(&server, &client).await;
+        allow(&server, &fetched, "anna").await;
+        assert_eq!(poll(&server, &client, &fetched).await.status, 200);
         let rows = async || {
             let mut conn = server.state.db.read().await.unwrap();
             conn.query("SELECT COUNT(*) FROM device_codes").fetch_one::<(i64,)>().await.unwrap().0
         };
         let clean = async || cleanup::clean(&server.state.db, server.clock.now(), &server.state.config).await.unwrap();
-        server.clock.advance(600 + 86_399);
+        server.clock.advance(600 + 599);
+        clean().await;
+        assert_eq!(rows().await, 2);
+        assert_error(&poll(&server, &client, &undecided).await, 400, "expired_token");
+        server.clock.advance(1);
+        clean().await;
+        assert_eq!(rows().await, 1);
+        server.clock.advance(86_400 - 601);
         clean().await;
         assert_eq!(rows().await, 1);
         server.clock.advance(1);
