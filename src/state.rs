@@ -201,7 +201,7 @@ impl AppState {
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
             trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
-            software_statements: SoftwareStatements::load(&config.client_registration.software_statement_issuers)?,
+            software_statements: SoftwareStatements::load(&config.client_registration)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
             client_secrets: ClientSecrets::new(&master),
             notifications: Notifications::new(&master),

@@ -22,6 +22,7 @@ use crate::protocol::time::Seconds;
 use crate::random;
 use crate::state::AppState;
 use crate::storage;
+use crate::storage::audit::Actor;
 use crate::storage::client_registrations::{self, InitialAccessToken};
 use crate::web::context::RequestContext;
 
@@ -38,11 +39,33 @@ pub struct ClientRegistrationTokenView {
     uses_left: i64,
     created_at: Time,
     expires_at: Time,
+    /// Who made it, whatever became of them since. Absent from old ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<MakerView>,
+}
+
+/// Who made a token.
+#[derive(Debug, Serialize, ToSchema)]
+struct MakerView {
+    /// `user`, `client` or `command_line`.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// Of a person or a client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
 }
 
 impl From<InitialAccessToken> for ClientRegistrationTokenView {
     fn from(token: InitialAccessToken) -> Self {
-        Self { id: token.id, uses_left: token.uses_left, created_at: Time(token.created_at), expires_at: Time(token.expires_at) }
+        let maker = |maker: Actor| MakerView { kind: maker.kind(), id: maker.id().map(str::to_owned) };
+        Self {
+            id: token.id,
+            uses_left: token.uses_left,
+            created_at: Time(token.created_at),
+            expires_at: Time(token.expires_at),
+            created_by: token.maker.map(maker),
+        }
     }
 }
 
@@ -107,8 +130,8 @@ async fn create(
     }
     let token = random::secret();
     let hash = state.tokens.hash(TokenKind::InitialAccessToken, &token);
-    let row = InitialAccessToken::new(hash, new.uses, Seconds::days(new.days), context.now);
     let mut event = caller.event(Kind::ClientRegistrationTokenCreated, &context);
+    let row = InitialAccessToken::new(hash, new.uses, Seconds::days(new.days), (event.actor.clone(), context.now));
     event.details.extend(row.described());
     let written = state.db.write(async |tx| {
         client_registrations::insert_initial(tx, &row).await?;

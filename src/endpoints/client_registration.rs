@@ -118,7 +118,7 @@ async fn create(
         return Err(unauthorized());
     }
     let body = small_json(request).await.map_err(Problem::from)?;
-    let metadata = judged(state, context, &body, None).await?;
+    let (metadata, vouched) = judged(state, context, &body, None).await?;
     let mut client = Client {
         id: ClientId::parse(random::identifier()).map_err(Problem::internal)?,
         status: ClientStatus::Active,
@@ -136,6 +136,7 @@ async fn create(
     let mut event = Event { client_id: Some(client.id.clone()), ..audit::event(Kind::ClientCreated, context) };
     event.actor = Actor::Client(client.id.clone());
     event.details.insert("scope".to_owned(), client.metadata.scope.to_string().into());
+    event.details.extend(vouched);
     let written = state.db.write(async |tx| {
         let mut event = event.clone();
         if let Some(initial) = &initial {
@@ -167,24 +168,26 @@ fn presented<'a>(headers: &'a HeaderMap, query: Option<&str>) -> Result<Option<&
     Ok(presented.filter(|presented| presented.way == Way::Bearer).map(|presented| presented.token))
 }
 
-/// The metadata that the body comes to, if it may be registered; in the place of what the client has now.
+/// The metadata that the body comes to, if it may be registered; in the place of what the client has now. And on whose word, for the
+/// audit log.
 async fn judged(
     state: &AppState,
     context: &RequestContext,
     body: &Value,
     before: Option<&ClientMetadata>,
-) -> Result<ClientMetadata, Problem> {
+) -> Result<(ClientMetadata, Vec<(String, Value)>), Problem> {
     let allowed = match before {
         Some(before) => before.scope.clone(),
         None => Scope::parse(&state.config.client_registration.scopes.join(" ")).unwrap_or_default(),
     };
-    let wish = match software_statement::statement(body)? {
+    let (wish, vouched) = match software_statement::statement(body)? {
         None if state.config.client_registration.require_software_statement => return Err(REQUIRED.into()),
-        None => requested(body, &allowed)?,
+        None => (requested(body, &allowed)?, Vec::new()),
         Some(statement) => {
             let issuer = &state.config.server.issuer;
             let claims = state.software_statements.verified(&state.client_keys, statement, issuer, context.now).await?;
-            requested(&merged(body, claims), &allowed)?
+            let vouched = software_statement::described(&claims);
+            (requested(&merged(body, claims), &allowed)?, vouched)
         }
     };
     let metadata = match before {
@@ -205,7 +208,7 @@ async fn judged(
     for problem in &problems {
         note("client_metadata", "problem", problem);
     }
-    if problems.is_empty() { Ok(metadata) } else { Err(refused(&problems).into()) }
+    if problems.is_empty() { Ok((metadata, vouched)) } else { Err(refused(&problems).into()) }
 }
 
 /// RFC 7591 §3.2.1: a statement that was used comes back as it was.

@@ -12,6 +12,12 @@ pub const TYPES: &[Option<&str>] = &[None, Some("jwt"), Some("software-statement
 /// How far the clock of whoever made it may be from this one.
 const SKEW: Seconds = Seconds(10);
 
+/// What a statement says of which application: one without any of them was made for something else.
+const ABOUT_SOFTWARE: &[&str] = &["software_id", "redirect_uris", "jwks", "jwks_uri"];
+
+/// The longest `software_id` that is written down.
+const MAX_SOFTWARE_ID: usize = 255;
+
 /// What a statement says about itself.
 const OWN_CLAIMS: &[&str] = &["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 
@@ -24,6 +30,10 @@ pub const UNVERIFIED: OAuthError =
     invalid("software_statement_unverified", "software_statement is not signed by a key of its issuer");
 const EXPIRED: OAuthError = invalid("software_statement_expired", "software_statement has expired, or is not good yet");
 const AUDIENCE: OAuthError = invalid("software_statement_audience", "software_statement is meant for another server");
+const UNDATED: OAuthError =
+    invalid("software_statement_undated", "software_statement needs exp, or iat: how long it counts must be known");
+const OF_NOTHING: OAuthError =
+    invalid("software_statement_of_nothing", "software_statement must hold software_id, redirect_uris, jwks or jwks_uri");
 pub const UNAPPROVED: OAuthError = OAuthError::new(
     ErrorCode::UnapprovedSoftwareStatement,
     "software_statement_unapproved",
@@ -52,14 +62,19 @@ pub fn unverified_issuer(statement: &str) -> Result<String, OAuthError> {
     claims.get("iss").and_then(Value::as_str).map(str::to_owned).ok_or(UNAPPROVED)
 }
 
-/// Whether it counts here and now, which its signature says nothing of. One statement may register many times: each copy of an
-/// application brings the same.
-pub fn check(claims: &Map<String, Value>, issuer: &str, now: Timestamp) -> Result<(), OAuthError> {
+/// Whether it counts here and now, which its signature says nothing of, and is a statement at all: its issuer may sign other things
+/// with the same key (RFC 8725 §3.11). One statement may register many times: each copy of an application brings the same. One that
+/// does not say when it ends counts for `lifetime`.
+pub fn check(claims: &Map<String, Value>, issuer: &str, (lifetime, now): (Seconds, Timestamp)) -> Result<(), OAuthError> {
     let time = |name: &str| numeric_date::claim(claims, name).map_err(|_| MALFORMED);
-    let is_over = time("exp")?.is_some_and(|end| now >= end + SKEW);
-    let begins = time("nbf")?.max(time("iat")?);
-    if is_over || begins.is_some_and(|begin| begin > now + SKEW) {
+    let issued = time("iat")?;
+    let end = time("exp")?.or_else(|| issued.map(|issued| issued + lifetime)).ok_or(UNDATED)?;
+    let begins = time("nbf")?.max(issued);
+    if now >= end + SKEW || begins.is_some_and(|begin| begin > now + SKEW) {
         return Err(EXPIRED);
+    }
+    if !ABOUT_SOFTWARE.iter().any(|name| claims.contains_key(*name)) {
+        return Err(OF_NOTHING);
     }
     match claims.get("aud") {
         None => Ok(()),
@@ -67,6 +82,14 @@ pub fn check(claims: &Map<String, Value>, issuer: &str, now: Timestamp) -> Resul
         Some(Value::Array(audiences)) if audiences.iter().any(|audience| audience == issuer) => Ok(()),
         Some(_) => Err(AUDIENCE),
     }
+}
+
+/// Whose word it was, for the audit log: after an issuer's key was stolen somebody has to find what it registered.
+pub fn described(claims: &Map<String, Value>) -> Vec<(String, Value)> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    let cut = |text: &str| text.chars().take(MAX_SOFTWARE_ID).collect::<String>();
+    let told = [("software_statement_issuer", text("iss")), ("software_id", text("software_id"))];
+    told.into_iter().filter_map(|(name, text)| Some((name.to_owned(), cut(text?).into()))).collect()
 }
 
 /// The registration with what the statement says in the place of what the application says itself (§2.3).
@@ -87,7 +110,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn checked(claims: &Value) -> Result<(), OAuthError> {
-        check(claims.as_object().unwrap(), ISSUER, NOW)
+        check(claims.as_object().unwrap(), ISSUER, (Seconds::days(1), NOW))
     }
 
     #[test]
@@ -100,21 +123,42 @@ mod tests {
 
     #[test]
     fn a_statement_has_its_time_and_its_audience() {
-        let good = json!({ "iss": "i" });
+        let about = |mut claims: Value| {
+            claims["software_id"] = json!("app");
+            claims
+        };
         let until = json!({ "exp": 1_000_001, "iat": 999_999, "aud": ["https://other.example", ISSUER] });
-        for claims in [good, until, json!({ "aud": ISSUER }), json!({ "exp": 1_000_000 - 9 })] {
-            assert_eq!(checked(&claims), Ok(()), "{claims}");
+        for claims in [until, json!({ "aud": ISSUER, "iat": 1_000_000 - 86_400 - 9 }), json!({ "exp": 1_000_000 - 9 })] {
+            assert_eq!(checked(&about(claims.clone())), Ok(()), "{claims}");
         }
         for (claims, error) in [
             (json!({ "exp": 1_000_000 - 10 }), EXPIRED),
             (json!({ "nbf": 1_000_011 }), EXPIRED),
             (json!({ "iat": 1_000_011 }), EXPIRED),
             (json!({ "exp": "soon" }), MALFORMED),
-            (json!({ "aud": "https://other.example" }), AUDIENCE),
-            (json!({ "aud": [] }), AUDIENCE),
-            (json!({ "aud": 1 }), AUDIENCE),
+            (json!({}), UNDATED),
+            (json!({ "nbf": 1 }), UNDATED),
+            (json!({ "iat": 1_000_000 - 86_400 - 10 }), EXPIRED),
+            (json!({ "exp": 1_000_001, "aud": "https://other.example" }), AUDIENCE),
+            (json!({ "exp": 1_000_001, "aud": [] }), AUDIENCE),
+            (json!({ "exp": 1_000_001, "aud": 1 }), AUDIENCE),
         ] {
-            assert_eq!(checked(&claims), Err(error), "{claims}");
+            assert_eq!(checked(&about(claims.clone())), Err(error), "{claims}");
         }
+    }
+
+    #[test]
+    fn what_says_nothing_of_an_application_is_no_statement() {
+        for (claims, result) in [
+            (json!({ "exp": 1_000_001, "sub": "anna", "jti": "1", "aud": ISSUER }), Err(OF_NOTHING)),
+            (json!({ "exp": 1_000_001, "client_name": "App" }), Err(OF_NOTHING)),
+            (json!({ "exp": 1_000_001, "redirect_uris": ["https://app.example/cb"] }), Ok(())),
+            (json!({ "exp": 1_000_001, "jwks": { "keys": [] } }), Ok(())),
+        ] {
+            assert_eq!(checked(&claims), result, "{claims}");
+        }
+        let claims = json!({ "iss": "https://directory.example", "software_id": "a".repeat(300) });
+        let told: Map<String, Value> = described(claims.as_object().unwrap()).into_iter().collect();
+        assert_eq!(Value::from(told), json!({ "software_statement_issuer": "https://directory.example", "software_id": "a".repeat(255) }));
     }
 }

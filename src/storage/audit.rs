@@ -76,7 +76,7 @@ impl Actor {
         }
     }
 
-    fn from_stored(kind: &str, id: Option<String>) -> Result<Self, Error> {
+    pub(super) fn from_stored(kind: &str, id: Option<String>) -> Result<Self, Error> {
         let broken = |_| Error::other("an actor of the audit log can't be read");
         match (kind, id) {
             ("anonymous", _) => Ok(Self::Anonymous),

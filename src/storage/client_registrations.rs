@@ -1,6 +1,6 @@
 //! The tokens of clients that register themselves: those to register with, and those to manage the registration with.
 
-use super::audit::{self, Event};
+use super::audit::{self, Actor, Event};
 use super::clients;
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
@@ -54,11 +54,14 @@ pub struct InitialAccessToken {
     pub uses_left: i64,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Who made it; nobody knows of an old one.
+    pub maker: Option<Actor>,
 }
 
 impl InitialAccessToken {
-    pub fn new(hash: [u8; 32], uses_left: i64, lifetime: Seconds, now: Timestamp) -> Self {
-        Self { id: random::identifier(), hash, uses_left, created_at: now, expires_at: now + lifetime }
+    pub fn new(hash: [u8; 32], uses_left: i64, lifetime: Seconds, (maker, now): (Actor, Timestamp)) -> Self {
+        let (id, maker) = (random::identifier(), Some(maker));
+        Self { id, hash, uses_left, created_at: now, expires_at: now + lifetime, maker }
     }
 
     /// For the event of its making.
@@ -75,17 +78,28 @@ impl Record for InitialAccessToken {
             uses_left: columns.read()?,
             created_at: columns.read()?,
             expires_at: columns.read()?,
+            maker: maker(columns)?,
         })
     }
 }
 
+fn maker(columns: &mut Columns<'_>) -> Result<Option<Actor>, Error> {
+    let (kind, id) = (columns.read::<Option<String>>()?, columns.read()?);
+    kind.map(|kind| Actor::from_stored(&kind, id)).transpose()
+}
+
 pub async fn insert_initial(tx: &mut Tx, token: &InitialAccessToken) -> Result<(), Error> {
-    tx.query("INSERT INTO initial_access_tokens (id, hash, uses_left, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)")
+    tx.query(
+        "INSERT INTO initial_access_tokens (id, hash, uses_left, created_at, expires_at, actor_type, actor_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
         .bind(token.id.as_str())
         .bind(Hash(token.hash))
         .bind(token.uses_left)
         .bind(token.created_at)
         .bind(token.expires_at)
+        .bind(token.maker.as_ref().map(Actor::kind))
+        .bind(token.maker.as_ref().and_then(Actor::id))
         .execute()
         .await?;
     Ok(())
@@ -119,7 +133,10 @@ pub async fn spend_initial(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Resu
 /// In the order of their ids.
 pub async fn list_initial(conn: &mut Conn, page: &Page) -> Result<Listed<InitialAccessToken>, Error> {
     let found = conn
-        .query("SELECT id, hash, uses_left, created_at, expires_at FROM initial_access_tokens WHERE id > $1 ORDER BY id LIMIT $2")
+        .query(
+            "SELECT id, hash, uses_left, created_at, expires_at, actor_type, actor_id FROM initial_access_tokens \
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        )
         .bind(page.after())
         .bind(page.rows())
         .fetch_all::<InitialAccessToken>()

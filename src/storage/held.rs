@@ -46,6 +46,7 @@ pub const TABLES: &[(&str, Held)] = &[
         "notices",
         Held::Not("tell applications of a session's end or of an answer, for a day at most; the activity says what happened"),
     ),
+    ("initial_access_tokens", Held::Not("lets others register clients, and says who made it so; so does the activity")),
     ("access_tokens", Held::Not("lives for minutes; the activity says that it was given out, and its grant is listed")),
     ("passkey_handles", Held::Not("a random number without meaning, there so that passkeys don't hold the account's id")),
 ];

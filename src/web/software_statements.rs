@@ -3,23 +3,28 @@
 use std::sync::Arc;
 
 use super::trusted_issuers::{Keys, UnusableKeys};
-use crate::config::StatementIssuer;
+use crate::config::{ClientRegistrationConfig, StatementIssuer};
 use crate::keys::foreign::{Claims, Expected};
 use crate::outbound::client_keys::ClientKeys;
 use crate::protocol::error::OAuthError;
 use crate::protocol::software_statement::{TYPES, UNAPPROVED, UNVERIFIED, check, unverified_issuer};
-use crate::protocol::time::Timestamp;
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::telemetry::findings::note;
 
 /// All of them.
 #[derive(Clone, Debug)]
-pub struct SoftwareStatements(Arc<[(StatementIssuer, Keys)]>);
+pub struct SoftwareStatements {
+    issuers: Arc<[(StatementIssuer, Keys)]>,
+    /// Of one that doesn't say when it ends.
+    lifetime: Seconds,
+}
 
 impl SoftwareStatements {
     /// Reads the files.
-    pub fn load(issuers: &[StatementIssuer]) -> Result<Self, UnusableKeys> {
+    pub fn load(config: &ClientRegistrationConfig) -> Result<Self, UnusableKeys> {
         let load = |issuer: &StatementIssuer| Ok((issuer.clone(), Keys::load(&issuer.jwks_file, &issuer.jwks_uri)?));
-        issuers.iter().map(load).collect::<Result<_, _>>().map(Self)
+        let issuers = config.software_statement_issuers.iter().map(load).collect::<Result<_, _>>()?;
+        Ok(Self { issuers, lifetime: Seconds::days(config.software_statement_days.into()) })
     }
 
     /// What the statement says, if somebody who is trusted said it, for this server (`audience`).
@@ -31,7 +36,7 @@ impl SoftwareStatements {
         now: Timestamp,
     ) -> Result<Claims, OAuthError> {
         let named = unverified_issuer(statement)?;
-        let Some((issuer, keys)) = self.0.iter().find(|(issuer, _)| issuer.issuer == named) else {
+        let Some((issuer, keys)) = self.issuers.iter().find(|(issuer, _)| issuer.issuer == named) else {
             note("software_statement", "iss", &named);
             return Err(UNAPPROVED);
         };
@@ -44,7 +49,7 @@ impl SoftwareStatements {
             note("software_statement", "found", format_args!("{untrusted:?}"));
             UNVERIFIED
         })?;
-        check(&claims, audience, now)?;
+        check(&claims, audience, (self.lifetime, now))?;
         Ok(claims)
     }
 }

@@ -19,6 +19,8 @@ section! {
         /// `issuer`, the `iss` of its statements; `jwks_file`, a file with its keys (JWK Set), or `jwks_uri`, where it publishes them;
         /// `algorithms`, all when absent. What a statement says stands before what the application says itself.
         software_statement_issuers: Vec<StatementIssuer> = Vec::new();
+        /// Days that a statement counts from its `iat` on, if it does not say itself when it ends (`exp`). One with neither is refused.
+        software_statement_days: u32 = 30;
         /// Whether only applications with such a statement may register themselves.
         require_software_statement: bool = false;
         /// Days after which an application is deleted that registered itself, that nobody has agreed to, and that holds nothing.

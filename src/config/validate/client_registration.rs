@@ -30,10 +30,13 @@ pub(super) fn check(config: &Config) -> Result<(), InvalidConfig> {
 
 fn statement_issuers(config: &Config) -> Result<(), InvalidConfig> {
     const KEY: &str = "client_registration.software_statement_issuers";
+    const REQUIRED: &str = "client_registration.require_software_statement";
     let issuers = &config.client_registration.software_statement_issuers;
     for (index, trusted) in issuers.iter().enumerate() {
         let is_first = issuers.iter().take(index).all(|other| other.issuer != trusted.issuer);
         require(is_first && !trusted.issuer.is_empty(), KEY, "must each have an 'issuer', another one each")?;
+        let names_people = config.jwt_bearer.issuers.iter().any(|other| other.issuer == trusted.issuer);
+        require(!names_people, KEY, "must hold no issuer of jwt_bearer.issuers: what it says of people must register nothing")?;
         let has_file = !trusted.jwks_file.as_os_str().is_empty();
         require(has_file == trusted.jwks_uri.is_empty(), KEY, "must each have either 'jwks_file' or 'jwks_uri'")?;
         let is_asked =
@@ -41,10 +44,15 @@ fn statement_issuers(config: &Config) -> Result<(), InvalidConfig> {
         require(has_file || is_asked, KEY, "must have https URLs of public hosts as 'jwks_uri'")?;
         require(!trusted.algorithms.is_empty(), KEY, "must not have empty 'algorithms'")?;
     }
+    let days = (1..=3_650).contains(&config.client_registration.software_statement_days);
+    require(days, "client_registration.software_statement_days", "must be between 1 and 3650")?;
     let required = config.client_registration.require_software_statement;
+    require(!required || !issuers.is_empty(), REQUIRED, "needs software_statement_issuers")?;
+    let anybody_publishes =
+        config.takes_client_documents() && config.client_id_metadata_documents.allowed_hosts.is_empty();
     require(
-        !required || !issuers.is_empty(),
-        "client_registration.require_software_statement",
-        "needs software_statement_issuers",
+        !required || !anybody_publishes,
+        REQUIRED,
+        "needs client_id_metadata_documents.allowed_hosts where documents at a client_id are taken: they hold no statement",
     )
 }

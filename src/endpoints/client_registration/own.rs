@@ -148,7 +148,7 @@ impl Own {
     /// The client with what the body says, stored; `None`: it was changed meanwhile.
     async fn changed(&self, state: &AppState, context: &RequestContext, body: &Value) -> Result<Option<Client>, Refused> {
         let before = &self.client;
-        let metadata = judged(state, context, body, Some(&before.metadata)).await?;
+        let (metadata, vouched) = judged(state, context, body, Some(&before.metadata)).await?;
         let is_secret = |secret: &str| {
             let hash = state.tokens.hash(TokenKind::ClientSecret, secret);
             let is_it = |stored: &[u8; 32]| bool::from(subtle::ConstantTimeEq::ct_eq(&stored[..], &hash[..]));
@@ -168,6 +168,7 @@ impl Own {
         }
         let mut event = self.event(Kind::ClientUpdated, context);
         event.details.insert("changed".to_owned(), after.metadata.differing(&before.metadata).into());
+        event.details.extend(vouched);
         let written = state.db.write(async |tx| {
             let written = self.written(tx, &after).await?;
             if written == Written::Done {

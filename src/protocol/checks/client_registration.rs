@@ -39,9 +39,11 @@ pub const CLIENT_METADATA: Group = Group {
                 "software_statement_unverified",
                 "software_statement_expired",
                 "software_statement_audience",
+                "software_statement_undated",
+                "software_statement_of_nothing",
             ],
             "If it brings a software statement: is it signed by somebody who is trusted with that, for this server, and in its time? Does it bring one, if it has to?",
-            "A software_statement of an issuer of `client_registration.software_statement_issuers`, or none where `client_registration.require_software_statement` is not set.",
+            "A software_statement of an issuer of `client_registration.software_statement_issuers`, with `exp` or a young `iat` and one of software_id, redirect_uris, jwks and jwks_uri; or none where `client_registration.require_software_statement` is not set.",
         ),
         check(
             "metadata_form",

@@ -37,6 +37,8 @@ on_both! {
         let listed = admin.get(PATH).await;
         assert!(!listed.body.contains(&token) && !listed.body.contains("hash"), "{}", listed.body);
         assert_eq!((listed.json()["items"][0]["id"].as_str(), listed.json()["items"][0]["uses_left"].as_i64()), (Some(id.as_str()), Some(2)));
+        let maker = &listed.json()["items"][0]["created_by"];
+        assert_eq!((&maker["type"], maker["id"].is_string()), (&json!("client"), true), "{maker}");
         let path = format!("{PATH}/{id}");
         assert_eq!(admin.delete(&path).await.status, 204);
         assert_eq!(register(&server, &token).await, 401);

@@ -71,6 +71,7 @@ async fn initial(server: &TestServer, uses_left: i64) -> String {
         uses_left,
         created_at: now,
         expires_at: now + Seconds::days(7),
+        maker: None,
     };
     server.state.db.write(async |tx| client_registrations::insert_initial(tx, &row).await).await.unwrap();
     token

@@ -13,7 +13,7 @@ use crate::support::assertion::{ClientKey, Publisher, jwks, reason};
 use crate::support::browser::Answer;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::assert_error;
-use crate::support::server::TestServer;
+use crate::support::server::{START, TestServer};
 
 const DIRECTORY: &str = "https://directory.example";
 
@@ -42,7 +42,10 @@ async fn start(database: TestDatabase, key: &ClientKey, change: impl FnOnce(&mut
 
 /// What the directory says.
 fn claims() -> Value {
-    json!({ "iss": DIRECTORY, "client_name": "Bank", "redirect_uris": ["https://bank.example/cb"], "first_party": true })
+    json!({
+        "iss": DIRECTORY, "iat": START.as_seconds(), "software_id": "bank-app", "client_name": "Bank",
+        "redirect_uris": ["https://bank.example/cb"], "first_party": true,
+    })
 }
 
 fn with(name: &str, value: impl Into<Value>) -> Value {
@@ -71,6 +74,9 @@ on_both! {
             assert_eq!((&client["client_name"], &client["redirect_uris"]), (&json!("Bank"), &json!(["https://bank.example/cb"])));
             assert_eq!(client["software_statement"], statement);
             assert!(client.get("first_party").is_none(), "nor does it decide what no client may");
+            let event = server.audit().await.into_iter().rfind(|entry| entry.kind == "client.created").unwrap();
+            let told = (&event.details["software_statement_issuer"], &event.details["software_id"]);
+            assert_eq!(told, (&json!(DIRECTORY), &json!("bank-app")));
         }
         let answer = register(&server, Value::Null).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["client_name"]), (201, &json!("Mine")));
@@ -91,6 +97,19 @@ on_both! {
             (json!(other.sign_as(&stranger, &claims())), "invalid_software_statement", "software_statement_unverified"),
             (json!(key.sign_as(&unsigned, &claims())), "invalid_software_statement", "software_statement_unverified"),
             (json!(key.sign(&with("exp", now - 10))), "invalid_software_statement", "software_statement_expired"),
+            (json!(key.sign(&with("iat", now - 30 * 86_400 - 10))), "invalid_software_statement", "software_statement_expired"),
+            (json!(key.sign(&with("iat", Value::Null))), "invalid_software_statement", "software_statement_malformed"),
+            (
+                json!(key.sign(&json!({ "iss": DIRECTORY, "redirect_uris": ["https://bank.example/cb"] }))),
+                "invalid_software_statement",
+                "software_statement_undated",
+            ),
+            // What it says of a person.
+            (
+                json!(key.sign(&json!({ "iss": DIRECTORY, "sub": "anna", "aud": "https://id.example", "exp": now + 60, "jti": "1" }))),
+                "invalid_software_statement",
+                "software_statement_of_nothing",
+            ),
             (json!(key.sign(&with("nbf", now + 11))), "invalid_software_statement", "software_statement_expired"),
             (json!(key.sign(&with("aud", "https://other.example"))), "invalid_software_statement", "software_statement_audience"),
             (json!(key.sign(&with("redirect_uris", json!(["http://bank.example/cb"])))), "invalid_redirect_uri", "redirect_uri_refused"),
@@ -122,4 +141,33 @@ on_both! {
         assert_eq!(register(&server, key.sign(&claims())).await.status, 201);
         assert_eq!(publisher.asked(), 1);
     }
+}
+
+#[tokio::test]
+async fn what_would_let_others_register_than_those_with_a_statement_refuses_to_start() {
+    let problem = |change: fn(&mut Config)| {
+        let mut config = Config::default();
+        config.server.issuer = "https://id.example".to_owned();
+        config.client_registration.require_software_statement = true;
+        let published = |issuer: &mut StatementIssuer| issuer.jwks_uri = "https://directory.example/jwks.json".to_owned();
+        config.client_registration.software_statement_issuers = vec![issuer(published)];
+        change(&mut config);
+        config.validate().err().map(|problem| problem.to_string()).unwrap_or_default()
+    };
+    assert_eq!(problem(|_| {}), "");
+    assert!(problem(|config| config.mcp.enabled = true).contains("require_software_statement"));
+    assert!(problem(|config| config.client_id_metadata_documents.enabled = true).contains("allowed_hosts"));
+    let of_one_host = |config: &mut Config| {
+        config.client_id_metadata_documents.enabled = true;
+        config.client_id_metadata_documents.allowed_hosts = vec!["app.example".to_owned()];
+    };
+    assert_eq!(problem(of_one_host), "");
+    assert!(problem(|config| config.client_registration.software_statement_days = 0).contains("software_statement_days"));
+    let of_people_too = |config: &mut Config| {
+        let trusted = json!({
+            "issuer": DIRECTORY, "jwks_uri": "https://directory.example/jwks.json", "subject": "sign_in_name", "scopes": ["files:read"],
+        });
+        config.jwt_bearer.issuers = vec![serde_json::from_value(trusted).unwrap()];
+    };
+    assert!(problem(of_people_too).contains("must hold no issuer of jwt_bearer.issuers"));
 }
