@@ -30,7 +30,6 @@ pub type Claims = Map<String, Value>;
 #[derive(Clone, Debug, Default)]
 pub struct ForeignKeys {
     signers: Vec<ForeignKey>,
-    /// Those for encryption alone first.
     recipients: Vec<Arc<Recipient>>,
 }
 
@@ -54,7 +53,10 @@ impl ForeignKeys {
     /// Those of a JWK Set that can be used here; others are left out (RFC 7517 §5).
     pub fn new(jwks: Vec<ForeignJwk>) -> Self {
         let mut recipients: Vec<_> = jwks.iter().cloned().filter_map(Recipient::new).map(Arc::new).collect();
-        recipients.sort_by_key(|recipient| !recipient.jwk().is_only_for_encryption());
+        // Where some say that they are for encryption, those that say nothing are for something else.
+        if recipients.iter().any(|recipient| recipient.jwk().is_only_for_encryption()) {
+            recipients.retain(|recipient| recipient.jwk().is_only_for_encryption());
+        }
         Self { signers: jwks.into_iter().filter_map(ForeignKey::new).collect(), recipients }
     }
 

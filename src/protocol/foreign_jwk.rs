@@ -31,6 +31,8 @@ pub struct ForeignJwk {
     material: Material,
     kid: Option<String>,
     usage: Option<Usage>,
+    /// By `key_ops`; all where there is none.
+    operations: Operations,
     /// `alg`: the one algorithm that the key is for.
     algorithm: Option<String>,
 }
@@ -40,6 +42,25 @@ pub struct ForeignJwk {
 enum Usage {
     Signatures,
     Encryption,
+}
+
+/// What a key may be used for (RFC 7517 §4.3), of what is done here with keys of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Operations {
+    verify: bool,
+    /// The content key, or what it is agreed on with.
+    encrypt: bool,
+}
+
+impl Operations {
+    fn parse(jwk: &Map<String, Value>) -> Result<Self, InvalidJwk> {
+        let Some(listed) = jwk.get("key_ops") else { return Ok(Self { verify: true, encrypt: true }) };
+        let listed = listed.as_array().ok_or(InvalidJwk::Malformed)?;
+        let names: Option<Vec<&str>> = listed.iter().map(Value::as_str).collect();
+        let names = names.ok_or(InvalidJwk::Malformed)?;
+        let has = |wanted: &[&str]| names.iter().any(|name| wanted.contains(name));
+        Ok(Self { verify: has(&["verify"]), encrypt: has(&["encrypt", "wrapKey", "deriveKey", "deriveBits"]) })
+    }
 }
 
 /// Why a key or a set is refused.
@@ -74,8 +95,10 @@ impl ForeignJwk {
             Some(_) => return Err(InvalidJwk::Unsupported),
         };
         // One to encrypt with that is too weak spoils no signature.
+        let operations = Operations::parse(jwk)?;
         let left_out = |error| if usage == Some(Usage::Encryption) { InvalidJwk::Unsupported } else { error };
-        Ok(Self { material: material(jwk).map_err(left_out)?, kid: kid.map(str::to_owned), usage, algorithm })
+        let material = material(jwk).map_err(left_out)?;
+        Ok(Self { material, kid: kid.map(str::to_owned), usage, operations, algorithm })
     }
 
     /// The keys of a set that can be used here. Others are left out (RFC 7517 §5), but for private ones: whoever publishes one has
@@ -108,7 +131,8 @@ impl ForeignJwk {
             Material::Ec { .. } => algorithm == "ES256",
             Material::Okp { crv, .. } => *crv == ED25519 && algorithm == "EdDSA",
         };
-        fits && self.usage != Some(Usage::Encryption) && self.algorithm.as_deref().is_none_or(|own| own == algorithm)
+        let is_for_it = self.usage != Some(Usage::Encryption) && self.operations.verify;
+        fits && is_for_it && self.algorithm.as_deref().is_none_or(|own| own == algorithm)
     }
 
     /// Whether one can encrypt for its owner with it so, by its type and by what it says of itself.
@@ -118,12 +142,13 @@ impl ForeignJwk {
             (Material::Ec { .. }, alg) => alg != KeyManagement::RsaOaep256,
             (Material::Okp { crv, .. }, alg) => *crv == X25519 && alg != KeyManagement::RsaOaep256,
         };
-        fits && self.usage != Some(Usage::Signatures) && self.algorithm.as_deref().is_none_or(|own| own == alg.as_str())
+        let is_for_it = self.usage != Some(Usage::Signatures) && self.operations.encrypt;
+        fits && is_for_it && self.algorithm.as_deref().is_none_or(|own| own == alg.as_str())
     }
 
     /// Whether it is for encryption and for nothing else.
     pub fn is_only_for_encryption(&self) -> bool {
-        self.usage == Some(Usage::Encryption)
+        self.usage == Some(Usage::Encryption) || self.operations.encrypt && !self.operations.verify
     }
 }
 
@@ -222,6 +247,30 @@ mod tests {
         assert!(key.is_only_for_encryption() && !key.signs_with("ES256"));
         assert!(!ForeignJwk::parse(&x25519).unwrap().signs_with("EdDSA"));
         assert_eq!(ForeignJwk::parse(&with(p256(), "use", json!("tls"))), Err(InvalidJwk::Unsupported));
+    }
+
+    /// RFC 7517 §4.3.
+    #[test]
+    fn a_key_is_for_the_operations_that_it_names() {
+        for (operations, signs, encrypts) in [
+            (json!(["verify"]), true, false),
+            (json!(["deriveBits"]), false, true),
+            (json!(["deriveKey"]), false, true),
+            (json!(["wrapKey", "encrypt"]), false, true),
+            (json!(["verify", "deriveBits"]), true, true),
+            (json!(["sign", "decrypt", "unwrapKey"]), false, false),
+            (json!([]), false, false),
+        ] {
+            let key = ForeignJwk::parse(&with(p256(), "key_ops", operations.clone())).unwrap();
+            let told = (key.signs_with("ES256"), key.encrypts_with(KeyManagement::EcdhEs), key.is_only_for_encryption());
+            assert_eq!(told, (signs, encrypts, encrypts && !signs), "{operations}");
+        }
+        let both = with(with(p256(), "use", json!("sig")), "key_ops", json!(["deriveBits"]));
+        let neither = ForeignJwk::parse(&both).unwrap();
+        assert!(!neither.signs_with("ES256") && !neither.encrypts_with(KeyManagement::EcdhEs), "what contradicts itself is for nothing");
+        for malformed in [json!("verify"), json!([1]), json!({})] {
+            assert_eq!(ForeignJwk::parse(&with(p256(), "key_ops", malformed.clone())), Err(InvalidJwk::Malformed), "{malformed}");
+        }
     }
 
     #[test]

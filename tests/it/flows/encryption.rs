@@ -266,14 +266,26 @@ async fn the_clients_key_is_the_one_that_says_it_is_for_encryption() {
     };
     let rsa = EncryptionKey::new(KeyAlgorithm::RsaOaep256);
     let (signing, unsaid) = (usage(&signs, json!("sig")), usage(&any, Value::Null));
-    for (keys, chosen) in
-        [(vec![rsa.jwk(), signing.clone(), unsaid.clone(), key.jwk()], &key), (vec![signing, unsaid, rsa.jwk()], &any)]
-    {
+    let mut wraps = key.jwk();
+    let members = wraps.as_object_mut().unwrap();
+    members.remove("use");
+    members.insert("key_ops".to_owned(), json!(["deriveBits"]));
+    for (keys, chosen) in [
+        (vec![rsa.jwk(), signing.clone(), unsaid.clone(), key.jwk()], &key),
+        (vec![unsaid.clone(), wraps], &key),
+        (vec![signing.clone(), unsaid.clone()], &any),
+    ] {
         let client = app(&server, &keys, |metadata| id_tokens(metadata, with)).await;
         let encrypted = text(&tokens(&server, &client, "anna").await, "id_token");
         assert_header(&encrypted, with, chosen, Some("JWT"));
         chosen.open(&encrypted);
     }
+    // Where another one is for encryption, one that does not say so signs (OpenID Connect Registration §2, `use`).
+    let client = app(&server, &[signing, unsaid, rsa.jwk()], |metadata| id_tokens(metadata, with)).await;
+    let code = code(&server, &client, "anna").await;
+    let refused = redeem(&server, &client, &code).await;
+    assert_error(&refused, 400, "invalid_request");
+    assert_eq!(reason(&server, &refused).await, "encryption_key_missing");
 }
 
 #[tokio::test]
