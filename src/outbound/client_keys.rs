@@ -9,7 +9,7 @@ use lru::LruCache;
 use serde_json::Value;
 
 use super::http::Outbound;
-use super::published::{self, Published, fetch};
+use super::published::{self, Finding, Published, Turn, fetch};
 use crate::keys::foreign::ForeignKeys;
 use crate::protocol::client::{Client, KeyManagement};
 use crate::protocol::confirmation::Thumbprint;
@@ -53,7 +53,7 @@ pub enum Unavailable {
 const UNASKED: Unavailable = Unavailable::Unpublished(published::Unavailable::Unasked);
 
 /// What one URL answered with.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Found {
     known: Option<Known>,
     tried_at: Option<Timestamp>,
@@ -64,6 +64,8 @@ struct Found {
 #[derive(Clone, Debug)]
 struct Known {
     keys: Arc<ForeignKeys>,
+    /// Of the answer.
+    bytes: usize,
     fresh_until: Timestamp,
     /// Even if no newer set can be had.
     usable_until: Timestamp,
@@ -136,9 +138,12 @@ impl ClientKeys {
     }
 
     async fn published(&self, uri: &str, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
-        let kept = |found: &Found| if found.should_ask(sought, now) { None } else { Some(found.usable(now)) };
+        let kept = |found: &Found, is_asked| {
+            let serves = !found.should_ask(sought, now) || is_asked && found.has(sought, now);
+            serves.then(|| found.usable(now))
+        };
         let url = uri.to_owned();
-        let asked = self.published.ask(uri, kept, async move |outbound, mut found| {
+        let asked = self.published.ask(uri, kept, async move |outbound, mut found: Turn<Found>| {
             found.renew(keys_at(&outbound, &url).await, &url, now);
             found.usable(now)
         });
@@ -152,6 +157,11 @@ impl Found {
         !self.known.as_ref().is_some_and(is_fresh) && self.tried_at.is_none_or(|tried_at| now >= tried_at + PAUSE)
     }
 
+    /// Whether what is known will do until there is an answer.
+    fn has(&self, sought: Sought<'_>, now: Timestamp) -> bool {
+        self.known.as_ref().is_some_and(|known| now < known.usable_until && sought.is_among(&known.keys))
+    }
+
     fn usable(&self, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
         match &self.known {
             Some(known) if now < known.usable_until => Ok(Arc::clone(&known.keys)),
@@ -159,12 +169,13 @@ impl Found {
         }
     }
 
-    fn renew(&mut self, answer: Result<ForeignKeys, Unavailable>, url: &str, now: Timestamp) {
+    fn renew(&mut self, answer: Result<(ForeignKeys, usize), Unavailable>, url: &str, now: Timestamp) {
         self.tried_at = Some(now);
         self.failure = None;
         match answer {
-            Ok(keys) => {
-                self.known = Some(Known { keys: Arc::new(keys), fresh_until: now + FRESH, usable_until: now + OUTAGE });
+            Ok((keys, bytes)) => {
+                let (keys, fresh_until) = (Arc::new(keys), now + FRESH);
+                self.known = Some(Known { keys, bytes, fresh_until, usable_until: now + OUTAGE });
             }
             Err(failure) => {
                 tracing::warn!(%url, %failure, "the keys of a client can't be had");
@@ -174,8 +185,15 @@ impl Found {
     }
 }
 
-async fn keys_at(outbound: &Outbound, url: &str) -> Result<ForeignKeys, Unavailable> {
+impl Finding for Found {
+    fn bytes(&self) -> usize {
+        self.known.as_ref().map_or(0, |known| known.bytes)
+    }
+}
+
+/// They, and what of an answer they are.
+async fn keys_at(outbound: &Outbound, url: &str) -> Result<(ForeignKeys, usize), Unavailable> {
     let answer = fetch(outbound, url, "application/jwk-set+json, application/json").await?;
     let jwks = serde_json::from_slice(&answer.body).map_err(|_| Unavailable::NotJson)?;
-    Ok(ForeignKeys::new(ForeignJwk::parse_set(&jwks)?))
+    Ok((ForeignKeys::new(ForeignJwk::parse_set(&jwks)?), answer.body.len()))
 }

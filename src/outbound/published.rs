@@ -1,15 +1,17 @@
 //! What others publish at a URL: asked for once however many want it, and known for a while.
 //!
-//! Anybody can make this server ask: what that costs the other one must not grow with the number of those who do. Each node
-//! remembers for itself.
+//! Anybody can make this server ask: what that costs the other one must not grow with the number of those who do, nor what it costs
+//! here with what there is to read. Each node remembers for itself.
 
 use std::fmt;
+use std::mem;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use lru::LruCache;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::http::{Answer, Failure, Outbound};
@@ -17,13 +19,37 @@ use super::http::{Answer, Failure, Outbound};
 /// URLs that are remembered.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
+/// Bytes of what was found at them, all together.
+const MOST: usize = 8 * 1_024 * 1_024;
+
+/// What was found at a URL.
+pub trait Finding: Clone + Default + Send + Sync + 'static {
+    /// What it takes to remember it, about.
+    fn bytes(&self) -> usize;
+}
+
 /// Knows what was found at URLs: an `S` of each.
 pub struct Published<S> {
     outbound: Outbound,
     found: Shared<S>,
 }
 
-type Shared<S> = Arc<std::sync::Mutex<LruCache<String, Arc<Mutex<S>>>>>;
+type Shared<S> = Arc<Mutex<LruCache<String, Arc<Entry<S>>>>>;
+
+struct Entry<S> {
+    /// Of whoever asks.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    found: Mutex<Arc<S>>,
+}
+
+/// What is known of a URL, for the one who asks anew. What it holds at the end is what was found.
+pub struct Turn<S: Finding> {
+    found: S,
+    entry: Arc<Entry<S>>,
+    all: Shared<S>,
+    /// Given back last.
+    _turn: OwnedMutexGuard<()>,
+}
 
 /// Why there is nothing at a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,15 +62,16 @@ pub enum Unavailable {
     Unasked,
 }
 
-impl<S: Default + Send + 'static> Published<S> {
+impl<S: Finding> Published<S> {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { outbound: outbound.apart(), found: Arc::new(std::sync::Mutex::new(LruCache::new(KEPT))) }
+        Self { outbound: outbound.apart(), found: Arc::new(Mutex::new(LruCache::new(KEPT))) }
     }
 
-    /// What `kept` makes of what is known of the URL. One that nobody asked for takes no place: it costs nothing to make up many.
-    pub async fn known<R>(&self, url: &str, kept: impl FnOnce(&S) -> Option<R>) -> Option<R> {
-        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()?;
-        kept(&*found.lock_owned().await)
+    /// What `kept` makes of what is known of the URL, and of whether somebody asks for it right now: what is old may serve until there is
+    /// an answer. A URL that nobody asked for takes no place: it costs nothing to make up many.
+    pub fn known<R>(&self, url: &str, kept: impl FnOnce(&S, bool) -> Option<R>) -> Option<R> {
+        let entry = lock(&self.found).get(url).cloned()?;
+        kept(&entry.found(), entry.turn.try_lock().is_err())
     }
 
     /// The same; if that is nothing, what `ask` finds out. Who comes while another one asks waits for the answer, and the asking
@@ -52,24 +79,72 @@ impl<S: Default + Send + 'static> Published<S> {
     pub async fn ask<R, F>(
         &self,
         url: &str,
-        kept: impl FnOnce(&S) -> Option<R>,
-        ask: impl FnOnce(Outbound, OwnedMutexGuard<S>) -> F,
+        kept: impl Fn(&S, bool) -> Option<R>,
+        ask: impl FnOnce(Outbound, Turn<S>) -> F,
     ) -> Option<R>
     where
         R: Send + 'static,
         F: Future<Output = R> + Send + 'static,
     {
-        let found = self.entry(url).lock_owned().await;
-        if let Some(known) = kept(&found) {
+        let entry = self.entry(url);
+        let turn = match Arc::clone(&entry.turn).try_lock_owned() {
+            Ok(turn) => turn,
+            Err(_) => {
+                if let Some(known) = kept(&entry.found(), true) {
+                    return Some(known);
+                }
+                Arc::clone(&entry.turn).lock_owned().await
+            }
+        };
+        let found = entry.found();
+        if let Some(known) = kept(&found, false) {
             return Some(known);
         }
-        tokio::spawn(ask(self.outbound.clone(), found)).await.ok()
+        let turn = Turn { found: S::clone(&found), entry, all: Arc::clone(&self.found), _turn: turn };
+        tokio::spawn(ask(self.outbound.clone(), turn)).await.ok()
     }
 
-    fn entry(&self, url: &str) -> Arc<Mutex<S>> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(found.get_or_insert_ref(url, Arc::default))
+    fn entry(&self, url: &str) -> Arc<Entry<S>> {
+        let mut found = lock(&self.found);
+        Arc::clone(found.get_or_insert_ref(url, || Arc::new(Entry { turn: Arc::default(), found: Mutex::default() })))
     }
+}
+
+impl<S> Entry<S> {
+    fn found(&self) -> Arc<S> {
+        Arc::clone(&lock(&self.found))
+    }
+}
+
+impl<S: Finding> Deref for Turn<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.found
+    }
+}
+
+impl<S: Finding> DerefMut for Turn<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.found
+    }
+}
+
+impl<S: Finding> Drop for Turn<S> {
+    fn drop(&mut self) {
+        *lock(&self.entry.found) = Arc::new(mem::take(&mut self.found));
+        let mut all = lock(&self.all);
+        let mut bytes: usize = all.iter().map(|(_, entry)| entry.found().bytes()).sum();
+        while bytes > MOST
+            && let Some((_, forgotten)) = all.pop_lru()
+        {
+            bytes = bytes.saturating_sub(forgotten.found().bytes());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The answer of a URL, if there is one and it is 200.
@@ -85,6 +160,12 @@ impl<S> Clone for Published<S> {
     }
 }
 
+impl<S: Finding> fmt::Debug for Turn<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Turn")
+    }
+}
+
 impl<S> fmt::Debug for Published<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Published")
@@ -93,22 +174,84 @@ impl<S> fmt::Debug for Published<S> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::oneshot;
+
     use super::*;
     use crate::clock::Clock;
     use crate::config::OutboundConfig;
 
+    /// So many bytes, and nothing else of interest.
+    impl Finding for usize {
+        fn bytes(&self) -> usize {
+            *self
+        }
+    }
+
+    fn published() -> Published<usize> {
+        Published::new(&Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap())
+    }
+
+    fn kept(found: &usize, _: bool) -> Option<usize> {
+        (*found > 0).then_some(*found)
+    }
+
+    async fn find(published: &Published<usize>, url: &str, bytes: usize) -> Option<usize> {
+        let ask = async move |_, mut found: Turn<usize>| {
+            *found = bytes;
+            bytes
+        };
+        published.ask(url, kept, ask).await
+    }
+
     #[tokio::test]
     async fn what_nobody_asked_for_takes_no_place() {
-        let outbound = Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap();
-        let published = Published::<u8>::new(&outbound);
-        let kept = |found: &u8| (*found > 0).then_some(*found);
-        assert_eq!(published.known("https://a.example/", |_| Some(1)).await, None);
+        let published = published();
+        assert_eq!(published.known("https://a.example/", |_, _| Some(1)), None);
         assert_eq!(published.found.lock().unwrap().len(), 0);
-        let found = published.ask("https://a.example/", kept, async |_, mut found: OwnedMutexGuard<u8>| {
-            *found = 7;
-            7
+        assert_eq!(find(&published, "https://a.example/", 7).await, Some(7));
+        assert_eq!(published.known("https://a.example/", kept), Some(7));
+    }
+
+    #[tokio::test]
+    async fn what_is_old_may_serve_while_one_asks_and_others_wait_for_the_answer() {
+        let published = published();
+        find(&published, "https://a.example/", 7).await;
+        let ((begun, begins), (finish, finished)) = (oneshot::channel(), oneshot::channel());
+        let asking = tokio::spawn({
+            let published = published.clone();
+            async move {
+                let ask = async move |_, mut found: Turn<usize>| {
+                    begun.send(()).unwrap();
+                    finished.await.unwrap();
+                    *found = 8;
+                    8
+                };
+                published.ask("https://a.example/", |_, _| None, ask).await
+            }
         });
-        assert_eq!(found.await, Some(7));
-        assert_eq!(published.known("https://a.example/", kept).await, Some(7));
+        begins.await.unwrap();
+        let meanwhile = |found: &usize, is_asked: bool| is_asked.then_some(*found);
+        assert_eq!(published.known("https://a.example/", meanwhile), Some(7));
+        assert_eq!(published.ask("https://a.example/", meanwhile, async |_, _| 0).await, Some(7));
+        let new = |found: &usize, _: bool| (*found == 8).then_some(8);
+        let waiting = tokio::spawn({
+            let published = published.clone();
+            async move { published.ask("https://a.example/", new, async |_, _| 0).await }
+        });
+        finish.send(()).unwrap();
+        assert_eq!((asking.await.unwrap(), waiting.await.unwrap()), (Some(8), Some(8)), "asked once");
+        assert_eq!(published.known("https://a.example/", meanwhile), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_takes_no_more_than_it_may_whoever_publishes_it() {
+        let published = published();
+        for number in 0..200 {
+            find(&published, &format!("https://a.example/{number}"), MOST / 100).await;
+        }
+        let left = published.found.lock().unwrap().len();
+        assert_eq!(left, 100);
+        assert!(published.known("https://a.example/199", kept).is_some());
+        assert_eq!(published.known("https://a.example/0", kept), None);
     }
 }

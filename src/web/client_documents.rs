@@ -13,7 +13,7 @@ use crate::audit::{self, Kind, Origin};
 use crate::config::Config;
 use crate::keys::ring::KeyRing;
 use crate::outbound::http::{Answer, Failure, Outbound};
-use crate::outbound::published::{Published, Unavailable, fetch};
+use crate::outbound::published::{Finding, Published, Turn, Unavailable, fetch};
 use crate::protocol::authorization_request::{ServerPolicy, UNKNOWN_CLIENT};
 use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
 use crate::protocol::client_document::{self, HOST_REFUSED, Hosts, InvalidDocument, REFUSED, UNAVAILABLE};
@@ -58,7 +58,7 @@ struct Documents {
 pub type Found = Result<Arc<Client>, OAuthError>;
 
 /// What was found at one URL.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Document {
     good: Option<Good>,
     tried_at: Option<Timestamp>,
@@ -77,9 +77,11 @@ impl From<Missing> for OAuthError {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Good {
     client: Arc<Client>,
+    /// Of the document.
+    bytes: usize,
     fresh_until: Timestamp,
     usable_until: Timestamp,
 }
@@ -119,7 +121,7 @@ impl Clients {
             Ok(documents) => documents,
             Err(found) => return Ok(Some(found)),
         };
-        let kept = documents.published.known(id.as_str(), |document| document.kept(now)).await;
+        let kept = documents.published.known(id.as_str(), |document, is_asked| document.kept(is_asked, now));
         Ok(kept.map(|kept| Ok(stored.unwrap_or(kept?))))
     }
 
@@ -136,8 +138,8 @@ impl Clients {
         let asking = Arc::clone(&documents);
         let asked = documents.published.ask(
             id.as_str(),
-            |document| document.kept(now).map(Ok),
-            async move |outbound, mut document| {
+            |document: &Document, is_asked| document.kept(is_asked, now).map(Ok),
+            async move |outbound, mut document: Turn<Document>| {
                 asking.renew(&outbound, &mut document, &name, stored.as_deref(), &event).await?;
                 Ok::<_, Error>(document.usable(now))
             },
@@ -173,11 +175,12 @@ impl Clients {
 }
 
 impl Document {
-    /// What serves without asking.
-    fn kept(&self, now: Timestamp) -> Option<Result<Arc<Client>, Missing>> {
+    /// What serves without asking: what is old too, while somebody else asks.
+    fn kept(&self, is_asked: bool, now: Timestamp) -> Option<Result<Arc<Client>, Missing>> {
+        let serves_meanwhile = is_asked && self.good.as_ref().is_some_and(|good| now < good.usable_until);
         let is_fresh = self.good.as_ref().is_some_and(|good| now < good.fresh_until);
         let is_tried = self.tried_at.is_some_and(|tried_at| now < tried_at + PAUSE);
-        (is_fresh || is_tried).then(|| self.usable(now))
+        (is_fresh || is_tried || serves_meanwhile).then(|| self.usable(now))
     }
 
     fn usable(&self, now: Timestamp) -> Result<Arc<Client>, Missing> {
@@ -185,6 +188,12 @@ impl Document {
             Some(good) if now < good.usable_until => Ok(Arc::clone(&good.client)),
             _ => Err(self.missing.clone().unwrap_or_else(|| Missing(UNAVAILABLE, "not asked for".to_owned()))),
         }
+    }
+}
+
+impl Finding for Document {
+    fn bytes(&self) -> usize {
+        self.good.as_ref().map_or(0, |good| good.bytes)
     }
 }
 
@@ -228,12 +237,13 @@ impl Documents {
     ) -> Result<(), Error> {
         let now = event.at;
         match self.fetched(outbound, id, stored).await {
-            Ok((metadata, lifetime)) => {
+            Ok((metadata, bytes, lifetime)) => {
                 if let Some(stored) = stored {
                     self.db.write(async |tx| client_documents::renew(tx, stored, &metadata, event).await).await?;
                 }
                 let client = Arc::new(unstored(id, metadata, now));
-                document.good = Some(Good { client, fresh_until: now + lifetime, usable_until: now + lifetime + OUTAGE });
+                let fresh_until = now + lifetime;
+                document.good = Some(Good { client, bytes, fresh_until, usable_until: fresh_until + OUTAGE });
                 document.missing = None;
             }
             Err(NoDocument::Storage(error)) => return Err(error),
@@ -262,7 +272,7 @@ impl Documents {
         outbound: &Outbound,
         id: &ClientId,
         stored: Option<&Client>,
-    ) -> Result<(ClientMetadata, Seconds), NoDocument> {
+    ) -> Result<(ClientMetadata, usize, Seconds), NoDocument> {
         let Answer { headers, body, .. } = fetch(outbound, id.as_str(), "application/json").await?;
         let terms = &self.terms;
         let mut metadata = client_document::registration(id, (&field(&headers, header::CONTENT_TYPE), &body), &terms.allowed)?;
@@ -286,13 +296,14 @@ impl Documents {
             _ => NoDocument::Invalid(InvalidDocument::Metadata(format!("has a problem: {problem}"))),
         })?;
         let age = headers.get(header::AGE).and_then(|age| age.to_str().ok());
-        Ok((metadata, client_document::lifetime(&field(&headers, header::CACHE_CONTROL), age)))
+        Ok((metadata, body.len(), client_document::lifetime(&field(&headers, header::CACHE_CONTROL), age)))
     }
 
     /// What another node, or this one before it was started, knew of a document that can't be had now.
     async fn last_read(&self, stored: &Client, now: Timestamp) -> Result<Option<Good>, Error> {
         let fetched_at = client_documents::fetched_at(&mut self.db.read().await?, &stored.id).await?;
-        Ok(fetched_at.map(|at| Good { client: Arc::new(stored.clone()), fresh_until: now, usable_until: at + OUTAGE }))
+        let client = Arc::new(stored.clone());
+        Ok(fetched_at.map(|at| Good { client, bytes: 0, fresh_until: now, usable_until: at + OUTAGE }))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::outbound::http::Outbound;
 pub use crate::outbound::published::Unavailable;
-use crate::outbound::published::{Published, fetch};
+use crate::outbound::published::{Finding, Published, Turn, fetch};
 use crate::protocol::time::{Seconds, Timestamp};
 
 /// How long an answer serves, a failure too.
@@ -17,7 +17,15 @@ const OUTDATED: Seconds = Seconds(1);
 #[derive(Clone, Debug)]
 pub struct RequestObjects(Published<Found>);
 
-type Found = Option<(Timestamp, Result<Bytes, Unavailable>)>;
+/// When, and what.
+#[derive(Clone, Debug, Default)]
+struct Found(Option<(Timestamp, Result<Bytes, Unavailable>)>);
+
+impl Finding for Found {
+    fn bytes(&self) -> usize {
+        self.0.as_ref().and_then(|(_, answer)| answer.as_ref().ok()).map_or(0, Bytes::len)
+    }
+}
 
 impl RequestObjects {
     pub fn new(outbound: &Outbound) -> Self {
@@ -26,16 +34,16 @@ impl RequestObjects {
 
     /// What is at `location`. What `fits` doesn't take is asked for anew, not more than once a second.
     pub async fn at(&self, location: &str, fits: impl Fn(&[u8]) -> bool, now: Timestamp) -> Result<Bytes, Unavailable> {
-        let kept = |found: &Found| {
-            let (at, answer) = found.as_ref()?;
+        let kept = |found: &Found, _| {
+            let (at, answer) = found.0.as_ref()?;
             let lasts = if answer.as_ref().is_ok_and(|content| !fits(content)) { OUTDATED } else { FRESH };
             (now < *at + lasts).then(|| answer.clone())
         };
         let url = location.to_owned();
-        let asked = self.0.ask(location, kept, async move |outbound, mut found| {
+        let asked = self.0.ask(location, kept, async move |outbound, mut found: Turn<Found>| {
             let answer = fetch(&outbound, &url, "application/oauth-authz-req+jwt, application/jwt").await;
             let answer = answer.map(|answer| answer.body);
-            *found = Some((now, answer.clone()));
+            found.0 = Some((now, answer.clone()));
             answer
         });
         asked.await.unwrap_or(Err(Unavailable::Unasked))
