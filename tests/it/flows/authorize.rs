@@ -319,3 +319,14 @@ async fn a_body_that_is_no_form_and_bytes_that_are_no_text_get_a_page() {
         assert_page(&server.get(&format!("/authorize?{query}")).await, 400);
     }
 }
+
+#[tokio::test]
+async fn a_request_that_fits_into_no_url_is_a_page_and_an_event() {
+    let server = TestServer::start(TestDatabase::sqlite().await).await;
+    let client = server.client(Persona::Web, |_| {}).await;
+    let large = AuthorizationUrl::new(&client).with("state", &"s".repeat(4_000)).with("nonce", &"n".repeat(2_000));
+    assert_page(&server.get(&large.path()).await, 414);
+    let events = server.audit().await;
+    let refused: Vec<_> = events.iter().filter(|entry| entry.reason.as_deref() == Some("flow_too_large")).collect();
+    assert_eq!((refused.len(), refused[0].kind.as_str()), (1, "authorization.refused"));
+}
