@@ -126,11 +126,9 @@ impl Limit {
             Action::Reauthenticate => "password_attempts",
             Action::AddFactor | Action::ChangeAddress => "changes",
             Action::Register | Action::Recover | Action::RequestMail => "limit",
-            Action::TokenPublic
-            | Action::Token
-            | Action::Introspect
-            | Action::ManageRegistration
-            | Action::AskSomebody => "client_limit",
+            Action::TokenPublic | Action::Token | Action::Introspect | Action::ManageRegistration | Action::AskSomebody => {
+                "client_limit"
+            }
             Action::FailClientAuthentication => "failed_authentications",
             Action::Api | Action::UserInfo => "call_limit",
             Action::FailApi => "failed_calls",

@@ -125,8 +125,7 @@ pub async fn lead(
         Next::AskConsent(_) => Place::Consent,
     };
     let login = visitor.login.as_ref();
-    to_page(state, visitor, flow, place)
-        .map_err(|problem| refused(state, context, Kind::AuthorizationRefused, login, problem))
+    to_page(state, visitor, flow, place).map_err(|problem| refused(state, context, Kind::AuthorizationRefused, login, problem))
 }
 
 /// A sealed flow has to fit into a URL of 8 KiB, beside the sealed login that it may wait for.

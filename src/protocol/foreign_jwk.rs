@@ -267,7 +267,10 @@ mod tests {
         }
         let both = with(with(p256(), "use", json!("sig")), "key_ops", json!(["deriveBits"]));
         let neither = ForeignJwk::parse(&both).unwrap();
-        assert!(!neither.signs_with("ES256") && !neither.encrypts_with(KeyManagement::EcdhEs), "what contradicts itself is for nothing");
+        assert!(
+            !neither.signs_with("ES256") && !neither.encrypts_with(KeyManagement::EcdhEs),
+            "what contradicts itself is for nothing"
+        );
         for malformed in [json!("verify"), json!([1]), json!({})] {
             assert_eq!(ForeignJwk::parse(&with(p256(), "key_ops", malformed.clone())), Err(InvalidJwk::Malformed), "{malformed}");
         }

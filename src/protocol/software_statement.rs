@@ -159,6 +159,9 @@ mod tests {
         }
         let claims = json!({ "iss": "https://directory.example", "software_id": "a".repeat(300) });
         let told: Map<String, Value> = described(claims.as_object().unwrap()).into_iter().collect();
-        assert_eq!(Value::from(told), json!({ "software_statement_issuer": "https://directory.example", "software_id": "a".repeat(255) }));
+        assert_eq!(
+            Value::from(told),
+            json!({ "software_statement_issuer": "https://directory.example", "software_id": "a".repeat(255) })
+        );
     }
 }

@@ -93,15 +93,15 @@ pub async fn insert_initial(tx: &mut Tx, token: &InitialAccessToken) -> Result<(
         "INSERT INTO initial_access_tokens (id, hash, uses_left, created_at, expires_at, actor_type, actor_id) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
-        .bind(token.id.as_str())
-        .bind(Hash(token.hash))
-        .bind(token.uses_left)
-        .bind(token.created_at)
-        .bind(token.expires_at)
-        .bind(token.maker.as_ref().map(Actor::kind))
-        .bind(token.maker.as_ref().and_then(Actor::id))
-        .execute()
-        .await?;
+    .bind(token.id.as_str())
+    .bind(Hash(token.hash))
+    .bind(token.uses_left)
+    .bind(token.created_at)
+    .bind(token.expires_at)
+    .bind(token.maker.as_ref().map(Actor::kind))
+    .bind(token.maker.as_ref().and_then(Actor::id))
+    .execute()
+    .await?;
     Ok(())
 }
 

@@ -165,11 +165,7 @@ pub async fn undecided_of(conn: &mut Conn, user: &UserId, now: Timestamp) -> Res
 }
 
 /// Whether a person said no to this client after `since`, or took a yes back.
-pub async fn denied_since(
-    conn: &mut Conn,
-    (client, user): (&ClientId, &UserId),
-    since: Timestamp,
-) -> Result<bool, Error> {
+pub async fn denied_since(conn: &mut Conn, (client, user): (&ClientId, &UserId), since: Timestamp) -> Result<bool, Error> {
     let found = conn
         .query("SELECT denied_at FROM device_codes WHERE asked_of = $1 AND client_id = $2 AND denied_at > $3 LIMIT 1")
         .bind(user)

@@ -48,8 +48,7 @@ fn statement_issuers(config: &Config) -> Result<(), InvalidConfig> {
     require(days, "client_registration.software_statement_days", "must be between 1 and 3650")?;
     let required = config.client_registration.require_software_statement;
     require(!required || !issuers.is_empty(), REQUIRED, "needs software_statement_issuers")?;
-    let anybody_publishes =
-        config.takes_client_documents() && config.client_id_metadata_documents.allowed_hosts.is_empty();
+    let anybody_publishes = config.takes_client_documents() && config.client_id_metadata_documents.allowed_hosts.is_empty();
     require(
         !required || !anybody_publishes,
         REQUIRED,
