@@ -25,6 +25,7 @@ pub mod profile;
 pub mod resources;
 mod route;
 pub mod sessions;
+mod stream;
 pub mod time;
 pub mod users;
 

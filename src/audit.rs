@@ -3,8 +3,11 @@
 //! An event is written with [`crate::storage::audit::insert`] in the same transaction as what it records. Refusals of
 //! requests that prove no identity go through the [`Queue`] instead, so that a flood of them costs next to nothing.
 
+pub mod export;
 mod kind;
+pub mod pages;
 mod queue;
+pub mod verify;
 
 pub use kind::Kind;
 pub use queue::{Queue, Worker, queue};

@@ -1,5 +1,6 @@
 //! The command line, one file per command. Answers go to standard output, logs and failures to standard error.
 
+pub mod audit;
 pub mod client;
 pub mod config;
 pub mod dev;
@@ -36,7 +37,8 @@ Exit codes:
   3  the configuration is wrong
   4  there is no such user, client or key
   5  it exists already, or was changed by somebody else meanwhile
-  6  the data folder, the master key, the database or the address can't be used";
+  6  the data folder, the master key, the database or the address can't be used
+  7  somebody changed the audit log";
 
 /// A self-hosted OAuth 2.0 authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
@@ -77,6 +79,9 @@ enum Command {
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     Key(key::Command),
+    /// The audit log: list, export, verify that nobody changed it.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Mail: try whether it can be sent.
     #[command(subcommand)]
     Mail(mail::Command),
@@ -123,6 +128,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Resource(command)) => resource::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
+            Some(Command::Audit(command)) => audit::run(command, config, output).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,

@@ -8,3 +8,5 @@ pub mod key_rotation;
 pub mod mail;
 pub mod notices;
 mod pace;
+pub mod retention;
+pub mod sealer;

@@ -8,6 +8,7 @@
 //! encryption  for others, and of what others encrypted for this server
 //! dpop_nonce  nonces for proofs of possession
 //! certificate  of clients, and who vouches for them
+//! evidence  what marks, seals and vouches for the audit log
 //! foreign  keys of others, and what they signed
 //! notification  with what a client is told of an answer
 //! ring     which key signs, which keys verify, the published JWKS
@@ -19,6 +20,7 @@ pub mod certificate;
 pub mod client_secret;
 pub mod dpop_nonce;
 pub mod encryption;
+pub mod evidence;
 pub mod foreign;
 pub mod hash;
 pub mod master;

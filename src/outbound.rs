@@ -6,3 +6,4 @@ pub mod envelope;
 pub mod http;
 pub mod mail;
 pub mod published;
+pub mod syslog;

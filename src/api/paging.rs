@@ -36,11 +36,16 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for ListQuery<F> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let query = text(parts)?;
-        let is_paging = |pair: &&str| matches!(pair.split('=').next(), Some("limit" | "after"));
-        let (paging, filter): (Vec<&str>, Vec<&str>) = query.split('&').partition(is_paging);
-        Ok(Self { page: parse::<Paging>(&paging.join("&"))?.page()?, filter: parse(&filter.join("&"))? })
+        let (paging, filter) = split::<Paging, F>(parts, &["limit", "after"])?;
+        Ok(Self { page: paging.page()?, filter })
     }
+}
+
+/// Reads the query as two things: the parameters of these names, and what is left.
+pub(super) fn split<A: DeserializeOwned, B: DeserializeOwned>(parts: &Parts, names: &[&str]) -> Result<(A, B), ApiError> {
+    let is_named = |pair: &&str| pair.split('=').next().is_some_and(|name| names.contains(&name));
+    let (named, rest): (Vec<&str>, Vec<&str>) = text(parts)?.split('&').partition(is_named);
+    Ok((parse(&named.join("&"))?, parse(&rest.join("&"))?))
 }
 
 fn text(parts: &Parts) -> Result<&str, ApiError> {

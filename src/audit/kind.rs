@@ -110,6 +110,8 @@ kinds! {
     // The server
     ApiRefused = "api.refused", "The management API refused a caller.";
     RequestForged = "request.forged", "A form or request came from a foreign page.";
+    AuditExported = "audit.exported", "Somebody took a copy of the audit log, or of a part of it.";
+    AuditPruned = "audit.pruned", "Entries that were older than the audit log is kept were deleted.";
     AuditDropped = "audit.dropped", "More refusals came than could be recorded; the count says how many are missing.";
 }
 

@@ -15,6 +15,8 @@ pub enum Exit {
     Conflict = 5,
     /// The data folder, the master key, the database or the address can't be used.
     Unusable = 6,
+    /// Somebody changed the audit log.
+    Tampered = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -14,6 +14,7 @@ use crate::audit::{self, Kind, Origin, Worker};
 use crate::config::Config;
 use crate::jobs::mail::{self, Postman};
 use crate::jobs::notices::{self, Messenger};
+use crate::jobs::sealer::Sealer;
 use crate::jobs::{cleanup, deletion, imitation, key_rotation};
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
@@ -65,6 +66,7 @@ pub struct Server {
     beside: Option<(TcpListener, Tls)>,
     refusals: Worker,
     explanations: explain::Worker,
+    sealer: Sealer,
     /// None where mail is off.
     postman: Option<Postman>,
 }
@@ -80,7 +82,7 @@ impl Server {
 
     /// The same on a socket that listens already.
     pub async fn prepare_on(listener: TcpListener, installation: Installation) -> Result<Self, Failure> {
-        let Installation { config, clock, master, db } = installation;
+        let Installation { config, clock, master, db, evidence } = installation;
         let unusable = |error| Failure::new(Exit::Configuration, format!("configuration: {error}"));
         let tls = Tls::new(&config.tls).map_err(unusable)?;
         let beside = match (config.tls.second_listener(), &tls) {
@@ -90,12 +92,13 @@ impl Server {
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
+        let sealer = Sealer::new(&db, &clock, evidence, &config.audit);
         let (explained, explanations) = explain::queue(&config.explain);
         let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue, explanations: explained })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, tls, beside, refusals, explanations, postman })
+        Ok(Self { state, listener, tls, beside, refusals, explanations, sealer, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -118,7 +121,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, tls, beside, refusals, explanations, postman } = self;
+        let Self { state, listener, tls, beside, refusals, explanations, sealer, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -159,6 +162,12 @@ impl Server {
             let _ = after_explaining.await;
         }));
 
+        let (stop_sealing, sealing_stops) = oneshot::channel::<()>();
+        let sealer = tokio::spawn(sealer.run(async {
+            // Either way there is nothing more to come.
+            let _ = sealing_stops.await;
+        }));
+
         let listener = Listener::new(listener, tls);
         let listener = match beside {
             Some((socket, tls)) => listener.and(socket, tls, app::shell_for_certificates(&state)),
@@ -192,6 +201,11 @@ impl Server {
         drop(stop_notices);
         if let Err(error) = notices.await {
             tracing::error!(%error, "applications may be told something twice");
+        }
+        // Nothing more happens that the audit log would tell of.
+        drop(stop_sealing);
+        if let Err(error) = sealer.await {
+            tracing::error!(%error, "the last entries of the audit log were not sealed");
         }
         for task in background.into_iter().chain(follow_certificate) {
             task.abort();

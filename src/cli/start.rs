@@ -4,11 +4,13 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::audit::Origin;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keys::evidence::EvidenceKey;
 use crate::keys::master::{MasterKey, VARIABLE};
 use crate::storage::adoption;
 use crate::storage::db::{DatabaseTarget, Db};
@@ -21,6 +23,8 @@ pub struct Installation {
     pub clock: Clock,
     pub master: MasterKey,
     pub db: Db,
+    /// Of the audit log.
+    pub evidence: Arc<EvidenceKey>,
 }
 
 impl Installation {
@@ -35,15 +39,28 @@ impl Installation {
         keep_private(&target)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
         master.verify_or_store(&db).await.map_err(Failure::unusable)?;
+        let evidence = EvidenceKey::open(&db, &master).await.map_err(Failure::unusable)?;
         let clock = Clock::system();
         adoption::adopt(&db, clock.now()).await?;
-        Ok(Self { config, clock, master, db })
+        Ok(Self { config, clock, master, db, evidence })
     }
 
     /// For the audit log: done on this machine, now.
     pub fn origin(&self) -> Origin {
         Origin { at: self.clock.now(), address: None, trace_id: TraceId::random().to_string() }
     }
+}
+
+/// The master key, for work that needs no database: none is made.
+pub fn master_key(config: &Config) -> Result<MasterKey, Failure> {
+    let file = key_file(config);
+    if std::env::var_os(VARIABLE).is_none() && !file.exists() {
+        return Err(Failure::unusable(format!(
+            "there is no master key, {}: name its file with keys.master_key_file",
+            file.display()
+        )));
+    }
+    MasterKey::obtain(&file).map_err(Failure::unusable)
 }
 
 /// Held by the one server of an SQLite database as long as it runs; the commands beside it don't need it.

@@ -191,6 +191,16 @@ section! {
     AuditConfig {
         /// Write a row for each stateless token too. Otherwise they are logged and counted only.
         tokens: bool = false;
+        /// Days that entries are kept. 0 keeps them for ever.
+        retention_days: u32 = 0;
+        /// Seconds between two checkpoints, which are made while there are new entries. What is cut off the end of the log since the last
+        /// one that was copied elsewhere leaves no trace.
+        checkpoint_interval: i64 = 300;
+        /// A file that checkpoints are appended to, outside the database: `ostiary audit verify --checkpoints FILE`. Empty for none.
+        checkpoint_file: PathBuf = PathBuf::new();
+        /// A collector that checkpoints are sent to as syslog messages (RFC 5424): `udp://logs.example:514` or `unix:/dev/log`. Empty for
+        /// none.
+        checkpoint_syslog: String = String::new();
     }
 }
 

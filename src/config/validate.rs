@@ -66,6 +66,7 @@ impl Config {
         )?;
         require(self.explain.days <= 365, "explain.days", "must not exceed 365")?;
         require((1_000..=10_000_000).contains(&self.explain.rows), "explain.rows", "must be between 1000 and 10000000")?;
+        self.audit()?;
         require(self.keys.rotation_days > 0, "keys.rotation_days", "must be at least 1")?;
         require(
             u64::from(self.keys.publish_hours) < u64::from(self.keys.rotation_days) * 24,
@@ -118,6 +119,16 @@ impl Config {
         require((1..=1_000).contains(&self.redis.timeout_ms), "redis.timeout_ms", "must be between 1 and 1000")
     }
 
+    fn audit(&self) -> Result<(), InvalidConfig> {
+        let audit = &self.audit;
+        require(audit.retention_days <= 36_500, "audit.retention_days", "must not exceed 36500")?;
+        let interval = (10..=86_400).contains(&audit.checkpoint_interval);
+        require(interval, "audit.checkpoint_interval", "must be between 10 seconds and a day")?;
+        let target = &audit.checkpoint_syslog;
+        let known = target.is_empty() || target.strip_prefix("unix:/").is_some() || is_udp(target);
+        require(known, "audit.checkpoint_syslog", "must be udp://HOST:PORT or unix:/PATH")
+    }
+
     fn registration(&self) -> Result<(), InvalidConfig> {
         let config = &self.registration;
         let needs_mail = config.mode != RegistrationMode::Closed && config.identifier.has_address();
@@ -132,6 +143,11 @@ impl Config {
         let hours = (1..=8_760).contains(&config.invitation_hours);
         require(hours, "registration.invitation_hours", "must be between 1 and 8760")
     }
+}
+
+fn is_udp(target: &str) -> bool {
+    let address = target.strip_prefix("udp://").and_then(|address| address.rsplit_once(':'));
+    address.is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
 }
 
 fn require(holds: bool, key: &'static str, problem: &'static str) -> Result<(), InvalidConfig> {

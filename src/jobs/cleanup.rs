@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::retention;
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -57,6 +58,7 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
+    retention::prune(db, now, config.audit.retention_days).await?;
     let devices = Seconds::days(config.limits.device_days.into());
     while db.write(async |tx| login_failures::delete_expired(tx, now, devices, BATCH).await).await? > 0 {}
     let counted = now - Seconds::days(31);

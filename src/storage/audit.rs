@@ -1,11 +1,17 @@
-//! The audit log.
+//! The audit log: what is written in it, and how it is read again.
 
+pub mod chain;
+mod search;
+
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use serde_json::{Map, Value};
 
-use super::db::{Columns, Conn, Record, Tx};
+pub use search::{AuditFilter, activity, last_uses, list};
+
+use super::db::{Columns, Record, Tx};
 use super::error::Error;
-use super::page::{Listed, Page};
 use super::value::{Json, words};
+use crate::protocol::evidence::Fields;
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::random;
@@ -42,6 +48,17 @@ pub enum Outcome {
 }
 
 words!(Outcome { Success = "success", Refused = "refused", Failed = "failed", });
+
+impl Outcome {
+    /// The word under which it is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +122,8 @@ pub struct Entry {
     pub trace_id: String,
     pub count: i64,
     pub details: Map<String, Value>,
+    /// Its place in the chain; `None` while it waits to be sealed.
+    pub sequence: Option<i64>,
 }
 
 impl Record for Entry {
@@ -122,28 +141,77 @@ impl Record for Entry {
             trace_id: columns.read()?,
             count: columns.read()?,
             details: columns.read::<Json<_>>()?.0,
+            sequence: columns.read()?,
         })
     }
 }
 
+/// Marks entries as written by this installation: whoever writes into the table without its key is found out.
+#[derive(Clone)]
+pub struct Marker(hmac::Key);
+
+impl Marker {
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, key))
+    }
+
+    pub fn mark(&self, fields: &Fields<'_>) -> [u8; 32] {
+        let mut mark = [0; 32];
+        mark.copy_from_slice(hmac::sign(&self.0, &fields.canonical()).as_ref());
+        mark
+    }
+
+    /// Whether this is the mark of the entry, in the same time for every answer.
+    pub fn marked(&self, fields: &Fields<'_>, mark: &[u8]) -> bool {
+        hmac::verify(&self.0, &fields.canonical(), mark).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Marker {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Marker([redacted])")
+    }
+}
+
+/// Writes an event, with the mark of this installation (half a microsecond). It is sealed within a second or so.
 pub async fn insert(tx: &mut Tx, event: &Event) -> Result<(), Error> {
+    let id = entry_id(event.at, random::bytes());
+    let details = serde_json::to_string(&event.details).map_err(|_| Error::other("details of an event can't be written"))?;
+    let fields = Fields {
+        id: &id,
+        occurred_at: event.at,
+        kind: event.kind,
+        outcome: event.outcome.as_str(),
+        reason: event.reason,
+        actor_type: event.actor.kind(),
+        actor_id: event.actor.id(),
+        client_id: event.client_id.as_ref().map(ClientId::as_str),
+        user_id: event.user_id.as_ref().map(UserId::as_str),
+        address: event.address.as_deref(),
+        trace_id: &event.trace_id,
+        count: event.count,
+        details: &details,
+    };
+    let mark = tx.marker().map(|marker| marker.mark(&fields).to_vec());
+    // What was marked is what is stored.
     tx.query(
-        "INSERT INTO audit_log (id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, \
-         trace_id, count, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO audit_inbox (id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, \
+         trace_id, count, details, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
-    .bind(entry_id(event.at, random::bytes()))
-    .bind(event.at)
-    .bind(event.kind)
-    .bind(event.outcome)
-    .bind(event.reason)
-    .bind(event.actor.kind())
-    .bind(event.actor.id())
-    .bind(event.client_id.as_ref())
-    .bind(event.user_id.as_ref())
-    .bind(event.address.as_deref())
-    .bind(event.trace_id.as_str())
-    .bind(event.count)
-    .bind(Json(event.details.clone()))
+    .bind(fields.id)
+    .bind(fields.occurred_at)
+    .bind(fields.kind)
+    .bind(fields.outcome)
+    .bind(fields.reason)
+    .bind(fields.actor_type)
+    .bind(fields.actor_id)
+    .bind(fields.client_id)
+    .bind(fields.user_id)
+    .bind(fields.address)
+    .bind(fields.trace_id)
+    .bind(fields.count)
+    .bind(fields.details)
+    .bind(mark)
     .execute()
     .await?;
     Ok(())
@@ -155,94 +223,6 @@ fn entry_id(at: Timestamp, mut random: [u8; 10]) -> String {
     let fraction = u16::try_from((micros % 1_000) * 4_096 / 1_000).unwrap_or_default();
     random[..2].copy_from_slice(&fraction.to_be_bytes());
     uuid::Builder::from_unix_timestamp_millis(micros / 1_000, &random).into_uuid().to_string()
-}
-
-/// Which entries to list. An empty filter lists all.
-#[derive(Clone, Debug, Default)]
-pub struct AuditFilter {
-    pub kind: Option<String>,
-    pub outcome: Option<Outcome>,
-    pub user_id: Option<UserId>,
-    pub client_id: Option<ClientId>,
-    pub trace_id: Option<String>,
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub until: Option<Timestamp>,
-}
-
-/// A listing that is led by one column: an index then brings its rows in order, however long the log is.
-macro_rules! listing {
-    ($condition:literal) => {
-        concat!(
-            "SELECT id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, \
-             details FROM audit_log WHERE ",
-            $condition,
-            " AND ($1 IS NULL OR type = $1) AND ($2 IS NULL OR outcome = $2) AND ($3 IS NULL OR user_id = $3) \
-             AND ($4 IS NULL OR client_id = $4) AND ($5 IS NULL OR trace_id = $5) AND id >= $6 AND id < $7 \
-             ORDER BY id DESC LIMIT $8"
-        )
-    };
-}
-
-/// The newest first.
-pub async fn list(conn: &mut Conn, filter: &AuditFilter, page: &Page) -> Result<Listed<Entry>, Error> {
-    let sql = if filter.trace_id.is_some() {
-        listing!("trace_id = $5")
-    } else if filter.user_id.is_some() {
-        listing!("user_id = $3")
-    } else if filter.client_id.is_some() {
-        listing!("client_id = $4")
-    } else if filter.kind.is_some() {
-        listing!("type = $1")
-    } else {
-        listing!("TRUE")
-    };
-    // The ids are in the order of time, so they bound it. No id is as great as the text "g".
-    let bound = |at: Timestamp| entry_id(at, [0; 10]);
-    let from = filter.from.map(bound).unwrap_or_default();
-    let until = filter.until.map_or_else(|| "g".to_owned(), bound);
-    let until = page.after.as_ref().map_or(until.clone(), |after| after.min(&until).clone());
-    let entries = conn
-        .query(sql)
-        .bind(filter.kind.as_deref())
-        .bind(filter.outcome)
-        .bind(filter.user_id.as_ref())
-        .bind(filter.client_id.as_ref())
-        .bind(filter.trace_id.as_deref())
-        .bind(from)
-        .bind(until)
-        .bind(page.rows())
-        .fetch_all::<Entry>()
-        .await?;
-    Ok(Listed::cut(entries, page, |entry| entry.id.clone()))
-}
-
-/// What happened to a person and by them, the newest first, without what their applications do all day long.
-pub async fn activity(conn: &mut Conn, user: &UserId, page: &Page) -> Result<Listed<Entry>, Error> {
-    let entries = conn
-        .query(
-            "SELECT id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, \
-             details FROM audit_log WHERE user_id = $1 AND id < $2 AND type NOT IN ('token.issued', 'token.revoked') \
-             ORDER BY id DESC LIMIT $3",
-        )
-        .bind(user)
-        .bind(page.after.as_deref().unwrap_or("g"))
-        .bind(page.rows())
-        .fetch_all::<Entry>()
-        .await?;
-    Ok(Listed::cut(entries, page, |entry| entry.id.clone()))
-}
-
-/// When each client last got tokens on a person's behalf.
-pub async fn last_uses(conn: &mut Conn, user: &UserId) -> Result<Vec<(ClientId, Timestamp)>, Error> {
-    conn.query(
-        "SELECT client_id, MAX(occurred_at) FROM audit_log \
-         WHERE user_id = $1 AND type = 'token.issued' AND client_id IS NOT NULL GROUP BY client_id",
-    )
-    .bind(user)
-    .fetch_all()
-    .await
 }
 
 #[cfg(test)]

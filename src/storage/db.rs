@@ -10,7 +10,7 @@ mod sqlite;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -25,6 +25,7 @@ pub use query::{Columns, Locking, Query, Record};
 use self::change::Subscribers;
 use self::group_commit::{Turn, Writer};
 use self::readers::{Lease, Readers};
+use super::audit::Marker;
 use super::error::Error;
 use super::migrations::{self, MigrationError};
 use crate::config::DatabaseConfig;
@@ -66,6 +67,7 @@ pub struct Db(Arc<Shared>);
 struct Shared {
     backend: Backend,
     subscribers: Subscribers,
+    marker: OnceLock<Marker>,
 }
 
 #[derive(Debug)]
@@ -97,7 +99,12 @@ impl Db {
                 Backend::Postgres { pool, listening: Box::new(postgres::options(url)?) }
             }
         };
-        Ok(Self(Arc::new(Shared { backend, subscribers })))
+        Ok(Self(Arc::new(Shared { backend, subscribers, marker: OnceLock::new() })))
+    }
+
+    /// From now on entries of the audit log are marked with this. The first that comes stays.
+    pub fn mark_entries(&self, marker: Marker) {
+        self.0.marker.get_or_init(|| marker);
     }
 
     /// A connection to read with; every statement sees what was committed before it.
@@ -127,7 +134,7 @@ impl Db {
     {
         match &self.0.backend {
             Backend::Sqlite { writer, .. } => {
-                let mut tx = Tx::new(Link::Writer(writer.turn().await?));
+                let mut tx = Tx::new(Link::Writer(writer.turn().await?), &self.0);
                 let result = work.run(&mut tx).await;
                 tx.finish(result, &self.0.subscribers).await
             }
@@ -136,7 +143,7 @@ impl Db {
                 loop {
                     let result = match pool.begin().await {
                         Ok(transaction) => {
-                            let mut tx = Tx::new(Link::Transaction(transaction, None));
+                            let mut tx = Tx::new(Link::Transaction(transaction, None), &self.0);
                             let result = work.run(&mut tx).await;
                             tx.finish(result, &self.0.subscribers).await
                         }
@@ -255,11 +262,17 @@ enum Link {
 pub struct Tx {
     conn: Conn,
     changes: Vec<Change>,
+    shared: Arc<Shared>,
 }
 
 impl Tx {
-    fn new(link: Link) -> Self {
-        Self { conn: Conn(link), changes: Vec::new() }
+    fn new(link: Link, shared: &Arc<Shared>) -> Self {
+        Self { conn: Conn(link), changes: Vec::new(), shared: Arc::clone(shared) }
+    }
+
+    /// What entries of the audit log are marked with; `None` in an installation whose keys are not open.
+    pub(in crate::storage) fn marker(&self) -> Option<&Marker> {
+        self.shared.marker.get()
     }
 
     /// Notes a change of something that is kept in memory; the subscribers are told once it is committed.

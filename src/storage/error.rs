@@ -38,7 +38,7 @@ impl Error {
     }
 
     /// A stored value that doesn't fit its type, or a value that must not be stored.
-    pub(super) fn other(text: impl AsRef<str>) -> Self {
+    pub fn other(text: impl AsRef<str>) -> Self {
         Self::Other(Cause::Text(text.as_ref().into()))
     }
 

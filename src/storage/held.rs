@@ -37,6 +37,7 @@ pub const TABLES: &[(&str, Held)] = &[
     ("email_codes", Held::In("mailed_codes")),
     ("invitations", Held::In("invitations")),
     ("audit_log", Held::In("activity")),
+    ("audit_inbox", Held::In("activity")),
     ("authorization_codes", Held::Not("lives for a minute; the activity says that it was given out")),
     (
         "device_codes",

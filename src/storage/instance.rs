@@ -20,6 +20,12 @@ pub async fn insert_if_absent(tx: &mut Tx, name: &str, value: &[u8]) -> Result<V
     load(tx, name).await?.ok_or_else(|| Error::other("a value vanished from the table instance"))
 }
 
+/// Stores `new` in the place of `old`. `false`: something else stands there now.
+pub async fn exchange(tx: &mut Tx, name: &str, old: &[u8], new: &[u8]) -> Result<bool, Error> {
+    let changed = tx.query("UPDATE instance SET value = $1 WHERE name = $2 AND value = $3").bind(new).bind(name).bind(old);
+    Ok(changed.execute().await? == 1)
+}
+
 /// Makes transactions that lock the same name follow one another, until this one ends: each sees what the one before did.
 pub async fn lock(tx: &mut Tx, name: &str) -> Result<(), Error> {
     // On PostgreSQL the update of a row locks it; SQLite has one writer anyway.

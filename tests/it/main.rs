@@ -7,6 +7,7 @@ mod architecture;
 mod browser;
 mod cli;
 mod clients;
+mod evidence;
 mod explain;
 mod flows;
 mod guard;

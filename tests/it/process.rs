@@ -132,6 +132,13 @@ impl Server {
         self.notice = read_notice(&mut self.child);
     }
 
+    /// Ends the process as an operator does, and waits until it has.
+    pub fn stop_gently(&mut self) {
+        let ended = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        assert!(ended.is_ok_and(|status| status.success()), "a signal is sent");
+        assert_eq!(self.wait(), Some(0));
+    }
+
     fn stop(&mut self) {
         // It may have ended by itself: then there is nothing to stop.
         let _ = self.child.kill();

@@ -205,7 +205,7 @@ fn every_kind_of_event_has_a_sentence_in_every_language() {
         "setup.",
         "invitation.",
         "address.",
-        "audit.dropped",
+        "audit.",
         "token.issued",
         "token.revoked",
         "pushed_request.",

@@ -1,0 +1,318 @@
+//! Verifies the audit log: entry by entry, in bounded memory, from the database or from an export of it.
+//!
+//! The chain says whether an entry is as it was sealed, its mark whether this installation wrote it, and checkpoints, above all those
+//! that were copied elsewhere, whether the chain is as long as it was. docs/audit.md says what each finding means.
+
+mod anchors;
+mod report;
+
+use std::sync::Arc;
+
+pub use anchors::Anchors;
+pub use report::{Fault, Finding, Report};
+
+use self::report::finding;
+use super::pages::Item;
+use crate::keys::evidence::{EvidenceKey, digest};
+use crate::protocol::evidence::Checkpoint;
+use crate::protocol::jwt::decode;
+use crate::storage::audit::chain::{Head, Row, Sealed};
+
+/// Findings that are kept; after these they are only counted.
+const MOST: usize = 100;
+
+/// How many entries that were taken out between two that were renumbered are looked for.
+const RENUMBERED: i64 = 64;
+
+/// Takes the log in and judges it.
+#[derive(Debug)]
+pub struct Verifier {
+    key: Arc<EvidenceKey>,
+    anchors: Anchors,
+    report: Report,
+    end: End,
+    checkpoint: Option<(Checkpoint, String)>,
+    /// How many entries were inserted, less those that were taken out, where what follows was renumbered.
+    shift: i64,
+    suspect: Option<Suspect>,
+    pruned_until: i64,
+    /// Entries without a mark before the first checkpoint: no fault if that comes.
+    unmarked: Vec<Finding>,
+}
+
+/// Where the chain stands.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Nothing has come yet.
+    Nowhere,
+    /// After this entry, whose seal is known if it has the right length.
+    After(i64, Option<[u8; 32]>),
+}
+
+/// An entry whose seal is wrong: the one after it tells why.
+#[derive(Debug)]
+struct Suspect {
+    previous: [u8; 32],
+    sequence: i64,
+    /// What its seal should be.
+    seal: [u8; 32],
+    finding: Option<usize>,
+}
+
+impl Verifier {
+    pub fn new(key: Arc<EvidenceKey>, anchors: Anchors) -> Self {
+        let report = Report { copies: anchors.count(), ..Report::default() };
+        let mut verifier = Self {
+            key,
+            report,
+            end: End::Nowhere,
+            checkpoint: None,
+            shift: 0,
+            suspect: None,
+            pruned_until: 0,
+            unmarked: Vec::new(),
+            anchors,
+        };
+        for _ in 0..verifier.anchors.forged {
+            verifier.found(Fault::Forged, None, None, None, "a copy of a checkpoint was not signed by this installation");
+        }
+        verifier
+    }
+
+    pub fn take(&mut self, item: Item) {
+        match item {
+            Item::Entry(entry) => self.entry(&entry),
+            Item::Checkpoint(signed) => self.checkpoint(signed),
+            Item::Waiting(row, copied) => self.waiting(&row, copied),
+        }
+    }
+
+    fn entry(&mut self, entry: &Sealed) {
+        let sequence = entry.sequence - self.shift;
+        let previous = self.link(sequence, entry);
+        let ours = self.key.is_ours(&entry.row);
+        let seal = <[u8; 32]>::try_from(entry.seal.as_slice()).ok();
+        self.report.entries += 1;
+        self.report.first.get_or_insert(entry.sequence);
+        self.report.last = Some(entry.sequence);
+        let expected = previous.map(|previous| self.key.seal(&previous, sequence, &entry.row));
+        let suspect = self.suspect.take();
+        if expected.is_none() && !ours && entry.row.mac.is_some() {
+            self.found(Fault::Edited, Some(entry.sequence), None, Some(entry), "it is not as it was written");
+        } else if expected.is_none() || expected == seal {
+            self.marked(entry, ours);
+        } else if !suspect.is_some_and(|suspect| self.explains(&suspect, entry, seal)) {
+            let (fault, what) = if ours {
+                (Fault::Deleted, "it is as it was written: entries before it were taken out, or its seal was changed")
+            } else {
+                (Fault::Edited, "it is not as it was sealed")
+            };
+            let finding = self.found(fault, Some(entry.sequence), None, Some(entry), what);
+            if let (Some(previous), Some(seal)) = (previous, expected) {
+                self.suspect = Some(Suspect { previous, sequence, seal, finding });
+            }
+        }
+        if ours && entry.row.kind == "audit.pruned" {
+            self.pruned(&entry.row);
+        }
+        let sequence = entry.sequence - self.shift;
+        self.end = End::After(sequence, seal);
+        if let Some(seal) = seal
+            && self.shift == 0
+        {
+            self.compare_copies(sequence, &seal);
+        }
+    }
+
+    /// The seal that the entry must follow, if it is known. Says what is missing before it.
+    fn link(&mut self, sequence: i64, entry: &Sealed) -> Option<[u8; 32]> {
+        match self.end {
+            End::Nowhere if sequence == 1 => Some(Head::BEGINNING.seal),
+            End::Nowhere => None,
+            End::After(last, seal) if sequence == last + 1 => seal,
+            // How much may be missing at the beginning is judged at the end.
+            End::After(last, _) if sequence > last && self.report.entries == 0 => None,
+            End::After(last, _) if sequence > last => {
+                self.found(Fault::Deleted, Some(last + 1), Some(sequence - 1), None, "entries were taken out");
+                None
+            }
+            End::After(..) => {
+                self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), "it comes a second time");
+                None
+            }
+        }
+    }
+
+    /// Whether this entry is as it was sealed, once it is known what was done to the one before it.
+    fn explains(&mut self, suspect: &Suspect, entry: &Sealed, seal: Option<[u8; 32]>) -> bool {
+        let sequence = entry.sequence - self.shift;
+        let is = |previous: &[u8; 32], sequence| Some(self.key.seal(previous, sequence, &entry.row)) == seal;
+        let stored = if let End::After(_, Some(seal)) = self.end { seal } else { suspect.seal };
+        let (fault, what, shift) = if is(&suspect.seal, sequence) {
+            (Fault::Edited, "its seal was changed", 0)
+        } else if is(&suspect.previous, suspect.sequence) {
+            (Fault::Inserted, "it was put between two others, and those after it were renumbered", 1)
+        } else if let Some(gone) = (1..=RENUMBERED).find(|gone| is(&stored, sequence + gone)) {
+            (Fault::Deleted, "entries before it were taken out, and those after them were renumbered", -gone)
+        } else {
+            return false;
+        };
+        self.shift += shift;
+        if let Some(finding) = suspect.finding.and_then(|at| self.report.findings.get_mut(at)) {
+            (finding.fault, finding.what) = (fault, what);
+        }
+        true
+    }
+
+    /// An entry that is as it was sealed: did we write it?
+    fn marked(&mut self, entry: &Sealed, ours: bool) {
+        if ours {
+            return;
+        }
+        const WHAT: &str = "it was sealed, but not written by this installation";
+        if entry.row.mac.is_none() && self.checkpoint.is_none() && self.report.checkpoints == 0 {
+            self.report.unmarked += 1;
+            if self.unmarked.len() < MOST {
+                self.unmarked.push(finding(Fault::Inserted, Some(entry.sequence), None, Some(&entry.row.id), WHAT));
+            }
+        } else {
+            self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), WHAT);
+        }
+    }
+
+    fn checkpoint(&mut self, signed: String) {
+        self.report.checkpoints += 1;
+        let Some(checkpoint) = self.key.checkpoint(&signed) else {
+            self.found(Fault::Forged, None, None, None, "a checkpoint was not signed by this installation, or was changed");
+            return;
+        };
+        if let Some((before, text)) = &self.checkpoint {
+            if checkpoint.number != before.number + 1 {
+                self.found(
+                    Fault::Forged,
+                    Some(checkpoint.sequence),
+                    None,
+                    None,
+                    "checkpoints before this one's entry were taken out",
+                );
+            } else if checkpoint.previous.as_deref() != Some(digest(text).as_str()) {
+                self.found(Fault::Forged, Some(checkpoint.sequence), None, None, "a checkpoint does not follow the one before");
+            }
+        }
+        let seal = decode(&checkpoint.seal).ok().and_then(|seal| <[u8; 32]>::try_from(seal).ok());
+        if checkpoint.number == 1 {
+            // What was there before the first one is vouched for by it.
+            self.unmarked.clear();
+        }
+        match self.end {
+            // What it vouches for was deleted, and the log begins after it.
+            _ if self.report.entries == 0 => {
+                self.end = End::After(checkpoint.sequence, seal);
+                self.report.vouched_until = checkpoint.sequence;
+            }
+            End::Nowhere => {}
+            End::After(..) if self.shift != 0 => {}
+            End::After(last, _) if last < checkpoint.sequence => {
+                self.cut_off(last + 1, checkpoint.sequence, "a checkpoint vouches for entries that are not there");
+            }
+            End::After(last, found) if last > checkpoint.sequence || found != seal => {
+                let since = self.report.vouched_until + 1;
+                self.cut_off(since, checkpoint.sequence, "others stand in the place of entries that a checkpoint vouches for");
+            }
+            End::After(..) => self.report.vouched_until = checkpoint.sequence,
+        }
+        self.checkpoint = Some((checkpoint, signed));
+    }
+
+    fn compare_copies(&mut self, sequence: i64, seal: &[u8; 32]) {
+        match self.anchors.at(sequence, seal) {
+            Some(true) => self.report.vouched_until = self.report.vouched_until.max(sequence),
+            Some(false) => {
+                let since = self.report.vouched_until + 1;
+                self.cut_off(since, sequence, "others stand in the place of entries that a copied checkpoint vouches for");
+            }
+            None => {}
+        }
+    }
+
+    fn waiting(&mut self, row: &Row, copied: bool) {
+        let ours = self.key.is_ours(row);
+        if copied {
+            self.stray(row, "a copy of an entry of the chain was put where entries wait to be sealed");
+        } else if ours {
+            self.report.waiting += 1;
+            if row.kind == "audit.pruned" {
+                self.pruned(row);
+            }
+        } else if row.mac.is_none() && self.report.checkpoints == 0 {
+            self.report.waiting += 1;
+            self.report.unmarked += 1;
+        } else {
+            self.stray(row, "it waits to be sealed, but was not written by this installation");
+        }
+    }
+
+    fn stray(&mut self, row: &Row, what: &'static str) {
+        self.keep(finding(Fault::Inserted, None, None, Some(&row.id), what));
+    }
+
+    /// We say in an entry that we deleted those up to `until`.
+    fn pruned(&mut self, row: &Row) {
+        let details: serde_json::Value = serde_json::from_str(&row.details).unwrap_or_default();
+        let until = details.get("until").and_then(serde_json::Value::as_i64);
+        self.pruned_until = self.pruned_until.max(until.unwrap_or_default());
+    }
+
+    /// Everything has come; `head` is where the chain ends by the database's own word.
+    pub fn finish(mut self, head: Option<Head>) -> Report {
+        let last = if let End::After(last, _) = self.end { last } else { 0 };
+        let ends = head.map_or(0, |head| head.sequence);
+        if self.shift == 0 && ends > last {
+            self.cut_off(last + 1, ends, "the end is missing");
+        }
+        if let Some(copied) = self.anchors.last().filter(|copied| self.shift == 0 && *copied > last.max(ends)) {
+            self.cut_off(last + 1, copied, "a copied checkpoint vouches for entries that are not there");
+        }
+        let missing = self.report.first.unwrap_or(last + 1) - 1;
+        if missing > self.pruned_until {
+            let what = "the beginning is missing, and no entry says that it was deleted for its age";
+            self.found(Fault::Deleted, Some(1), Some(missing), None, what);
+        }
+        for finding in std::mem::take(&mut self.unmarked) {
+            self.keep(finding);
+        }
+        let mut report = self.report;
+        for finding in report.findings.iter_mut().filter(|finding| head.is_some() && finding.sequence > Some(ends)) {
+            if finding.fault == Fault::Edited {
+                (finding.fault, finding.what) = (Fault::Inserted, "it was put after the end of the chain");
+            }
+        }
+        // By where they stand, those without a place last; each kind of reading finds some late.
+        report.findings.sort_by_key(|finding| finding.sequence.unwrap_or(i64::MAX));
+        report.intact = report.faults == 0;
+        report
+    }
+
+    fn cut_off(&mut self, from: i64, until: i64, what: &'static str) {
+        self.found(Fault::CutOff, Some(from), Some(until), None, what);
+    }
+
+    fn found(
+        &mut self,
+        fault: Fault,
+        sequence: Option<i64>,
+        until: Option<i64>,
+        entry: Option<&Sealed>,
+        what: &'static str,
+    ) -> Option<usize> {
+        self.keep(finding(fault, sequence, until, entry.map(|entry| entry.row.id.as_str()), what))
+    }
+
+    fn keep(&mut self, finding: Finding) -> Option<usize> {
+        self.report.faults += 1;
+        (self.report.findings.len() < MOST).then(|| {
+            self.report.findings.push(finding);
+            self.report.findings.len() - 1
+        })
+    }
+}

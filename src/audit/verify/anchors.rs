@@ -1,0 +1,67 @@
+//! Copies of checkpoints that were kept outside the database.
+
+use std::io::{self, BufRead};
+
+use crate::keys::evidence::EvidenceKey;
+use crate::protocol::jwt::decode;
+
+/// The length of an Ed25519 signature in base64url.
+const SIGNATURE_LENGTH: usize = 86;
+
+/// What the copies say: seals by sequence, in its order.
+#[derive(Debug, Default)]
+pub struct Anchors {
+    seals: Vec<(i64, [u8; 32])>,
+    /// How many were compared, or passed.
+    next: usize,
+    /// Copies that this installation did not sign.
+    pub forged: i64,
+    /// Lines that are no checkpoint, such as one that a crash left unfinished.
+    pub unreadable: i64,
+}
+
+impl Anchors {
+    /// Reads copies, one a line: as the server writes them, or as a syslog collector does, with other words before.
+    pub fn read(&mut self, lines: impl BufRead, key: &EvidenceKey) -> io::Result<()> {
+        for line in lines.lines() {
+            let line = line?;
+            let Some(signed) = line.split_whitespace().last() else { continue };
+            let seal = |checkpoint: &crate::protocol::evidence::Checkpoint| {
+                decode(&checkpoint.seal).ok().and_then(|seal| <[u8; 32]>::try_from(seal).ok())
+            };
+            match key.checkpoint(signed) {
+                Some(checkpoint) => self.seals.extend(seal(&checkpoint).map(|seal| (checkpoint.sequence, seal))),
+                None if is_whole(signed) => self.forged += 1,
+                None => self.unreadable += 1,
+            }
+        }
+        self.seals.sort_unstable();
+        self.seals.dedup();
+        Ok(())
+    }
+
+    pub(super) fn count(&self) -> i64 {
+        i64::try_from(self.seals.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether every copy about this entry has its seal; `None` when there is none. Entries come in their order.
+    pub(super) fn at(&mut self, sequence: i64, seal: &[u8; 32]) -> Option<bool> {
+        let mut agrees = None;
+        while let Some((copied, expected)) = self.seals.get(self.next).filter(|(copied, _)| *copied <= sequence) {
+            if *copied == sequence {
+                agrees = Some(agrees.unwrap_or(true) && expected == seal);
+            }
+            self.next += 1;
+        }
+        agrees
+    }
+
+    /// The last entry that a copy vouches for.
+    pub(super) fn last(&self) -> Option<i64> {
+        self.seals.last().map(|(sequence, _)| *sequence)
+    }
+}
+
+fn is_whole(signed: &str) -> bool {
+    signed.matches('.').count() == 2 && signed.rsplit('.').next().is_some_and(|signature| signature.len() == SIGNATURE_LENGTH)
+}

@@ -1,0 +1,235 @@
+//! Seals the audit log: moves what was written to its chain, and vouches for the chain with checkpoints.
+//!
+//! No request waits for it. Of several nodes one seals and the others stand back; when two do it at once, one of them finds that
+//! the chain goes on elsewhere by now, and nothing of what it did is kept. A node that dies leaves the chain as it was before or
+//! after a whole batch.
+
+mod copies;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+pub use copies::Copies;
+
+use crate::clock::Clock;
+use crate::config::AuditConfig;
+use crate::keys::evidence::{EvidenceKey, digest};
+use crate::protocol::evidence::{Checkpoint, Occasion};
+use crate::protocol::jwt::encode;
+use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::audit::chain::{self, Head, Row, Stored};
+use crate::storage::db::{Change, Db};
+use crate::storage::error::Error;
+
+/// How often.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Entries sealed in one transaction: few enough that nobody waits for it.
+const BATCH: i64 = 256;
+
+/// How many rounds are left to a node that is seen to seal.
+const STAND_BACK: u32 = 5;
+
+/// How long the last round may take when the server stops.
+const LAST_ROUND: Duration = Duration::from_secs(5);
+
+/// Seals.
+#[derive(Debug)]
+pub struct Sealer {
+    db: Db,
+    clock: Clock,
+    key: Arc<EvidenceKey>,
+    interval: Seconds,
+    copies: Copies,
+    /// Where the chain ended when this was last looked at.
+    seen: Option<Head>,
+    standing_back: u32,
+    newest: Option<Stored>,
+    keys_changed: Arc<AtomicBool>,
+}
+
+impl Sealer {
+    pub fn new(db: &Db, clock: &Clock, key: Arc<EvidenceKey>, config: &AuditConfig) -> Self {
+        let keys_changed = Arc::new(AtomicBool::new(false));
+        db.subscribe({
+            let keys_changed = Arc::clone(&keys_changed);
+            move |change| {
+                if *change == Change::Keys {
+                    keys_changed.store(true, Ordering::Relaxed);
+                }
+            }
+        });
+        Self {
+            db: db.clone(),
+            clock: clock.clone(),
+            key,
+            interval: Seconds(config.checkpoint_interval),
+            copies: Copies::new(config),
+            seen: None,
+            standing_back: 0,
+            newest: None,
+            keys_changed,
+        }
+    }
+
+    /// Seals until `shutdown` resolves, then what is left.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                _ = ticks.tick() => {}
+            }
+            let outcome = if self.stands_back() { Ok(()) } else { self.round().await };
+            match outcome {
+                Ok(()) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "the audit log can't be sealed now; what happens is recorded all the same, and sealed later");
+                }
+                Err(_) => {}
+            }
+        }
+        match timeout(LAST_ROUND, self.finish()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the last entries of the audit log were not sealed; the next server to start does it")
+            }
+            Err(_) => {
+                tracing::warn!("the last entries of the audit log were not sealed in time; the next server to start does it")
+            }
+        }
+    }
+
+    fn stands_back(&mut self) -> bool {
+        self.standing_back = self.standing_back.saturating_sub(1);
+        self.standing_back > 0
+    }
+
+    /// Seals everything that waits, and makes a checkpoint if one is due.
+    pub async fn round(&mut self) -> Result<(), Error> {
+        let head = self.seal_all().await?;
+        self.vouch(head, None).await?;
+        self.copies.write(self.clock.now()).await;
+        Ok(())
+    }
+
+    /// The same, with a checkpoint of all of it.
+    pub async fn finish(&mut self) -> Result<(), Error> {
+        let head = self.seal_all().await?;
+        self.vouch(head, Some(Occasion::Shutdown)).await?;
+        self.copies.write(self.clock.now()).await;
+        Ok(())
+    }
+
+    async fn seal_all(&mut self) -> Result<Head, Error> {
+        loop {
+            let (head, waiting) = self.look().await?;
+            if waiting.is_empty() {
+                return Ok(head);
+            }
+            let (next, seals) = self.seals(head, &waiting);
+            match self.db.write(async |tx| chain::append(tx, head, next, &waiting, &seals).await).await {
+                Ok(true) => self.seen = Some(next),
+                // Another node was quicker.
+                Ok(false) => {
+                    self.standing_back = STAND_BACK;
+                    return Ok(head);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The end of the chain, and what waits to come after it.
+    async fn look(&mut self) -> Result<(Head, Vec<Row>), Error> {
+        let head = match chain::head(&mut self.db.read().await?).await? {
+            Some(head) => head,
+            None => {
+                self.db.write(async |tx| chain::begin(tx).await).await?;
+                Head::BEGINNING
+            }
+        };
+        if let Some(seen) = self.seen.replace(head)
+            && seen != head
+        {
+            if head.sequence < seen.sequence {
+                tracing::error!(
+                    had = seen.sequence,
+                    has = head.sequence,
+                    "the audit log ends before where it ended: somebody changed the database, or restored it from a backup"
+                );
+            }
+            self.standing_back = STAND_BACK;
+        }
+        let waiting = chain::pending(&mut self.db.read().await?, BATCH).await?;
+        Ok((head, waiting))
+    }
+
+    fn seals(&self, head: Head, rows: &[Row]) -> (Head, Vec<[u8; 32]>) {
+        let mut end = head;
+        let seals = rows.iter().map(|row| {
+            let sequence = end.sequence + 1;
+            end = Head { sequence, seal: self.key.seal(&end.seal, sequence, row) };
+            end.seal
+        });
+        let seals = seals.collect();
+        (end, seals)
+    }
+
+    /// Makes a checkpoint if there is a reason: none was made yet, time has passed or keys have changed since the last, or `occasion`.
+    async fn vouch(&mut self, head: Head, occasion: Option<Occasion>) -> Result<(), Error> {
+        let now = self.clock.now();
+        if self.newest.is_none() {
+            self.newest = chain::last_checkpoint(&mut self.db.read().await?).await?;
+        }
+        let Some(occasion) = self.due(head, now, occasion) else { return Ok(()) };
+        // Another node may have made some since.
+        self.newest = chain::last_checkpoint(&mut self.db.read().await?).await?;
+        let Some(occasion) = self.due(head, now, Some(occasion)) else { return Ok(()) };
+        let number = self.newest.as_ref().map_or(1, |newest| newest.number + 1);
+        let checkpoint = Checkpoint {
+            number,
+            sequence: head.sequence,
+            seal: encode(&head.seal),
+            iat: now.as_seconds(),
+            occasion,
+            previous: self.newest.as_ref().map(|newest| digest(&newest.signed)),
+        };
+        let Ok(signed) = self.key.sign(&checkpoint).inspect_err(|error| tracing::error!(%error, "a checkpoint was not signed"))
+        else {
+            return Ok(());
+        };
+        let stored = Stored { number, sequence: head.sequence, made_at: now, signed };
+        match self.db.write(async |tx| chain::insert_checkpoint(tx, &stored).await).await {
+            Ok(()) => {
+                self.keys_changed.store(false, Ordering::Relaxed);
+                self.copies.add(stored.signed.clone());
+                self.newest = Some(stored);
+                Ok(())
+            }
+            // Another node has just made one.
+            Err(Error::Conflict) => {
+                self.newest = None;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn due(&self, head: Head, now: Timestamp, occasion: Option<Occasion>) -> Option<Occasion> {
+        let Some(newest) = &self.newest else { return Some(Occasion::Beginning) };
+        if head.sequence <= newest.sequence {
+            return None;
+        }
+        let by_keys = self.keys_changed.load(Ordering::Relaxed).then_some(Occasion::Keys);
+        let by_time = (now >= newest.made_at + self.interval).then_some(Occasion::Interval);
+        occasion.or(by_keys).or(by_time)
+    }
+}
