@@ -2,23 +2,9 @@
 
 -- What happened is written here first, marked (one index: whoever is recorded doesn't wait for the others), and moved to audit_log
 -- within a second or so, in the order of its chain.
-DROP INDEX audit_log_by_sequence;
-DROP INDEX audit_log_by_type;
-DROP INDEX audit_log_by_user;
-DROP INDEX audit_log_by_client;
-DROP INDEX audit_log_by_trace;
-ALTER TABLE audit_log RENAME TO audit_inbox;
-ALTER TABLE audit_inbox DROP COLUMN sequence;
-ALTER TABLE audit_inbox DROP COLUMN seal;
--- HMAC of the row, by whoever wrote it; NULL for rows of before this.
-ALTER TABLE audit_inbox ADD COLUMN mac BYTEA;
-
--- Rows are never changed here.
-CREATE TABLE audit_log (
-    -- From 1 on, without a gap.
-    sequence BIGINT NOT NULL PRIMARY KEY,
+CREATE TABLE audit_inbox (
     -- UUID version 7: in the order of time.
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL PRIMARY KEY,
     occurred_at BIGINT NOT NULL,
     type TEXT NOT NULL,
     outcome TEXT NOT NULL,
@@ -31,6 +17,31 @@ CREATE TABLE audit_log (
     address TEXT,
     trace_id TEXT NOT NULL,
     -- How often the same happened, for folded refusals.
+    count BIGINT NOT NULL,
+    details TEXT NOT NULL,
+    -- HMAC of the row, by whoever wrote it; NULL for rows of before this.
+    mac BYTEA
+);
+INSERT INTO audit_inbox (id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, details)
+    SELECT id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, details
+    FROM audit_log;
+DROP TABLE audit_log;
+
+-- Rows are never changed here.
+CREATE TABLE audit_log (
+    -- From 1 on, without a gap.
+    sequence BIGINT NOT NULL PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    occurred_at BIGINT NOT NULL,
+    type TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    reason TEXT,
+    actor_type TEXT NOT NULL,
+    actor_id TEXT,
+    client_id TEXT,
+    user_id TEXT,
+    address TEXT,
+    trace_id TEXT NOT NULL,
     count BIGINT NOT NULL,
     details TEXT NOT NULL,
     mac BYTEA,

@@ -25,14 +25,14 @@ pub struct AuditFilter {
     pub until: Option<Timestamp>,
 }
 
-/// A text that is greater than every id.
+/// A text that is greater than every id of ours.
 const END: &str = "g";
 
 impl AuditFilter {
     /// The ids are in the order of time, so they bound it: not before the first, before the second.
-    pub(super) fn ids(&self) -> (String, String) {
+    pub(super) fn ids(&self) -> (String, Option<String>) {
         let bound = |at: Timestamp| entry_id(at, [0; 10]);
-        (self.from.map(bound).unwrap_or_default(), self.until.map_or_else(|| END.to_owned(), bound))
+        (self.from.map(bound).unwrap_or_default(), self.until.map(bound))
     }
 }
 
@@ -49,7 +49,7 @@ macro_rules! conditions {
     () => {
         "($1 IS NULL OR type = $1) AND ($2 IS NULL OR outcome = $2) AND ($3 IS NULL OR reason = $3) \
          AND ($4 IS NULL OR actor_id = $4) AND ($5 IS NULL OR user_id = $5) AND ($6 IS NULL OR client_id = $6) \
-         AND ($7 IS NULL OR address = $7) AND ($8 IS NULL OR trace_id = $8) AND id >= $9 AND id < $10"
+         AND ($7 IS NULL OR address = $7) AND ($8 IS NULL OR trace_id = $8) AND id >= $9 AND ($10 IS NULL OR id < $10)"
     };
 }
 pub(super) use conditions;
@@ -119,7 +119,7 @@ pub async fn list(conn: &mut Conn, filter: &AuditFilter, page: &Page) -> Result<
         listing!("TRUE")
     };
     let (from, until) = filter.ids();
-    let until = page.after.as_ref().map_or(until.clone(), |after| after.min(&until).clone());
+    let until = until.into_iter().chain(page.after.clone()).min();
     let entries = bind_filter!(conn.query(sql), filter, from, until).bind(page.rows()).fetch_all::<Entry>().await?;
     Ok(Listed::cut(entries, page, |entry| entry.id.clone()))
 }

@@ -65,11 +65,13 @@ on_both! {
         let first = async {
             while !is_over() {
                 scene.sealer.round().await.expect("sealed");
+                tokio::task::yield_now().await;
             }
         };
         let second = async {
             while !is_over() {
                 other.round().await.expect("sealed");
+                tokio::task::yield_now().await;
             }
         };
         let written = async {

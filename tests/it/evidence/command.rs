@@ -11,7 +11,7 @@ use crate::program::{Program, Run};
 
 /// So many entries: creating a client is one, and so is each change of it.
 fn some_history(program: &Program) -> String {
-    let created = program.run(&["--json", "client", "create", "--name", "=cmd", "--service", "--scope", "a", "--id", "service"]);
+    let created = program.run(&["--json", "client", "create", "--name", "=cmd", "--service", "--id", "service"]);
     created.json()["client_id"].as_str().expect("an id").to_owned()
 }
 
@@ -80,7 +80,7 @@ fn the_first_bad_entry_is_named_by_the_command() {
     let mut server = Server::start_in(program);
     server.stop_gently();
     assert!(server.cli(&["audit", "verify"]).ok().starts_with("The audit log is as it was written."));
-    changed(server.folder(), "UPDATE audit_log SET details = '{}' WHERE type = 'client.created'");
+    changed(server.folder(), "UPDATE audit_log SET address = '192.0.2.9' WHERE type = 'client.created'");
     let run = server.cli(&["audit", "verify"]);
     assert_eq!(run.code, 7, "{run:?}");
     assert!(run.stdout.starts_with("The audit log was changed."), "{run:?}");
@@ -119,7 +119,7 @@ fn entries_are_listed_and_exported_by_filter() {
 async fn a_server_that_is_killed_again_and_again_leaves_a_whole_log() {
     let more = "[audit]\ntokens = true\ncheckpoint_interval = 10\n[limits]\nenabled = false\n";
     let mut server = Server::start_with(Program::new(), more);
-    let (id, secret) = server.client(&["--name", "Service", "--service", "--scope", "a"]);
+    let (id, secret) = server.client(&["--name", "Service", "--service"]);
     let answered = Arc::new(AtomicI64::new(0));
     for _ in 0..4 {
         let stop = Arc::new(AtomicBool::new(false));

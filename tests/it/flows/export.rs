@@ -35,11 +35,6 @@ fn tables_with_people() -> BTreeSet<String> {
         if let (Some(table), true) = (table, names_somebody) {
             found.insert(table.trim_end_matches('(').to_owned());
         }
-        if let ["ALTER", "TABLE", from, "RENAME", "TO", to] = words[..]
-            && found.remove(from)
-        {
-            found.insert(to.to_owned());
-        }
         if let ["DROP", "TABLE", table] = words[..] {
             found.remove(table);
         }
