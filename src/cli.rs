@@ -128,7 +128,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Resource(command)) => resource::run(command, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
-            Some(Command::Audit(command)) => audit::run(command, config, output).await,
+            Some(Command::Audit(command)) => Box::pin(audit::run(command, config, output)).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,

@@ -44,8 +44,8 @@ impl<S: Send + Sync, F: DeserializeOwned> FromRequestParts<S> for ListQuery<F> {
 /// Reads the query as two things: the parameters of these names, and what is left.
 pub(super) fn split<A: DeserializeOwned, B: DeserializeOwned>(parts: &Parts, names: &[&str]) -> Result<(A, B), ApiError> {
     let is_named = |pair: &&str| pair.split('=').next().is_some_and(|name| names.contains(&name));
-    let (named, rest): (Vec<&str>, Vec<&str>) = text(parts)?.split('&').partition(is_named);
-    Ok((parse(&named.join("&"))?, parse(&rest.join("&"))?))
+    let (first, rest): (Vec<&str>, Vec<&str>) = text(parts)?.split('&').partition(is_named);
+    Ok((parse(&first.join("&"))?, parse(&rest.join("&"))?))
 }
 
 fn text(parts: &Parts) -> Result<&str, ApiError> {

@@ -196,7 +196,7 @@ fn cell(text: &str) -> String {
 /// The details as they were written, if they are the JSON object that they should be; otherwise their text.
 fn details_of(text: &str) -> Value {
     match serde_json::from_str(text) {
-        Ok(value @ Value::Object(_)) if value.to_string() == text => value,
+        Ok(value @ Value::Object(_)) if serde_json::to_string(&value).is_ok_and(|written| written == text) => value,
         _ => Value::String(text.to_owned()),
     }
 }

@@ -21,6 +21,9 @@ use crate::storage::audit::chain::{Head, Row, Sealed};
 /// Findings that are kept; after these they are only counted.
 const MOST: usize = 100;
 
+/// Of an entry that is as it was sealed, and has no mark of ours.
+const NOT_OURS: &str = "it was sealed, but not written by this installation";
+
 /// How many entries that were taken out between two that were renumbered are looked for.
 const RENUMBERED: i64 = 64;
 
@@ -169,14 +172,13 @@ impl Verifier {
         if ours {
             return;
         }
-        const WHAT: &str = "it was sealed, but not written by this installation";
         if entry.row.mac.is_none() && self.checkpoint.is_none() && self.report.checkpoints == 0 {
             self.report.unmarked += 1;
             if self.unmarked.len() < MOST {
-                self.unmarked.push(finding(Fault::Inserted, Some(entry.sequence), None, Some(&entry.row.id), WHAT));
+                self.unmarked.push(finding(Fault::Inserted, Some(entry.sequence), None, Some(&entry.row.id), NOT_OURS));
             }
         } else {
-            self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), WHAT);
+            self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), NOT_OURS);
         }
     }
 

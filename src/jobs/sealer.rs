@@ -99,10 +99,10 @@ impl Sealer {
         match timeout(LAST_ROUND, self.finish()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the last entries of the audit log were not sealed; the next server to start does it")
+                tracing::warn!(%error, "the last entries of the audit log were not sealed; the next server to start does it");
             }
             Err(_) => {
-                tracing::warn!("the last entries of the audit log were not sealed in time; the next server to start does it")
+                tracing::warn!("the last entries of the audit log were not sealed in time; the next server to start does it");
             }
         }
     }
@@ -149,13 +149,11 @@ impl Sealer {
 
     /// The end of the chain, and what waits to come after it.
     async fn look(&mut self) -> Result<(Head, Vec<Row>), Error> {
-        let head = match chain::head(&mut self.db.read().await?).await? {
-            Some(head) => head,
-            None => {
-                self.db.write(async |tx| chain::begin(tx).await).await?;
-                Head::BEGINNING
-            }
-        };
+        let found = chain::head(&mut self.db.read().await?).await?;
+        if found.is_none() {
+            self.db.write(async |tx| chain::begin(tx).await).await?;
+        }
+        let head = found.unwrap_or(Head::BEGINNING);
         if let Some(seen) = self.seen.replace(head)
             && seen != head
         {

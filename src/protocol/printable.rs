@@ -1,5 +1,7 @@
 //! Text from strangers, where it is shown or written down: nothing in it acts on a terminal, ends a line, or turns or hides text.
 
+use std::fmt::Write as _;
+
 /// The text as it may be shown in a terminal: what is not harmless is spelled out.
 pub fn printable(text: &str) -> String {
     let spelled =
@@ -15,7 +17,8 @@ pub fn printable_json(json: &str) -> String {
             escaped.push(character);
         } else {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                // Nothing fails in a text.
+                _ = write!(escaped, "\\u{unit:04x}");
             }
         }
     }

@@ -52,7 +52,9 @@ async fn of_database(checkpoints: &[PathBuf], config: Config) -> Result<(Report,
     let mut verifier = Verifier::new(Arc::clone(&installation.evidence), anchors);
     let mut pages = Pages::open(&installation.db, AuditFilter::default()).await?;
     while let Some(items) = pages.next().await? {
-        items.into_iter().for_each(|item| verifier.take(item));
+        for item in items {
+            verifier.take(item);
+        }
     }
     Ok((verifier.finish(pages.head()), unreadable))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ostiary::protocol::evidence::Occasion;
 use ostiary::protocol::time::Seconds;
 use ostiary::storage::audit::chain::Head;
 use ostiary::storage::audit::{self, AuditFilter};
@@ -128,8 +129,7 @@ on_both! {
         scene.sealer.finish().await.unwrap();
         let copies = scene.copies().await;
         let occasions: Vec<_> = copies.lines().map(|signed| scene.key.checkpoint(signed).unwrap().occasion).collect();
-        use ostiary::protocol::evidence::Occasion::{Beginning, Interval, Keys, Shutdown};
-        assert_eq!(occasions, [Beginning, Interval, Keys, Shutdown]);
+        assert_eq!(occasions, [Occasion::Beginning, Occasion::Interval, Occasion::Keys, Occasion::Shutdown]);
         let report = scene.verify_with(&copies).await;
         assert!(report.intact, "{report:#?}");
         assert_eq!((report.checkpoints, report.copies, report.vouched_until), (4, 4, 3));

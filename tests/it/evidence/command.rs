@@ -67,8 +67,7 @@ fn an_export_is_verified_elsewhere_with_the_master_key_alone() {
     assert_eq!(report(&run)["findings"][0]["fault"], "edited");
     assert!(run.stderr.contains("edited entry "), "{run:?}");
 
-    let cut: String =
-        dump.lines().filter(|line| !line.contains("\"type\":\"client.created\"")).map(|line| format!("{line}\n")).collect();
+    let cut = dump.lines().filter(|line| !line.contains("\"type\":\"client.created\"")).collect::<Vec<_>>().join("\n");
     fs::write(elsewhere.folder().join("audit.jsonl"), cut).expect("written");
     assert_eq!(report(&elsewhere.run(&verify))["findings"][0]["fault"], "deleted");
 }

@@ -86,7 +86,9 @@ impl Scene {
         let mut verifier = Verifier::new(Arc::clone(&self.key), anchors);
         let mut pages = Pages::open(&self.db, AuditFilter::default()).await.expect("readable");
         while let Some(items) = pages.next().await.expect("readable") {
-            items.into_iter().for_each(|item| verifier.take(item));
+            for item in items {
+                verifier.take(item);
+            }
         }
         verifier.finish(pages.head())
     }
@@ -94,7 +96,7 @@ impl Scene {
     /// What `audit.checkpoint_file` would hold.
     pub async fn copies(&self) -> String {
         let found = chain::checkpoints(&mut self.db.read().await.unwrap(), 0, i64::MAX, 1_000).await.unwrap();
-        found.into_iter().map(|checkpoint| format!("{}\n", checkpoint.signed)).collect()
+        found.into_iter().map(|checkpoint| checkpoint.signed).collect::<Vec<_>>().join("\n")
     }
 
     pub async fn head(&self) -> Head {

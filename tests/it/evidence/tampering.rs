@@ -168,8 +168,7 @@ on_both! {
         let report = scene.verify_with(&copies).await;
         assert_eq!((first(&report), report.findings[0].until), ((Fault::CutOff, Some(8)), Some(10)), "{report:#?}");
         // As a collector of syslog writes it, with a line that a crash left unfinished.
-        let syslog: String = copies.lines().map(|signed| format!("2026-11-22T09:30:00Z host ostiary[7]: {signed}\n")).collect();
-        let torn = format!("{syslog}{}", &copies[..40]);
+        let torn = format!("2026-11-22T09:30:00Z host ostiary[7]: {copies}\n{}", &copies[..40]);
         assert_eq!(first(&scene.verify_with(&torn).await), (Fault::CutOff, Some(8)));
     }
 
