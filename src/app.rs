@@ -6,9 +6,10 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, get, post};
 
 use crate::api;
+use crate::config::ServerConfig;
 use crate::endpoints::{
     authorize, backchannel_authentication, check_session, client_registration, device_authorization, discovery, end_session,
-    health, introspect, jwks, par, revoke, token, userinfo,
+    health, introspect, jwks, metrics, par, revoke, token, userinfo,
 };
 use crate::pages::site::Site;
 use crate::pages::{
@@ -21,8 +22,8 @@ use crate::state::AppState;
 use crate::web::audience::Audiences;
 use crate::web::cors;
 use crate::web::dpop;
-use crate::web::error::{method_not_allowed, not_found};
-use crate::web::shell::Shell;
+use crate::web::error::{ErrorRenderer, method_not_allowed, not_found};
+use crate::web::shell::{Shell, Watch};
 
 /// Every route, below the issuer's path. The well-known documents stand where RFC 8414 §3.1 (between host and path) and
 /// OpenID Connect Discovery §4 (after the path) put them, and where clients that mix the two look for them.
@@ -144,7 +145,19 @@ fn around(router: Router, state: &AppState) -> Shell {
         api: api::error::renderer(),
         api_path: state.path(api::PATH),
     };
-    Shell::new(router, state.clock.clone(), &state.config.server, audiences).explaining(state.explanations.clone())
+    let watch = Watch { counts: state.config.metrics.address().is_some(), lines: state.config.log.requests, recorder: None };
+    Shell::new(router, state.clock.clone(), &state.config.server, audiences)
+        .explaining(state.explanations.clone())
+        .watching(watch)
+}
+
+/// What is served on the listener for the figures: nothing else.
+pub fn metrics_shell(state: &AppState) -> Shell {
+    let router = Router::new().route("/metrics", get(metrics::metrics)).fallback(any(not_found));
+    let router = router.method_not_allowed_fallback(method_not_allowed).with_state(state.clone());
+    let (page, api) = (ErrorRenderer::default(), ErrorRenderer::default());
+    let audiences = Audiences { page, api, api_path: api::PATH.to_owned() };
+    Shell::new(router, state.clock.clone(), &ServerConfig::default(), audiences)
 }
 
 /// A public document: any origin may read it.

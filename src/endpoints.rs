@@ -12,6 +12,7 @@ pub mod health;
 pub mod introspect;
 pub mod jwks;
 pub mod limit;
+pub mod metrics;
 pub mod par;
 pub mod refusal;
 pub mod revoke;

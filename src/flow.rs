@@ -28,6 +28,7 @@ use crate::protocol::authorization_request::AuthorizationRequest;
 use crate::protocol::device::Waiting;
 use crate::protocol::id::{ClientId, SessionId};
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::telemetry::spans::{self, Context};
 
 /// What must survive the login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +44,9 @@ pub struct Flow {
     /// Who waits for the decision elsewhere: nobody is sent back anywhere then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// The trace that the login is, where it is recorded: all its requests are a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Context>,
 }
 
 /// Why a box did not open. The person gets the same page either way.
@@ -68,6 +72,9 @@ impl Flow {
         let flow: Self = serde_json::from_slice(&plain).map_err(|_| Unusable::Foreign)?;
         if now >= flow.started_at + lifetime {
             return Err(Unusable::Expired(flow.request.client_id));
+        }
+        if let Some(trace) = flow.trace {
+            spans::adopt(trace);
         }
         Ok(flow)
     }

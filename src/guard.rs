@@ -48,6 +48,7 @@ use crate::storage::db::Db;
 use crate::storage::error::Error;
 use crate::storage::mail_counts::Quota;
 use crate::storage::spent;
+use crate::telemetry::metrics::LIMITED;
 
 /// The answer to whoever is about to do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +220,7 @@ impl Guard {
         for (limit, rate) in rows(action, &self.rates) {
             let (decision, rate) = self.take_each(self.buckets(limit, rate, subject), now).await;
             let standing = Standing { name: limit.name, rate, decision };
-            verdict = verdict.and(self.judge(limit, decision, subject));
+            verdict = verdict.and(self.judged(limit, decision, subject));
             if tightest.is_none_or(|before: Standing| rank(decision) < rank(before.decision)) {
                 tightest = Some(standing);
             }
@@ -266,6 +267,22 @@ impl Guard {
         }
         self.proxy.note(subject.address);
         self.at_address(bucket, rate, subject.address)
+    }
+
+    /// The same, of what was counted.
+    fn judged(&self, limit: &Limit, decision: Decision, subject: &Subject<'_>) -> Verdict {
+        let verdict = self.judge(limit, decision, subject);
+        match verdict {
+            Verdict::Allowed => {}
+            Verdict::Challenge => LIMITED.count(limit.name, "challenge"),
+            Verdict::Refused { .. } => LIMITED.count(limit.name, "refused"),
+        }
+        verdict
+    }
+
+    /// Whether nodes count together just now; `None` where they are not meant to.
+    pub fn is_shared(&self) -> Option<bool> {
+        self.shared.as_ref().map(Shared::is_connected)
     }
 
     fn judge(&self, limit: &Limit, decision: Decision, subject: &Subject<'_>) -> Verdict {

@@ -10,3 +10,4 @@ pub mod notices;
 mod pace;
 pub mod retention;
 pub mod sealer;
+pub mod traces;

@@ -5,6 +5,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`protocol`] | pure decisions, one file per standard idea: no I/O, no clock, no randomness |
+//! | [`telemetry`] | the log, figures, traces, and what is found out about a refused request |
 //! | [`text`] | every sentence that a person reads, in each language |
 //! | [`storage`] | all SQL, one file per table group; `storage/db.rs` alone knows that there are two databases |
 //! | [`keys`] | the signing-key ring, sealing at rest, hashing of tokens and secrets |

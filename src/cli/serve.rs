@@ -1,5 +1,7 @@
 //! `ostiary serve`: the server.
 
+mod observing;
+
 use std::io;
 use std::net::SocketAddr;
 
@@ -7,6 +9,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use self::observing::Observing;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::start::{Installation, Lock};
@@ -64,6 +67,7 @@ pub struct Server {
     tls: Option<Tls>,
     /// Where certificates are asked for, and how.
     beside: Option<(TcpListener, Tls)>,
+    observing: Observing,
     refusals: Worker,
     explanations: explain::Worker,
     sealer: Sealer,
@@ -89,6 +93,7 @@ impl Server {
             (Ok(Some(address)), Some(tls)) => Some((bind(address, "tls.mtls_listen").await?, tls.asking().map_err(unusable)?)),
             _ => None,
         };
+        let observing = Observing::prepare(&config, &clock).await?;
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
@@ -98,7 +103,7 @@ impl Server {
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, tls, beside, refusals, explanations, sealer, postman })
+        Ok(Self { state, listener, tls, beside, observing, refusals, explanations, sealer, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -121,7 +126,7 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, tls, beside, refusals, explanations, sealer, postman } = self;
+        let Self { state, listener, tls, beside, observing, refusals, explanations, sealer, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
@@ -168,12 +173,15 @@ impl Server {
             let _ = sealing_stops.await;
         }));
 
+        let recorder = observing.recorder.clone();
         let listener = Listener::new(listener, tls);
         let listener = match beside {
-            Some((socket, tls)) => listener.and(socket, tls, app::shell_for_certificates(&state)),
+            Some((socket, tls)) => listener.and(socket, tls, app::shell_for_certificates(&state).recording(recorder.clone())),
             None => listener,
         };
-        let stopped = server::serve(listener, app::shell(&state), limits(&state.config), shutdown).await;
+        let observed = observing.run(&state);
+        let shell = app::shell(&state).recording(recorder);
+        let stopped = server::serve(listener, shell, limits(&state.config), shutdown).await;
         if stopped.cut_off > 0 {
             tracing::warn!(cut_off = stopped.cut_off, "the server stopped before everything under way was finished");
         }
@@ -207,6 +215,7 @@ impl Server {
         if let Err(error) = sealer.await {
             tracing::error!(%error, "the last entries of the audit log were not sealed");
         }
+        observed.stop().await;
         for task in background.into_iter().chain(follow_certificate) {
             task.abort();
         }
@@ -216,7 +225,7 @@ impl Server {
 
 fn limits(config: &Config) -> Limits {
     // SQLite opens up to four files for each connection to the database.
-    let other_files = 32 + 4 * config.database.max_connections as usize;
+    let other_files = 32 + 4 * config.database.max_connections as usize + observing::files(config);
     Limits { other_files, ..Limits::from(&config.server) }
 }
 
@@ -225,7 +234,7 @@ fn messenger(state: &AppState) -> Messenger {
     Messenger::new(notices::Parts {
         db: state.db.clone(),
         clock: state.clock.clone(),
-        outbound: state.outbound.apart(),
+        outbound: state.outbound.apart("notices"),
         clients: state.clients.clone(),
         client_keys: state.client_keys.clone(),
         keys: state.keys.clone(),
@@ -268,6 +277,9 @@ struct Notice {
     listening: SocketAddr,
     issuer: String,
     discovery: String,
+    /// Where the figures are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     setup_link: Option<String>,
 }
@@ -276,13 +288,17 @@ impl Notice {
     fn new(server: &Server, setup_link: Option<String>) -> Result<Self, Failure> {
         let issuer = server.state.config.server.issuer.clone();
         let listening = server.listener.local_addr().map_err(Failure::failed)?;
-        Ok(Self { listening, discovery: format!("{issuer}{OPENID_CONFIGURATION}"), issuer, setup_link })
+        let metrics = server.observing.address();
+        Ok(Self { listening, discovery: format!("{issuer}{OPENID_CONFIGURATION}"), issuer, metrics, setup_link })
     }
 
     fn text(&self) -> String {
         let version = env!("CARGO_PKG_VERSION");
         let Self { listening, issuer, discovery, .. } = self;
         let mut text = format!("Ostiary {version} listens on {listening}.\n  Issuer     {issuer}\n  Discovery  {discovery}");
+        if let Some(metrics) = &self.metrics {
+            text.push_str(&format!("\n  Metrics    http://{metrics}/metrics"));
+        }
         if let Some(link) = &self.setup_link {
             text.push_str(
                 "\n\nThere is no administrator yet. Whoever opens this link within the hour becomes one; it works once:\n  ",

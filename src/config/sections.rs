@@ -8,6 +8,7 @@ mod outbound;
 mod passkeys;
 mod password;
 mod registration;
+mod telemetry;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use outbound::OutboundConfig;
 pub use passkeys::{PasskeysConfig, UserVerification};
 pub use password::{CharacterKind, PasswordConfig};
 pub use registration::{Identifier, RegistrationConfig, RegistrationMode};
+pub use telemetry::{MetricsConfig, TelemetryConfig};
 pub use tls::{ClientCertificates, TlsConfig};
 
 section! {
@@ -221,6 +223,9 @@ section! {
         format: LogFormat = LogFormat::Text;
         /// What to log, as a tracing filter: `info`, `ostiary=debug`.
         filter: String = "info".to_owned();
+        /// Whether each request has a line, at the level `info`: method, endpoint, status, microseconds and trace id. Never the query, nor
+        /// who asked.
+        requests: bool = false;
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod client_registration;
 mod jwt_bearer;
+mod telemetry;
 mod tls;
 
 use url::Url;
@@ -89,6 +90,7 @@ impl Config {
         )?;
         jwt_bearer::check(self)?;
         client_registration::check(self)?;
+        telemetry::check(self)?;
         mail(&self.mail, &self.server.issuer)?;
         passkeys(&self.passkeys, &self.server.issuer)?;
         self.limits()?;

@@ -27,7 +27,7 @@ use crate::protocol::params::Params;
 use crate::protocol::response_mode::{AuthorizationResponse, ResponseTarget};
 use crate::state::AppState;
 use crate::storage::audit::Event;
-use crate::telemetry::findings;
+use crate::telemetry::{findings, spans};
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 use crate::web::params::{PageForm, PageQuery};
@@ -57,7 +57,7 @@ pub async fn get(
             return Ok(answer(&state, &visitor, response).await?);
         }
     };
-    let flow = Flow { request, started_at: context.now, selected_session: None, pushed, waiting: None };
+    let flow = Flow { request, started_at: context.now, selected_session: None, pushed, waiting: None, trace: spans::root() };
     Ok(go_on(&state, &context, &visitor, &flow, &client).await?)
 }
 

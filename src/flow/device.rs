@@ -25,6 +25,7 @@ use crate::storage::audit::{Actor, Event};
 use crate::storage::device_codes::{self, Allowed};
 use crate::storage::sessions::{self, Session};
 use crate::storage::{consents, notices};
+use crate::telemetry::spans;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -61,7 +62,7 @@ pub async fn begin_asked(state: &AppState, context: &RequestContext, handle: Han
 }
 
 fn flow(request: AuthorizationRequest, context: &RequestContext, waiting: Waiting) -> Flow {
-    Flow { request, started_at: context.now, selected_session: None, pushed: None, waiting: Some(waiting) }
+    Flow { request, started_at: context.now, selected_session: None, pushed: None, waiting: Some(waiting), trace: spans::root() }
 }
 
 /// By what its row is found.

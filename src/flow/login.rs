@@ -27,6 +27,7 @@ use crate::storage::sessions::{self, Session};
 use crate::storage::users::{self, User};
 use crate::storage::{factors, recovery_codes};
 use crate::telemetry::findings::note;
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -115,6 +116,7 @@ impl Entrance<'_> {
     pub async fn check(self, user: &User, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {
         let Self { state, context, .. } = self;
         let refused = |reason| {
+            LOGINS.count("code", reason);
             let (user_id, client_id) = (Some(user.id.clone()), self.client_id.cloned());
             state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
@@ -191,11 +193,13 @@ impl Entrance<'_> {
         let reason = match &outcome {
             Outcome::Begun(id) => {
                 begun.session.id = id.clone();
+                LOGINS.count(way(&begun.session.factors), "success");
                 return Ok(Step::Done(Box::new(begun)));
             }
             Outcome::ChangedMeanwhile => "changed_meanwhile",
             Outcome::Spent => "code_replayed",
         };
+        LOGINS.count(way(&begun.session.factors), reason);
         let (user_id, client_id) = (event.user_id, event.client_id);
         state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserLogin, context, reason) });
         Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
@@ -244,6 +248,15 @@ impl Entrance<'_> {
             }
         }
         Ok(user)
+    }
+}
+
+/// What a login was made with, as it is counted.
+fn way(factors: &Factors) -> &'static str {
+    match factors.acr() {
+        Acr::PhishingResistant => "passkey",
+        Acr::Multi => "password_and_code",
+        Acr::Single => "password",
     }
 }
 

@@ -20,6 +20,8 @@ use redis::{Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, R
 
 use super::buckets::Bucket;
 use crate::config::{Rate, RedisConfig, RedisMode};
+use crate::telemetry::metrics::{REDIS_ANSWERS, REDIS_FALLBACKS};
+use crate::telemetry::spans;
 
 /// How long Redis is left alone after it failed to answer.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -143,8 +145,19 @@ impl Shared {
         self.0.link.load().is_some()
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.0.link.load().is_some()
+    }
+
     /// Asks a bucket. `None`: Redis can't be asked now.
     pub async fn ask(&self, bucket: Bucket<'_>, rate: Rate, mode: Mode) -> Option<Answer> {
+        let answer = self.put(bucket, rate, mode).await;
+        if answer.is_some() { REDIS_ANSWERS.count() } else { REDIS_FALLBACKS.count() }
+        answer
+    }
+
+    async fn put(&self, bucket: Bucket<'_>, rate: Rate, mode: Mode) -> Option<Answer> {
+        let _span = spans::asking(|| "Redis".to_owned());
         let link = self.link()?;
         let key = self.0.key(bucket);
         let mut call = self.0.script.key(key);

@@ -15,6 +15,7 @@ use crate::random;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
+use crate::telemetry::metrics::job_ran;
 use crate::storage::{
     access_tokens, authorization_codes, client_documents, client_registrations, device_codes, email_codes, explanations, grants,
     invitations, login_failures, mail_counts, pushed_requests, refresh_tokens, sessions, spent,
@@ -38,7 +39,9 @@ pub async fn run(db: Db, clock: Clock, config: Config) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = clean(&db, clock.now(), &config).await {
+        let cleaned = clean(&db, clock.now(), &config).await;
+        job_ran("cleanup", clock.now(), &cleaned);
+        if let Err(error) = cleaned {
             tracing::warn!(%error, "expired rows could not be deleted; the next attempt follows in ten minutes");
         }
     }

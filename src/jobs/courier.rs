@@ -12,9 +12,13 @@ use crate::clock::Clock;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
+use crate::telemetry::metrics::job_ran;
 
 /// One such job. Cheap to clone.
 pub(super) trait Courier: Clone + Send + Sync + 'static {
+    /// For the figures.
+    const NAME: &'static str;
+
     /// For the log: what waits when the database does not work.
     const WAITING: &'static str;
 
@@ -63,6 +67,7 @@ pub(super) async fn run<C: Courier>(courier: &C, shutdown: impl Future<Output = 
                 return;
             }
         };
+        job_ran(C::NAME, courier.clock().now(), &next);
         let pause = match next {
             Ok(next) => next.map_or(duration(POLL), |next| wait(courier.clock().now(), next)),
             Err(error) => {

@@ -17,6 +17,7 @@ use crate::storage::error::Error;
 use crate::storage::sessions::{self, Ending};
 use crate::storage::users::{self, User};
 use crate::telemetry::TraceId;
+use crate::telemetry::metrics::job_ran;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -30,7 +31,9 @@ pub async fn run(db: Db, clock: Clock, outbox: Outbox, admin: AdminConfig) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = delete_due(&db, clock.now(), &outbox, &admin).await {
+        let deleted = delete_due(&db, clock.now(), &outbox, &admin).await;
+        job_ran("deletion", clock.now(), &deleted);
+        if let Err(error) = deleted {
             tracing::warn!(%error, "accounts that are due could not be deleted; the next attempt follows in ten minutes");
         }
     }

@@ -11,6 +11,7 @@ use crate::protocol::time::Timestamp;
 use crate::random;
 use crate::storage::audit::{Actor, Event, Outcome};
 use crate::storage::db::Db;
+use crate::telemetry::metrics::job_ran;
 
 /// How often the schedule is looked at. Its steps are hours or days apart; of several nodes, the one that comes first does them.
 const INTERVAL: Duration = Duration::from_mins(5);
@@ -22,7 +23,9 @@ pub async fn run(keys: Arc<KeyRing>, db: Db, clock: Clock) {
     loop {
         ticks.tick().await;
         let event = by_the_server(clock.now());
-        if let Err(error) = keys.maintain(&db, &event).await {
+        let maintained = keys.maintain(&db, &event).await;
+        job_ran("key_rotation", clock.now(), &maintained);
+        if let Err(error) = maintained {
             tracing::warn!(%error, "the signing keys could not be looked after; the next attempt follows in five minutes");
         }
     }

@@ -21,6 +21,7 @@ use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
 use crate::storage::outbox::{self, Waiting};
 use crate::telemetry::TraceId;
+use crate::telemetry::metrics::MAILS;
 
 /// Mails that are sent at once.
 const PARALLEL: usize = 4;
@@ -113,6 +114,7 @@ impl Postman {
         let now = clock.now();
         let failure = match result {
             Ok(Ok(())) => {
+                MAILS.count("sent", "");
                 breaker.works();
                 tracing::info!(id, kind = waiting.kind, to = mail.to.masked(), attempts = waiting.attempts, "mail sent");
                 return db.write(async |tx| outbox::delete(tx, id).await).await.map(drop);
@@ -127,17 +129,20 @@ impl Postman {
         let why = failure.map_or_else(|| "no answer".to_owned(), |failure| failure.to_string());
         match failure.map_or(Consequence::ServerDown, crate::outbound::mail::Failure::consequence) {
             Consequence::ServerDown => {
+                MAILS.count("down", "");
                 // The mail that found it out waits for its own pause too: it may be its recipient that the server chokes on.
                 let again = breaker.fails(now).max(now + pause(waiting.attempts));
                 tracing::warn!(id, why, attempts = waiting.attempts, "the mail server does not work; mail waits");
                 self.postpone(&claim, again, &why).await
             }
             Consequence::Later => {
+                MAILS.count("postponed", "");
                 breaker.works();
                 tracing::info!(id, kind = waiting.kind, to = mail.to.masked(), why, "the mail server wants a mail later");
                 self.postpone(&claim, now + pause(waiting.attempts), &why).await
             }
             Consequence::Refused => {
+                MAILS.count("refused", "");
                 breaker.works();
                 tracing::warn!(id, kind = waiting.kind, to = mail.to.masked(), why, "the mail server refuses a mail");
                 self.end(&waiting, Some(&mail), Kind::MailRefused, &why).await
@@ -166,6 +171,7 @@ impl Postman {
                     attempts = waiting.attempts,
                     "a mail was given up: it came too late"
                 );
+                MAILS.count("expired", "");
                 let mail = self.0.outbox.open(&waiting);
                 self.end(&waiting, mail.as_ref(), Kind::MailExpired, "expired").await?;
             }
@@ -197,6 +203,7 @@ impl Postman {
 }
 
 impl Courier for Postman {
+    const NAME: &'static str = "mail";
     const WAITING: &'static str = "the outbox can't be read or written; mail waits, and what was being sent may be sent twice";
 
     fn db(&self) -> &Db {

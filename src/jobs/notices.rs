@@ -249,6 +249,7 @@ fn untold(notice: &Notice, reason: &'static str, why: &str, now: Timestamp) -> E
 }
 
 impl Courier for Messenger {
+    const NAME: &'static str = "notices";
     const WAITING: &'static str = "notices for clients wait for the database";
 
     fn db(&self) -> &Db {

@@ -23,6 +23,7 @@ use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::audit::chain::{self, Head, Row, Stored};
 use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
+use crate::telemetry::metrics::job_ran;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -87,6 +88,7 @@ impl Sealer {
                 _ = ticks.tick() => {}
             }
             let outcome = if self.stands_back() { Ok(()) } else { self.round().await };
+            job_ran("sealer", self.clock.now(), &outcome);
             match outcome {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {

@@ -30,6 +30,7 @@ use crate::protocol::jwk::{JwkSet, KeyAlgorithm, PublicJwk};
 use crate::protocol::jwt::{Compact, Malformed, TokenType, encode};
 use crate::protocol::time::{Seconds, Timestamp};
 pub use crate::storage::signing_keys::KeyState;
+use crate::telemetry::spans;
 
 /// How long others may keep the JWKS: `Cache-Control: public, max-age=…`. A new key is published at least twice as long before it signs.
 pub const JWKS_MAX_AGE: Seconds = Seconds::minutes(5);
@@ -124,7 +125,10 @@ impl KeyRing {
         token.push_str(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+        let mut span = spans::span("sign");
+        span.outcome(algorithm.as_str());
         let signature = key.signer.sign(token.as_bytes())?;
+        drop(span);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(token)

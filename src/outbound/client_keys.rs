@@ -91,7 +91,7 @@ impl Sought<'_> {
 
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { registered: Arc::new(Mutex::new(LruCache::new(KEPT))), published: Published::new(outbound) }
+        Self { registered: Arc::new(Mutex::new(LruCache::new(KEPT))), published: Published::new(outbound, "keys") }
     }
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.

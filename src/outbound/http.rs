@@ -5,6 +5,7 @@
 //! other. Nothing is decompressed, and an answer has five seconds and 64 KiB.
 
 mod connection;
+mod figures;
 mod hosts;
 
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio_rustls::TlsConnector;
@@ -20,14 +21,19 @@ use url::{Host, Url};
 
 use self::connection::Authorities;
 pub use self::connection::UnusableAuthorities;
+use self::figures::{Figures, class};
 use self::hosts::Hosts;
 use crate::clock::Clock;
 use crate::config::OutboundConfig;
 use crate::protocol::outbound_url::{self, Target};
 use crate::protocol::public_address::is_public;
+use crate::telemetry::spans::{self, Context};
 
 /// From the first packet to the last byte of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// W3C Trace Context §3.2.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest body of an answer, in bytes.
 pub const MAX_BODY: usize = 64 * 1_024;
@@ -35,6 +41,10 @@ pub const MAX_BODY: usize = 64 * 1_024;
 /// Asks other servers, for one purpose.
 #[derive(Clone)]
 pub struct Outbound {
+    /// For the figures.
+    purpose: &'static str,
+    /// For whose sake, where that can't be told from who asks.
+    trace: Option<Context>,
     shared: Arc<Shared>,
     hosts: Arc<Hosts>,
 }
@@ -80,6 +90,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// A word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Unresolved => "unresolved",
+            Self::NotPublic => "not_public",
+            Self::Unreachable => "unreachable",
+            Self::Broken => "broken",
+            Self::Compressed => "compressed",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::Resting => "resting",
+            Self::Busy => "busy",
+        }
+    }
+
     /// Whether the server was not even asked.
     pub fn is_unasked(self) -> bool {
         matches!(self, Self::Resting | Self::Busy)
@@ -91,6 +117,19 @@ impl Outbound {
         Self::with_patience(config, clock, PATIENCE)
     }
 
+    /// For one server that the operator chose: it may be anywhere.
+    pub fn for_operator(
+        config: &OutboundConfig,
+        url: &Url,
+        clock: &Clock,
+        purpose: &'static str,
+    ) -> Result<Self, UnusableAuthorities> {
+        let authority = url.host().zip(url.port_or_known_default()).map(|(host, port)| format!("{host}:{port}"));
+        let tls = Authorities::load(&config.ca_file)?.connector()?;
+        let shared = Shared { private_hosts: authority.into_iter().collect(), tls, clock: clock.clone(), patience: PATIENCE };
+        Ok(Self { purpose, trace: None, shared: Arc::new(shared), hosts: Arc::default() })
+    }
+
     fn with_patience(config: &OutboundConfig, clock: &Clock, patience: Duration) -> Result<Self, UnusableAuthorities> {
         if !config.private_hosts.is_empty() {
             tracing::warn!(hosts = ?config.private_hosts, "outbound.private_hosts may be asked over http and at any address");
@@ -98,14 +137,23 @@ impl Outbound {
         let tls = Authorities::load(&config.ca_file)?.connector()?;
         let private_hosts = config.private_hosts.clone();
         let shared = Shared { private_hosts, tls, clock: clock.clone(), patience };
-        Ok(Self { shared: Arc::new(shared), hosts: Arc::default() })
+        Ok(Self { purpose: "other", trace: None, shared: Arc::new(shared), hosts: Arc::default() })
     }
 
     /// For another purpose: how a server does there, and how much it is asked, is nothing to this one. An endpoint that is broken
     /// must not keep anybody from the keys at the same host.
     #[must_use]
-    pub fn apart(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), hosts: Arc::default() }
+    pub fn apart(&self, purpose: &'static str) -> Self {
+        Self { purpose, trace: None, shared: Arc::clone(&self.shared), hosts: Arc::default() }
+    }
+
+    /// For the sake of the request under way, in another task.
+    pub(super) fn on_behalf(&self) -> Self {
+        Self { trace: spans::context(), ..self.clone() }
+    }
+
+    pub(super) const fn purpose(&self) -> &'static str {
+        self.purpose
     }
 
     /// Whether a URL may be asked, as far as can be told without resolving its name: for the registration of one.
@@ -126,15 +174,20 @@ impl Outbound {
     }
 
     /// Any status is an answer; a server error counts against the server all the same.
-    pub async fn send(&self, method: Method, url: &Url, fields: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
+    pub async fn send(&self, method: Method, url: &Url, mut fields: HeaderMap, body: Bytes) -> Result<Answer, Failure> {
         let Shared { clock, patience, .. } = &*self.shared;
         let target = self.shared.target(url)?;
         let host = self.hosts.of(&target.authority);
-        let _seat = host.seat(clock, *patience).await?;
+        let mut figures = Figures::begin(self.purpose, &method);
+        let _seat = host.seat(clock, *patience).await.inspect_err(|failure| figures.end(failure.as_str()))?;
+        if let Some(context) = spans::context().or(self.trace) {
+            fields.extend(HeaderValue::try_from(context.to_string()).map(|context| (TRACEPARENT, context)));
+        }
         let answer = match tokio::time::timeout(*patience, self.shared.ask(&target, method, url, fields, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(Failure::TooSlow),
         };
+        figures.end(answer.as_ref().map_or_else(|failure| failure.as_str(), |answer| class(answer.status)));
         match &answer {
             Ok(answer) if !answer.status.is_server_error() => host.works(),
             // What was vetted says nothing of the server's health, nor does one file that is not what somebody said.

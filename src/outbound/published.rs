@@ -15,6 +15,7 @@ use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::http::{Answer, Failure, Outbound};
+use crate::telemetry::spans;
 
 /// URLs that are remembered.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
@@ -63,8 +64,8 @@ pub enum Unavailable {
 }
 
 impl<S: Finding> Published<S> {
-    pub fn new(outbound: &Outbound) -> Self {
-        Self { outbound: outbound.apart(), found: Arc::new(Mutex::new(LruCache::new(KEPT))) }
+    pub fn new(outbound: &Outbound, purpose: &'static str) -> Self {
+        Self { outbound: outbound.apart(purpose), found: Arc::new(Mutex::new(LruCache::new(KEPT))) }
     }
 
     /// What `kept` makes of what is known of the URL, and of whether somebody asks for it right now: what is old may serve until there is
@@ -101,7 +102,8 @@ impl<S: Finding> Published<S> {
             return Some(known);
         }
         let turn = Turn { found: S::clone(&found), entry, all: Arc::clone(&self.found), _turn: turn };
-        tokio::spawn(ask(self.outbound.clone(), turn)).await.ok()
+        let _span = spans::asking(|| format!("GET {}", self.outbound.purpose()));
+        tokio::spawn(ask(self.outbound.on_behalf(), turn)).await.ok()
     }
 
     fn entry(&self, url: &str) -> Arc<Entry<S>> {
@@ -188,7 +190,7 @@ mod tests {
     }
 
     fn published() -> Published<usize> {
-        Published::new(&Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap())
+        Published::new(&Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap(), "test")
     }
 
     fn kept(found: &usize, _: bool) -> Option<usize> {

@@ -32,6 +32,7 @@ use crate::protocol::params::Params;
 use crate::state::AppState;
 use crate::storage::audit::Event;
 use crate::storage::users::User;
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::cookie::Cookie;
 use crate::web::error::{PageError, Problem};
@@ -100,11 +101,13 @@ pub async fn post(
         Checked::Overloaded => (LoginProblem::Overloaded, "overloaded", None),
         Checked::TooMany { retry_after } => {
             let problem = Problem::too_many(retry_after);
+            LOGINS.count("password", problem.reason);
             record_refusal(&state, &context, Kind::UserLogin, None, None, problem.reason);
             return Err(problem.into());
         }
     };
     let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
+    LOGINS.count("password", reason);
     record_refusal(&state, &context, Kind::UserLogin, client, user.as_ref().map(|user| &user.id), reason);
     // Each answer brings one: it may be that the next attempt is looked at for its sake alone.
     let is_asked = problem == LoginProblem::Challenge || state.guard.expects_proof(Action::Login, context.address, context.now);

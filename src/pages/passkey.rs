@@ -16,6 +16,7 @@ use crate::flow::passkey::{Answer, Counterpart};
 use crate::flow::visitor::Visitor;
 use crate::protocol::params::Params;
 use crate::state::AppState;
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::error::{Error, PageError, Problem};
 use crate::web::params::PageForm;
@@ -73,6 +74,7 @@ pub async fn post(
         }
         Err(refused) => {
             let client = flow.as_ref().map(|(flow, _)| &flow.request.client_id);
+            LOGINS.count("passkey", refused.refusal.0);
             record_refusal(&state, &context, Kind::UserLogin, client, refused.user_id.as_ref(), refused.refusal.0);
             let shown = Shown { problem: Some(LoginProblem::Passkey), ..Shown::default() };
             let shown = show(&state, &context, visitor, &params, flow.as_ref(), shown);

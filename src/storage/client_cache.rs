@@ -12,6 +12,7 @@ use super::db::{Change, Db};
 use super::error::Error;
 use crate::protocol::client::Client;
 use crate::protocol::id::ClientId;
+use crate::telemetry::metrics::CLIENT_CACHE;
 
 /// Clients that are kept; up to twice as many for a moment.
 const CLIENTS: usize = 2_000;
@@ -56,16 +57,20 @@ impl ClientCache {
         let generation = {
             let entries = self.read();
             if let Some(client) = entries.known.newest(id) {
+                CLIENT_CACHE.hit();
                 return Ok(Some(Arc::clone(client)));
             }
             if entries.unknown.get(id).is_some() {
+                CLIENT_CACHE.hit();
                 return Ok(None);
             }
             entries.generation
         };
         if let Some(client) = self.write().renew(id) {
+            CLIENT_CACHE.hit();
             return Ok(Some(client));
         }
+        CLIENT_CACHE.missed();
         let client = clients::load(&mut self.db.read().await?, id).await?.map(Arc::new);
         self.write().keep(generation, id, client.as_ref());
         Ok(client)

@@ -29,6 +29,8 @@ use super::audit::Marker;
 use super::error::Error;
 use super::migrations::{self, MigrationError};
 use crate::config::DatabaseConfig;
+use crate::telemetry::metrics::{COMMIT_TIME, TRANSACTION_RETRIES};
+use crate::telemetry::spans;
 
 pub(super) use self::postgres::options as postgres_options;
 pub(super) use self::sqlite::{Access, open as open_sqlite, primary_code, use_write_ahead_log};
@@ -111,8 +113,16 @@ impl Db {
     pub async fn read(&self) -> Result<Conn, Error> {
         Ok(Conn(match &self.0.backend {
             Backend::Sqlite { readers, .. } => Link::Reader(readers.lease().await?),
-            Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire().await?, None),
+            Backend::Postgres { pool, .. } => Link::Pooled(postgres::acquire(pool).await?, None),
         }))
+    }
+
+    /// How many connections there are to read with, or in the pool.
+    pub fn connections(&self) -> Connections {
+        match &self.0.backend {
+            Backend::Sqlite { readers, .. } => readers.connections(),
+            Backend::Postgres { pool, .. } => postgres::connections(pool),
+        }
     }
 
     /// Runs `work` in one transaction. `Ok` is committed, and on the disk when this returns; `Err` is rolled back.
@@ -132,6 +142,7 @@ impl Db {
     where
         F: AsyncFnMut(&mut Tx) -> Result<T, Error> + for<'t> Work<'t, T>,
     {
+        let _span = spans::span("transaction");
         match &self.0.backend {
             Backend::Sqlite { writer, .. } => {
                 let mut tx = Tx::new(Link::Writer(writer.turn().await?), &self.0);
@@ -141,7 +152,7 @@ impl Db {
             Backend::Postgres { pool, .. } => {
                 let mut attempt = 0;
                 loop {
-                    let result = match pool.begin().await {
+                    let result = match postgres::begin(pool).await {
                         Ok(transaction) => {
                             let mut tx = Tx::new(Link::Transaction(transaction, None), &self.0);
                             let result = work.run(&mut tx).await;
@@ -155,7 +166,10 @@ impl Db {
                         Err(error) => Err(error.into()),
                     };
                     match result {
-                        Err(error) if error.is_worth_retrying() && attempt < RETRIES => attempt += 1,
+                        Err(error) if error.is_worth_retrying() && attempt < RETRIES => {
+                            TRANSACTION_RETRIES.count();
+                            attempt += 1;
+                        }
                         result => return result,
                     }
                     tokio::time::sleep(pause(attempt)).await;
@@ -201,6 +215,14 @@ impl Db {
             Backend::Postgres { pool, .. } => pool.close().await,
         }
     }
+}
+
+/// The connections of a [`Db`] at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    pub in_use: usize,
+    pub open: usize,
+    pub most: usize,
 }
 
 /// Says of an async closure that its futures can be sent between threads, so that [`Db::write`] can be called in a spawned
@@ -298,7 +320,9 @@ impl Tx {
             },
             Link::Transaction(_, Some(error)) => return Err(error),
             Link::Transaction(transaction, None) => {
+                let time = COMMIT_TIME.timer();
                 transaction.commit().await?;
+                drop(time);
                 subscribers.tell(&self.changes);
             }
             Link::Reader(_) | Link::Pooled(..) => {}

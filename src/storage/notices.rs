@@ -128,6 +128,11 @@ pub async fn take_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec
     .await
 }
 
+/// How many there are, and when the oldest was made.
+pub async fn backlog(conn: &mut Conn) -> Result<(i64, Option<Timestamp>), Error> {
+    conn.query("SELECT COUNT(*), MIN(created_at) FROM notices").fetch_one().await
+}
+
 /// When the next one is due that nobody is sending, or whose sender will have had its time.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     let (next,) = conn

@@ -76,6 +76,11 @@ pub async fn expired(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<
     .await
 }
 
+/// How many there are, and when the oldest was made.
+pub async fn backlog(conn: &mut Conn) -> Result<(i64, Option<Timestamp>), Error> {
+    conn.query("SELECT COUNT(*), MIN(created_at) FROM outbox").fetch_one().await
+}
+
 /// When the next one is due that nobody is sending, or whose sender will have had its time.
 pub async fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
     let (next,) = conn

@@ -8,6 +8,7 @@ use super::db::{Change, Db};
 use super::error::Error;
 use super::resources;
 use crate::protocol::resource::Resources;
+use crate::telemetry::metrics::RESOURCE_CACHE;
 
 /// A cache of the registry of resources. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,10 +47,12 @@ impl ResourceCache {
         let generation = {
             let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(resources) = &kept.resources {
+                RESOURCE_CACHE.hit();
                 return Ok(Arc::clone(resources));
             }
             kept.generation
         };
+        RESOURCE_CACHE.missed();
         let resources = Arc::new(Resources::new(resources::all(&mut self.db.read().await?).await?));
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         if kept.generation == generation {

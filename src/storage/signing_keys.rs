@@ -78,6 +78,14 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<SigningKey>, Error> {
     .await
 }
 
+/// When the keys that are in use began to be.
+pub async fn begins(conn: &mut Conn) -> Result<Vec<(KeyAlgorithm, Timestamp)>, Error> {
+    conn.query("SELECT algorithm, COALESCE(signing_at, created_at) FROM signing_keys WHERE state = $1 ORDER BY algorithm")
+        .bind(KeyState::Signing)
+        .fetch_all()
+        .await
+}
+
 /// How many signing keys are stored.
 pub async fn count(conn: &mut Conn) -> Result<i64, Error> {
     let (count,) = conn.query("SELECT COUNT(*) FROM signing_keys").fetch_one::<(i64,)>().await?;

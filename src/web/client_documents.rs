@@ -101,7 +101,7 @@ pub struct Terms {
 impl Clients {
     pub fn new(config: &Config, db: &Db, registered: &ClientCache, outbound: &Outbound, terms: Terms) -> Self {
         let documents = || Documents {
-            published: Published::new(outbound),
+            published: Published::new(outbound, "client_documents"),
             hosts: Hosts {
                 allowed: config.client_id_metadata_documents.allowed_hosts.clone(),
                 denied: config.client_id_metadata_documents.denied_hosts.clone(),

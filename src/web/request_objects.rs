@@ -29,7 +29,7 @@ impl Finding for Found {
 
 impl RequestObjects {
     pub fn new(outbound: &Outbound) -> Self {
-        Self(Published::new(outbound))
+        Self(Published::new(outbound, "request_objects"))
     }
 
     /// What is at `location`. What `fits` doesn't take is asked for anew, not more than once a second.

@@ -2,6 +2,8 @@
 //!
 //! It is one service and not a stack of middleware, because every request pays for it.
 
+mod watch;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,17 +11,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::{Method, Request, StatusCode, Version};
 use ipnet::IpNet;
 use tower::Service;
 
+use self::watch::{Asked, LogLine};
+pub use self::watch::Watch;
 use super::audience::{Audiences, Reader};
 use super::context::{Peer, RequestContext, TraceId, client_address, is_trusted};
 use super::error::{ErrorPage, Problem};
@@ -29,6 +32,8 @@ use crate::config::ServerConfig;
 use crate::explain::{self, Case, Decision};
 use crate::protocol::metadata::issuer_path;
 use crate::telemetry::findings::Findings;
+use crate::telemetry::metrics::{PANICS, REFUSALS};
+use crate::telemetry::spans::{self, Recorder, Recording};
 use crate::telemetry::{Traced, findings, in_trace};
 
 /// The longest request target.
@@ -58,6 +63,8 @@ struct Shared {
     base: String,
     /// Where refused requests are explained, if they are.
     explanations: Option<explain::Queue>,
+    /// What else is done with what is seen of requests.
+    watch: Watch,
     /// Requests that are being finished although their client went away.
     left_behind: AtomicUsize,
     panics: AtomicUsize,
@@ -73,6 +80,7 @@ impl Shell {
             audiences,
             base: issuer_path(&config.issuer).to_owned(),
             explanations: None,
+            watch: Watch::default(),
             left_behind: AtomicUsize::new(0),
             panics: AtomicUsize::new(0),
         };
@@ -88,12 +96,31 @@ impl Shell {
         self
     }
 
+    /// Counts requests, and writes lines about them.
+    #[must_use]
+    pub fn watching(mut self, watch: Watch) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.watch = watch;
+        }
+        self
+    }
+
+    /// Records how requests go, where somebody wants to know.
+    #[must_use]
+    pub fn recording(mut self, recorder: Option<Recorder>) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.watch.recorder = recorder;
+        }
+        self
+    }
+
     /// Explains what never came as far as here.
     pub(super) fn explain_head(&self, trace_id: TraceId, status: StatusCode, reason: &'static str) {
         let mut findings = Findings::default();
         findings.collect(|| findings::refused(reason));
-        let known = Asked { method: None, uri: Uri::default(), address: IpAddr::V4(Ipv4Addr::UNSPECIFIED) };
-        self.shared.explain(trace_id, &known, status, &mut findings);
+        let unknown = Asked::nothing(self.shared.clock.now());
+        self.shared.explain(trace_id, &unknown, status, &mut findings);
+        self.shared.watch.answered(&unknown, trace_id, (status, &self.shared.clock), None);
     }
 
     /// Requests that are being finished although their client went away.
@@ -121,20 +148,24 @@ impl Shell {
         let (reader, line) = (Reader::of(&request, &self.shared.audiences), LogLine::begin(&request));
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
-        let asked = Asked { method: Some(request.method().clone()), uri: request.uri().clone(), address };
+        let now = self.shared.clock.now();
+        let asked = Asked::new(&request, &self.shared.base, address, now);
         let mut findings = Findings::default();
-        let context = RequestContext::new(trace_id, address, self.shared.clock.now(), &request);
-        let told = self.shared.certificate_field && is_trusted(peer, &self.shared.trusted_proxies);
+        let context = RequestContext::new(trace_id, address, now, &request);
+        let is_trusted = || is_trusted(peer, &self.shared.trusted_proxies);
+        let mut recording = self.shared.watch.begin(trace_id, now, &request, is_trusted);
+        let told = self.shared.certificate_field && is_trusted();
         let context = if told { context.behind_proxy(request.headers()) } else { context };
         if let Some(problem) = refuse(&request) {
             let work = Work::Refused(Box::new(problem));
-            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work };
+            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, recording, work };
         }
         request.extensions_mut().insert(context);
         let mut router = self.router.clone();
         let begin = || in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
-        let work = findings.collect(begin).map_or(Work::Panicked, Work::Begun);
-        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, work }
+        let begun = findings.collect(|| spans::collect(&mut recording, begin));
+        let work = begun.map_or(Work::Panicked, Work::Begun);
+        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, recording, work }
     }
 }
 
@@ -186,43 +217,14 @@ impl Service<Request<Body>> for Shell {
     }
 }
 
-/// A request's line in the log, which is written at the level `debug` only.
-#[derive(Debug)]
-struct LogLine {
-    method: Method,
-    /// Without the query: codes and tokens stand there.
-    path: String,
-    began: Instant,
-}
-
-impl LogLine {
-    fn begin(request: &Request<Body>) -> Option<Box<Self>> {
-        tracing::enabled!(tracing::Level::DEBUG).then(|| {
-            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-            Box::new(Self { method, path, began: Instant::now() })
-        })
-    }
-
-    fn end(&self, status: StatusCode) {
-        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::debug!(method = self.method.as_str(), path = self.path, status = status.as_u16(), micros, "answered");
-    }
-}
-
-/// What was asked for and by whom, as far as an explanation needs it.
-#[derive(Debug)]
-struct Asked {
-    /// None where the request could not be read.
-    method: Option<Method>,
-    uri: Uri,
-    address: IpAddr,
-}
-
 impl Shared {
     fn explain(&self, trace_id: TraceId, asked: &Asked, status: StatusCode, findings: &mut Findings) {
-        let (Some(queue), Some(found)) = (&self.explanations, findings.take()) else { return };
-        let path = asked.uri.path();
-        let path = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let Some(found) = findings.take() else { return };
+        if let Some(reason) = found.reason() {
+            REFUSALS.count(reason, "");
+        }
+        let Some(queue) = &self.explanations else { return };
+        let path = asked.path();
         let method = asked.method.as_ref().map_or("-", Method::as_str);
         if let Some(decision) = Decision::new(method, path, status.as_u16(), *found) {
             queue.push(Case { trace_id, at: self.clock.now(), sender: asked.address, decision });
@@ -243,6 +245,8 @@ pub struct Handling {
     asked: Asked,
     /// What is found out about it.
     findings: Findings,
+    /// How it goes, where that is recorded.
+    recording: Option<Box<Recording>>,
     work: Work,
 }
 
@@ -262,7 +266,7 @@ impl Future for Handling {
         let answer = match &mut this.work {
             Work::Begun(future) => {
                 let poll = || in_trace(this.trace_id, || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
-                match this.findings.collect(poll) {
+                match this.findings.collect(|| spans::collect(&mut this.recording, poll)) {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Ok(Poll::Ready(Ok(response))) => response,
                     Err(_) => this.panicked(),
@@ -288,6 +292,7 @@ impl std::fmt::Debug for Handling {
 impl Handling {
     fn panicked(&mut self) -> Response {
         let count = self.shared.panics.fetch_add(1, Ordering::Relaxed) + 1;
+        PANICS.count();
         let answer = || {
             let problem = Problem::internal(format_args!("a handler panicked ({count} since the start)"));
             self.shared.audiences.answer(self.reader.audience, problem, self.trace_id)
@@ -309,13 +314,20 @@ impl Handling {
         if let Some(line) = &self.line {
             in_trace(self.trace_id, || line.end(response.status()));
         }
+        let Shared { watch, clock, .. } = &*self.shared;
+        watch.answered(&self.asked, self.trace_id, (response.status(), clock), self.recording.take());
         response
     }
 }
 
 impl Drop for Handling {
     fn drop(&mut self) {
-        let Work::Begun(future) = std::mem::replace(&mut self.work, Work::Done) else { return };
+        let work = std::mem::replace(&mut self.work, Work::Done);
+        if matches!(work, Work::Done) {
+            return;
+        }
+        self.shared.watch.abandoned();
+        let Work::Begun(future) = work else { return };
         // Without a runtime, the program is ending.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let left_behind = LeftBehind::new(&self.shared);
@@ -343,53 +355,4 @@ impl Drop for LeftBehind {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-
-    use super::super::error::ErrorRenderer;
-    use super::*;
-    use crate::telemetry;
-
-    fn shell() -> Shell {
-        let router = Router::new()
-            .route("/log", get(|| async { tracing::info!("working") }))
-            .route("/fault", get(|| async { super::super::error::Error::from(Problem::internal("the disk is on fire")) }));
-        let bare = ErrorRenderer::default();
-        let audiences = Audiences { page: bare.clone(), api: bare, api_path: "/api/v1".to_owned() };
-        Shell::new(router, Clock::system(), &ServerConfig::default(), audiences)
-    }
-
-    /// The status, the request id, and what was logged.
-    fn ask(filter: &str, path: &str) -> (StatusCode, String, String) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
-        let mut answer = None;
-        let log = telemetry::tests::logged(crate::config::LogFormat::Text, filter, || {
-            answer = Some(runtime.block_on(shell().handle(request)).unwrap_or_else(|never| match never {}));
-        });
-        let answer = answer.unwrap();
-        (answer.status(), answer.headers()["x-request-id"].to_str().unwrap().to_owned(), log)
-    }
-
-    #[test]
-    fn every_line_of_a_request_carries_the_id_that_its_answer_carries() {
-        let (_, id, log) = ask("debug", "/log?code=secret");
-        assert_eq!(log.lines().count(), 2, "{log}");
-        assert!(log.lines().all(|line| line.ends_with(&format!("trace_id={id}"))), "{log}");
-        assert!(log.contains("answered method=\"GET\" path=\"/log\" status=200"), "{log}");
-        assert!(!log.contains("secret"), "{log}");
-    }
-
-    #[test]
-    fn a_request_leaves_no_line_of_its_own_by_default() {
-        let (_, _, log) = ask("info", "/log");
-        assert_eq!(log.lines().count(), 1, "{log}");
-    }
-
-    #[test]
-    fn the_cause_of_a_fault_is_in_the_log_under_the_id_and_not_in_the_answer() {
-        let (status, id, log) = ask("info", "/fault");
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(log.contains("the disk is on fire") && log.contains(&id), "{log}");
-    }
-}
+mod tests;

@@ -21,4 +21,5 @@ mod process;
 mod program;
 mod storage;
 mod support;
+mod telemetry;
 mod texts;

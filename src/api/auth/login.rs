@@ -18,6 +18,7 @@ use crate::flow::password::{self, Typed};
 use crate::guard::limit::Action;
 use crate::protocol::authentication::Method;
 use crate::state::AppState;
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
@@ -86,6 +87,7 @@ impl At<'_> {
             password::Checked::Overloaded => (Problem::overloaded().into(), "overloaded", None),
             password::Checked::TooMany { retry_after } => (ApiError::too_many(retry_after), "rate_limited", None),
         };
+        LOGINS.count("password", reason);
         self.refused(user.as_ref().map(|user| &user.id), reason);
         Err(error)
     }

@@ -16,6 +16,7 @@ use crate::api::openapi::Errors;
 use crate::flow::admission::{Passkey, PasskeyQuestion};
 use crate::flow::passkey::{Answer, Counterpart, Question};
 use crate::state::AppState;
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 
 /// What the options are sealed for.
@@ -89,6 +90,7 @@ impl At<'_> {
                 self.proved(first_factor(accepted.owner, accepted.method), scope, device).await
             }
             Err(refused) => {
+                LOGINS.count("passkey", refused.refusal.0);
                 self.refused(refused.user_id.as_ref(), refused.refusal.0);
                 Err(ApiError::invalid_passkey())
             }

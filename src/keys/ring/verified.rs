@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use crate::telemetry::metrics::SIGNATURE_CACHE;
+
 /// Signatures that are remembered; up to twice as many for a moment. 32 bytes each.
 const TOKENS: usize = 4_096;
 
@@ -29,8 +31,10 @@ impl Verified {
     pub(super) fn remembers(&self, token: &str, verify: impl FnOnce() -> bool) -> bool {
         let digest = Sha256::digest(token).into();
         if self.with(|halves| halves.finds(&digest)) {
+            SIGNATURE_CACHE.hit();
             return true;
         }
+        SIGNATURE_CACHE.missed();
         let good = verify();
         if good {
             self.with(|halves| halves.keep(digest));

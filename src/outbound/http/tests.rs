@@ -189,7 +189,7 @@ async fn a_server_is_asked_four_times_at_once_and_no_more() {
 async fn what_a_server_does_for_one_purpose_is_nothing_to_another() {
     let outbound = outbound(&["127.0.0.1"]);
     let url = server("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n").await;
-    let logout = outbound.apart();
+    let logout = outbound.apart("logout");
     assert!(logout.get(&url, "*/*").await.is_ok());
     assert_eq!(logout.get(&url, "*/*").await.err(), Some(Failure::Resting));
     assert!(outbound.get(&url, "*/*").await.is_ok());

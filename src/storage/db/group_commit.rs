@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use super::change::{Change, Subscribers};
 use super::sqlite::{self, Access};
 use crate::storage::error::Error;
+use crate::telemetry::metrics::{COMMIT_CALLERS, COMMIT_TIME, TRANSACTIONS_LOST};
 
 /// The most callers in one transaction.
 const MOST: usize = 64;
@@ -228,12 +229,15 @@ impl Desk {
         if self.standing == Standing::None {
             return;
         }
+        let time = COMMIT_TIME.timer();
         if let Some(connection) = &self.connection
             && let Err(error) = sqlite::command(connection, "COMMIT")
         {
             self.lose(error.into());
             return;
         }
+        drop(time);
+        COMMIT_CALLERS.observe(self.kept.len() as u64);
         self.standing = Standing::None;
         for Kept { changes, done } in self.kept.drain(..) {
             self.subscribers.tell(&changes);
@@ -247,6 +251,7 @@ impl Desk {
         tracing::warn!(%error, callers = self.kept.len(), "a transaction was lost");
         self.connection = None;
         self.standing = Standing::None;
+        TRANSACTIONS_LOST.add(self.kept.len() as u64);
         for Kept { done, .. } in self.kept.drain(..) {
             done.send(Err(error.clone())).ok();
         }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Postgres, Transaction};
 use tokio::time::{sleep, timeout};
 
+use super::Connections;
 use super::change::{Change, Subscribers};
 use crate::config::DatabaseConfig;
 use crate::storage::error::Error;
+use crate::telemetry::metrics::{POOL_TIMEOUTS, POOL_WAIT};
 
 /// The channel of NOTIFY on which the nodes tell each other what they changed.
 pub(super) const CHANNEL: &str = "ostiary_changes";
@@ -48,6 +51,30 @@ pub(super) fn pool(url: &str, config: &DatabaseConfig) -> Result<PgPool, Error> 
             })
         })
         .connect_lazy_with(options))
+}
+
+/// A connection of the pool.
+pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let _time = POOL_WAIT.timer();
+    pool.acquire().await.inspect_err(count_timeout)
+}
+
+/// A transaction on one.
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let _time = POOL_WAIT.timer();
+    pool.begin().await.inspect_err(count_timeout)
+}
+
+fn count_timeout(error: &sqlx::Error) {
+    if matches!(error, sqlx::Error::PoolTimedOut) {
+        POOL_TIMEOUTS.count();
+    }
+}
+
+pub(super) fn connections(pool: &PgPool) -> Connections {
+    let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let (open, most) = (whole(pool.size()), whole(pool.options().get_max_connections()));
+    Connections { in_use: open.saturating_sub(pool.num_idle()), open, most }
 }
 
 /// Whether the connection was cut, by the network or by the server's administrator.

@@ -7,16 +7,18 @@ use super::sqlite::{self, Parameters};
 use super::{Conn, Link, Tx};
 use crate::storage::error::Error;
 use crate::storage::value::{Column, Value};
+use crate::telemetry::spans;
 
 /// One statement with its parameters. Made by [`Conn::query`].
 #[must_use = "a query does nothing until it is executed"]
 pub struct Query<'c> {
     statement: Statement<'c>,
+    sql: &'static str,
     failure: &'c mut Option<Error>,
 }
 
 enum Statement<'c> {
-    Sqlite { connection: &'c mut rusqlite::Connection, sql: &'static str, parameters: Parameters },
+    Sqlite { connection: &'c mut rusqlite::Connection, parameters: Parameters },
     Postgres(&'c mut PgConnection, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
@@ -52,16 +54,16 @@ impl Conn {
         let (statement, failure) = match &mut self.0 {
             Link::Reader(lease) => {
                 let (connection, failure) = lease.parts();
-                (Statement::Sqlite { connection, sql, parameters: Parameters::default() }, failure)
+                (Statement::Sqlite { connection, parameters: Parameters::default() }, failure)
             }
             Link::Writer(turn) => {
                 let (connection, failure) = turn.parts();
-                (Statement::Sqlite { connection, sql, parameters: Parameters::default() }, failure)
+                (Statement::Sqlite { connection, parameters: Parameters::default() }, failure)
             }
             Link::Pooled(connection, failure) => (Statement::Postgres(connection, sqlx::query(sql)), failure),
             Link::Transaction(transaction, failure) => (Statement::Postgres(transaction, sqlx::query(sql)), failure),
         };
-        Query { statement, failure }
+        Query { statement, sql, failure }
     }
 }
 
@@ -69,9 +71,9 @@ impl Query<'_> {
     /// Binds the next parameter.
     pub fn bind<'v, V: Value<'v>>(mut self, value: V) -> Self {
         self.statement = match self.statement {
-            Statement::Sqlite { connection, sql, mut parameters } => {
+            Statement::Sqlite { connection, mut parameters } => {
                 parameters.bind(&value);
-                Statement::Sqlite { connection, sql, parameters }
+                Statement::Sqlite { connection, parameters }
             }
             Statement::Postgres(connection, query) => Statement::Postgres(connection, query.bind(value)),
         };
@@ -80,9 +82,10 @@ impl Query<'_> {
 
     /// Runs the statement and tells how many rows it inserted, changed or deleted.
     pub async fn execute(self) -> Result<u64, Error> {
-        let Self { statement, failure } = self;
+        let Self { statement, sql, failure } = self;
+        let _span = spans::statement(sql);
         match statement {
-            Statement::Sqlite { connection, sql, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
+            Statement::Sqlite { connection, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
             Statement::Postgres(connection, query) => {
                 remember(failure, query.execute(connection).await.map(|done| done.rows_affected()))
             }
@@ -91,9 +94,10 @@ impl Query<'_> {
 
     /// The first row, if there is one.
     pub async fn fetch_optional<R: Record>(self) -> Result<Option<R>, Error> {
-        let Self { statement, failure } = self;
+        let Self { statement, sql, failure } = self;
+        let _span = spans::statement(sql);
         match statement {
-            Statement::Sqlite { connection, sql, parameters } => {
+            Statement::Sqlite { connection, parameters } => {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::first(connection, sql, parameters, read))?.transpose()
             }
@@ -111,9 +115,10 @@ impl Query<'_> {
 
     /// Every row.
     pub async fn fetch_all<R: Record>(self) -> Result<Vec<R>, Error> {
-        let Self { statement, failure } = self;
+        let Self { statement, sql, failure } = self;
+        let _span = spans::statement(sql);
         match statement {
-            Statement::Sqlite { connection, sql, parameters } => {
+            Statement::Sqlite { connection, parameters } => {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::all(connection, sql, parameters, read))?.into_iter().collect()
             }

@@ -8,8 +8,10 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::Connections;
 use super::sqlite::{self, Access};
 use crate::storage::error::Error;
+use crate::telemetry::metrics::{POOL_TIMEOUTS, POOL_WAIT};
 
 /// They are made when they are first needed, and the last used is the first to be used again.
 #[derive(Debug)]
@@ -17,23 +19,21 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    size: usize,
     patience: Duration,
 }
 
 impl Readers {
     pub(super) fn new(path: &Path, size: u32, patience: Duration) -> Self {
-        Self {
-            path: path.to_owned(),
-            idle: Mutex::default(),
-            permits: Arc::new(Semaphore::new(size.try_into().unwrap_or(usize::MAX >> 4))),
-            patience,
-        }
+        let size = size.try_into().unwrap_or(Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(size));
+        Self { path: path.to_owned(), idle: Mutex::default(), permits, size, patience }
     }
 
     pub(super) async fn lease(self: &Arc<Self>) -> Result<Lease, Error> {
-        let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            return Err(Error::unavailable("no connection became free in time"));
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait().await?,
         };
         let idle = self.idle().pop();
         let connection = match idle {
@@ -41,6 +41,22 @@ impl Readers {
             None => sqlite::open(&self.path, Access::Read)?,
         };
         Ok(Lease { connection: Some(connection), failure: None, readers: Arc::clone(self), _permit: permit })
+    }
+
+    async fn wait(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let _time = POOL_WAIT.timer();
+        match timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                POOL_TIMEOUTS.count();
+                Err(Error::unavailable("no connection became free in time"))
+            }
+        }
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let in_use = self.size.saturating_sub(self.permits.available_permits());
+        Connections { in_use, open: in_use + self.idle().len(), most: self.size }
     }
 
     pub(super) fn close(&self) {

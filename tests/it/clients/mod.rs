@@ -4,6 +4,6 @@ mod apache;
 mod mcp;
 mod mutual_tls;
 mod openidconnect;
-mod person;
+pub mod person;
 mod programs;
 mod resource_server;

@@ -81,7 +81,7 @@ impl Person {
 }
 
 /// The action and the fields of the page's form, as a person fills it in: `None` without one.
-fn fill_in(page: &str) -> Option<(String, Vec<(String, String)>)> {
+pub fn fill_in(page: &str) -> Option<(String, Vec<(String, String)>)> {
     let document = Html::parse_document(page);
     let select = |selector: &str| Selector::parse(selector).expect("selector");
     let form = document.select(&select("#login-form, #consent-form, #logout-form")).next()?;

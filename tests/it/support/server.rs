@@ -113,6 +113,11 @@ impl TestServer {
         Self { shell: app::shell(&state), state, clock: self.clock.clone(), database: self.database.clone() }
     }
 
+    #[must_use]
+    pub fn with_shell(self, shell: Shell) -> Self {
+        Self { shell, ..self }
+    }
+
     pub fn issuer(&self) -> &str {
         &self.state.config.server.issuer
     }

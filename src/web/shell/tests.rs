@@ -1,0 +1,60 @@
+use axum::routing::get;
+
+use super::*;
+use crate::telemetry;
+use crate::web::error::ErrorRenderer;
+
+fn shell() -> Shell {
+    let router = Router::new()
+        .route("/log", get(|| async { tracing::info!("working") }))
+        .route("/fault", get(|| async { crate::web::error::Error::from(Problem::internal("the disk is on fire")) }));
+    let bare = ErrorRenderer::default();
+    let audiences = Audiences { page: bare.clone(), api: bare, api_path: "/api/v1".to_owned() };
+    Shell::new(router, Clock::system(), &ServerConfig::default(), audiences)
+}
+
+/// The status, the request id, and what was logged.
+fn ask(filter: &str, path: &str) -> (StatusCode, String, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
+    let mut answer = None;
+    let log = telemetry::tests::logged(crate::config::LogFormat::Text, filter, || {
+        answer = Some(runtime.block_on(shell().handle(request)).unwrap_or_else(|never| match never {}));
+    });
+    let answer = answer.unwrap();
+    (answer.status(), answer.headers()["x-request-id"].to_str().unwrap().to_owned(), log)
+}
+
+#[test]
+fn every_line_of_a_request_carries_the_id_that_its_answer_carries() {
+    let (_, id, log) = ask("debug", "/log?code=secret");
+    assert_eq!(log.lines().count(), 2, "{log}");
+    assert!(log.lines().all(|line| line.ends_with(&format!("trace_id={id}"))), "{log}");
+    assert!(log.contains("answered method=\"GET\" path=\"/log\" status=200"), "{log}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[test]
+fn a_request_leaves_no_line_of_its_own_by_default() {
+    let (_, _, log) = ask("info", "/log");
+    assert_eq!(log.lines().count(), 1, "{log}");
+}
+
+#[test]
+fn the_cause_of_a_fault_is_in_the_log_under_the_id_and_not_in_the_answer() {
+    let (status, id, log) = ask("info", "/fault");
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(log.contains("the disk is on fire") && log.contains(&id), "{log}");
+}
+
+#[test]
+fn a_line_about_each_request_names_the_endpoint_and_never_what_was_sent() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let shell = shell().watching(Watch { lines: true, ..Watch::default() });
+    let request = Request::get("/api/v1/admin/users/4711?code=secret").header("host", "a").body(Body::empty()).unwrap();
+    let log = telemetry::tests::logged(crate::config::LogFormat::Text, "info", || {
+        _ = runtime.block_on(shell.handle(request));
+    });
+    assert!(log.contains("ostiary::requests: answered method=\"GET\" endpoint=\"/api/v1/admin/users/{user_id}\" status=404"), "{log}");
+    assert!(log.contains(" trace_id=") && !log.contains("4711") && !log.contains("secret"), "{log}");
+}
