@@ -18,8 +18,8 @@ pub use sections::{
     AccountConfig, AdminConfig, AuditConfig, AuthenticationConfig, CharacterKind, ClientCertificates,
     ClientIdMetadataDocumentsConfig, ClientRegistrationConfig, ClientRegistrationMode, DatabaseConfig, DpopConfig, ExplainConfig,
     Identifier, JwtBearerConfig, KeysConfig, LegacyConfig, LogConfig, LogFormat, MailConfig, MailTls, MailTransport, McpConfig,
-    MetricsConfig, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig, SessionConfig,
-    StatementIssuer, SubjectIs, TelemetryConfig, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
+    MetricsConfig, OutboundConfig, PasskeysConfig, PasswordConfig, RegistrationConfig, RegistrationMode, ServerConfig,
+    SessionConfig, StatementIssuer, SubjectIs, TelemetryConfig, TlsConfig, TokenConfig, TrustedIssuer, UserVerification,
 };
 pub use validate::InvalidConfig;
 

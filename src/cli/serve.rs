@@ -297,7 +297,7 @@ impl Notice {
         let Self { listening, issuer, discovery, .. } = self;
         let mut text = format!("Ostiary {version} listens on {listening}.\n  Issuer     {issuer}\n  Discovery  {discovery}");
         if let Some(metrics) = &self.metrics {
-            text.push_str(&format!("\n  Metrics    http://{metrics}/metrics"));
+            text = format!("{text}\n  Metrics    http://{metrics}/metrics");
         }
         if let Some(link) = &self.setup_link {
             text.push_str(

@@ -152,7 +152,11 @@ impl Shared {
     /// Asks a bucket. `None`: Redis can't be asked now.
     pub async fn ask(&self, bucket: Bucket<'_>, rate: Rate, mode: Mode) -> Option<Answer> {
         let answer = self.put(bucket, rate, mode).await;
-        if answer.is_some() { REDIS_ANSWERS.count() } else { REDIS_FALLBACKS.count() }
+        if answer.is_some() {
+            REDIS_ANSWERS.count();
+        } else {
+            REDIS_FALLBACKS.count();
+        }
         answer
     }
 

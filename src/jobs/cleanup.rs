@@ -15,11 +15,11 @@ use crate::random;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::telemetry::metrics::job_ran;
 use crate::storage::{
     access_tokens, authorization_codes, client_documents, client_registrations, device_codes, email_codes, explanations, grants,
     invitations, login_failures, mail_counts, pushed_requests, refresh_tokens, sessions, spent,
 };
+use crate::telemetry::metrics::job_ran;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);

@@ -69,7 +69,7 @@ impl Exporter {
     }
 
     /// Sends until `shutdown` resolves; then what is left, once.
-    pub async fn run(self, mut receiver: Receiver, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, mut ended: Receiver, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         let (mut batch, mut attempts) = (Vec::new(), 0);
         let mut due = Instant::now();
@@ -77,7 +77,7 @@ impl Exporter {
             let (is_empty, room) = (batch.is_empty(), MOST - batch.len());
             tokio::select! {
                 () = &mut shutdown => break,
-                received = receiver.recv_many(&mut batch, room), if room > 0 => {
+                received = ended.recv_many(&mut batch, room), if room > 0 => {
                     if received == 0 {
                         break;
                     }
@@ -101,8 +101,8 @@ impl Exporter {
                 }
             }
         }
-        receiver.close();
-        while receiver.recv_many(&mut batch, MOST).await > 0 {}
+        ended.close();
+        while ended.recv_many(&mut batch, MOST).await > 0 {}
         for batch in batch.chunks(MOST) {
             count(&self.send(batch).await, batch);
         }

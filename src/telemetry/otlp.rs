@@ -49,7 +49,7 @@ fn all(ended: &Ended) -> impl Iterator<Item = Value> {
 fn server(ended: &Ended) -> Value {
     let Ended { recording, method, endpoint, status } = ended;
     let mut attributes = vec![
-        attribute("http.request.method", *method),
+        attribute("http.request.method", method),
         attribute("http.route", endpoint.as_str()),
         json!({ "key": "http.response.status_code", "value": { "intValue": status.as_u16().to_string() } }),
         attribute("ostiary.request_id", recording.request_id.as_str()),
@@ -128,7 +128,10 @@ mod tests {
         let spans = sent["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
         let [server, outer, inner] = spans.as_slice() else { panic!("{spans:?}") };
         assert!(spans.iter().all(|span| span["traceId"] == id.as_str()), "{spans:?}");
-        assert_eq!((&server["name"], &server["kind"], &server["status"]["code"]), (&json!("GET /authorize"), &json!(2), &json!(2)));
+        assert_eq!(
+            (&server["name"], &server["kind"], &server["status"]["code"]),
+            (&json!("GET /authorize"), &json!(2), &json!(2))
+        );
         assert_eq!(server["startTimeUnixNano"], "1000000000");
         assert!(server.get("parentSpanId").is_none());
         assert_eq!((&outer["parentSpanId"], &inner["parentSpanId"]), (&server["spanId"], &outer["spanId"]));

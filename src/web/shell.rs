@@ -21,8 +21,8 @@ use http::{Method, Request, StatusCode, Version};
 use ipnet::IpNet;
 use tower::Service;
 
-use self::watch::{Asked, LogLine};
 pub use self::watch::Watch;
+use self::watch::{Asked, LogLine};
 use super::audience::{Audiences, Reader};
 use super::context::{Peer, RequestContext, TraceId, client_address, is_trusted};
 use super::error::{ErrorPage, Problem};
@@ -163,8 +163,8 @@ impl Shell {
         request.extensions_mut().insert(context);
         let mut router = self.router.clone();
         let begin = || in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
-        let begun = findings.collect(|| spans::collect(&mut recording, begin));
-        let work = begun.map_or(Work::Panicked, Work::Begun);
+        let handling = findings.collect(|| spans::collect(&mut recording, begin));
+        let work = handling.map_or(Work::Panicked, Work::Begun);
         Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, recording, work }
     }
 }

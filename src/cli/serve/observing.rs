@@ -101,6 +101,7 @@ pub(super) fn files(config: &Config) -> usize {
 }
 
 fn limits() -> Limits {
-    let server = ServerConfig { max_connections: CONNECTIONS, max_connections_per_address: CONNECTIONS, ..ServerConfig::default() };
+    let server =
+        ServerConfig { max_connections: CONNECTIONS, max_connections_per_address: CONNECTIONS, ..ServerConfig::default() };
     Limits::from(&server)
 }

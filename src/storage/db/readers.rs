@@ -45,13 +45,11 @@ impl Readers {
 
     async fn wait(&self) -> Result<OwnedSemaphorePermit, Error> {
         let _time = POOL_WAIT.timer();
-        match timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => {
-                POOL_TIMEOUTS.count();
-                Err(Error::unavailable("no connection became free in time"))
-            }
-        }
+        let permit = timeout(self.patience, Arc::clone(&self.permits).acquire_owned()).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            POOL_TIMEOUTS.count();
+            Error::unavailable("no connection became free in time")
+        })
     }
 
     pub(super) fn connections(&self) -> Connections {

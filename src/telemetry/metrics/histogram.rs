@@ -106,7 +106,7 @@ mod tests {
     fn durations_are_measured_in_microseconds() {
         let histogram = Histogram::new(SECONDS);
         histogram.took(Duration::from_micros(500));
-        histogram.took(Duration::from_secs(60));
+        histogram.took(Duration::from_mins(1));
         let (classes, sum) = histogram.classes.read(SECONDS);
         assert_eq!((classes.first(), classes.get(12), classes.last(), sum), (Some(&1), Some(&1), Some(&2), 60_000_500));
     }

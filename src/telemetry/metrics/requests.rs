@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::{Method, StatusCode};
 
 use super::endpoint::{self, Endpoint};
+use super::family;
 use super::histogram::{Classes, SECONDS};
 use super::text::Text;
-use super::family;
 
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 

@@ -52,9 +52,8 @@ impl Context {
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_hex = |text: &str, length| {
-            text.len() == length && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        };
+        let is_hex =
+            |text: &str, length| text.len() == length && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         let known = is_hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
         if !known || !is_hex(span, 16) || !is_hex(flags, 2) || trace.bytes().all(|digit| digit == b'0') {
             return None;

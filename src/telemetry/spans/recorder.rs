@@ -26,7 +26,7 @@ pub type Receiver = mpsc::Receiver<Box<Ended>>;
 /// A request that has been answered.
 #[derive(Debug)]
 pub struct Ended {
-    pub recording: Recording,
+    pub recording: Box<Recording>,
     pub method: &'static str,
     pub endpoint: Endpoint,
     pub status: StatusCode,
@@ -63,7 +63,7 @@ impl Recorder {
         }
         recording.took = recording.began.elapsed();
         let spans = recording.spans.len() as u64 + 1;
-        let ended = Ended { recording: *recording, method: known(method), endpoint, status };
+        let ended = Ended { recording, method: known(method), endpoint, status };
         if self.sender.try_send(Box::new(ended)).is_err() {
             SPANS.add("dropped", "", spans);
         }

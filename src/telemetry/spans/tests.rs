@@ -1,13 +1,13 @@
 use super::*;
 
-fn recording() -> Option<Box<Recording>> {
+fn recording() -> Box<Recording> {
     let (recorder, _receiver) = queue(1.0);
-    Some(recorder.begin(TraceId::random(), Timestamp::from_seconds(1), None))
+    recorder.begin(TraceId::random(), Timestamp::from_seconds(1), None)
 }
 
 #[test]
 fn spans_stand_in_each_other_as_they_were_begun() {
-    let mut recording = recording();
+    let mut recording = Some(recording());
     collect(&mut recording, || {
         let mut outer = span("outer");
         drop(statement("SELECT 1"));
@@ -36,7 +36,7 @@ fn where_nothing_is_recorded_nothing_happens() {
 
 #[test]
 fn one_request_records_so_many_spans_and_counts_the_rest() {
-    let mut recording = recording();
+    let mut recording = Some(recording());
     collect(&mut recording, || (0..MAX_SPANS + 3).for_each(|_| drop(span("a"))));
     let recording = recording.unwrap();
     assert_eq!((recording.spans.len(), recording.missing), (MAX_SPANS, 3));
@@ -44,9 +44,9 @@ fn one_request_records_so_many_spans_and_counts_the_rest() {
 
 #[test]
 fn a_request_that_goes_on_with_another_becomes_a_part_of_its_trace() {
-    let mut first = recording();
+    let mut first = Some(recording());
     let begun = collect(&mut first, root).unwrap();
-    let mut second = recording();
+    let mut second = Some(recording());
     collect(&mut second, || adopt(begun));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(second.context.trace, first.context.trace);
@@ -57,7 +57,7 @@ fn a_request_that_goes_on_with_another_becomes_a_part_of_its_trace() {
 
 #[test]
 fn what_is_recorded_survives_a_panic_and_two_requests_do_not_mix() {
-    let (mut one, mut other) = (recording(), recording());
+    let (mut one, mut other) = (Some(recording()), Some(recording()));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         collect(&mut one, || {
             let _span = span("one");
@@ -66,7 +66,8 @@ fn what_is_recorded_survives_a_panic_and_two_requests_do_not_mix() {
         });
     }));
     assert!(panicked.is_err());
-    let names = |recording: Option<Box<Recording>>| recording.unwrap().spans.into_iter().map(|span| span.name).collect::<Vec<_>>();
+    let names =
+        |recording: Option<Box<Recording>>| recording.unwrap().spans.into_iter().map(|span| span.name).collect::<Vec<_>>();
     assert_eq!((names(one), names(other)), (vec!["one".to_owned()], vec!["other".to_owned()]));
 }
 

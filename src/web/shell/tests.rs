@@ -55,6 +55,9 @@ fn a_line_about_each_request_names_the_endpoint_and_never_what_was_sent() {
     let log = telemetry::tests::logged(crate::config::LogFormat::Text, "info", || {
         _ = runtime.block_on(shell.handle(request));
     });
-    assert!(log.contains("ostiary::requests: answered method=\"GET\" endpoint=\"/api/v1/admin/users/{user_id}\" status=404"), "{log}");
+    assert!(
+        log.contains("ostiary::requests: answered method=\"GET\" endpoint=\"/api/v1/admin/users/{user_id}\" status=404"),
+        "{log}"
+    );
     assert!(log.contains(" trace_id=") && !log.contains("4711") && !log.contains("secret"), "{log}");
 }

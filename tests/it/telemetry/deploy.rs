@@ -28,7 +28,8 @@ fn queries() -> Vec<String> {
     let panels = dashboard["panels"].as_array().expect("panels");
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().cloned().unwrap_or_default());
     let variables = dashboard["templating"]["list"].as_array().expect("variables").clone();
-    let texts = targets.map(|target| target["expr"].clone()).chain(variables.into_iter().map(|variable| variable["query"].clone()));
+    let texts =
+        targets.map(|target| target["expr"].clone()).chain(variables.into_iter().map(|variable| variable["query"].clone()));
     texts.map(|text| text.as_str().expect("a query").to_owned()).collect()
 }
 

@@ -10,7 +10,8 @@ use crate::program::Program;
 #[tokio::test]
 async fn every_line_is_json_with_time_level_and_target_and_hostile_input_begins_none() {
     let program = Program::new();
-    let configuration = "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nfilter = \"ostiary=debug\"\nrequests = true\n";
+    let configuration =
+        "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\nfilter = \"ostiary=debug\"\nrequests = true\n";
     std::fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
     let mut command = program.command(&["--json", "serve"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -24,7 +25,8 @@ async fn every_line_is_json_with_time_level_and_target_and_hostile_input_begins_
     let form = [("client_id", evil), ("grant_type", evil), ("scope", evil)];
     let refused = client.post(format!("{base}/token")).form(&form).send().await.expect("an answer");
     let id = refused.headers()["x-request-id"].to_str().expect("ASCII").to_owned();
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("client_id", evil).append_pair("code", "hunter2").finish();
+    let query =
+        form_urlencoded::Serializer::new(String::new()).append_pair("client_id", evil).append_pair("code", "hunter2").finish();
     client.get(format!("{base}/authorize?{query}")).header("user-agent", "\u{fe}\t").send().await.expect("an answer");
     client.get(format!("{base}/x%0d%0aFAKE%1b[31m")).send().await.expect("an answer");
 
@@ -46,6 +48,9 @@ async fn every_line_is_json_with_time_level_and_target_and_hostile_input_begins_
     let fields = &requests[0]["fields"];
     assert_eq!((&requests[0]["trace_id"], &requests[0]["level"]), (&id.as_str().into(), &"INFO".into()));
     assert_eq!((&fields["method"], &fields["endpoint"]), (&"POST".into(), &"/token".into()));
-    assert!(fields["status"].as_u64().is_some_and(|status| (400..500).contains(&status)) && fields["micros"].is_u64(), "{fields}");
+    assert!(
+        fields["status"].as_u64().is_some_and(|status| (400..500).contains(&status)) && fields["micros"].is_u64(),
+        "{fields}"
+    );
     assert_eq!(requests[2]["fields"]["endpoint"], "other");
 }

@@ -222,7 +222,8 @@ async fn a_collector_that_is_gone_costs_nothing_but_the_traces() {
 #[test]
 fn a_collector_that_can_not_be_used_is_named_at_the_start() {
     let program = Program::new();
-    let configuration = "[server]\nlisten = \"127.0.0.1:0\"\n[telemetry]\notlp_endpoint = \"http://localhost:1\"\notlp_headers_file = \"none\"\n";
+    let configuration =
+        "[server]\nlisten = \"127.0.0.1:0\"\n[telemetry]\notlp_endpoint = \"http://localhost:1\"\notlp_headers_file = \"none\"\n";
     std::fs::write(program.folder().join("ostiary.toml"), configuration).expect("written");
     let complaint = program.run(&["serve"]).fails(3);
     assert!(complaint.contains("telemetry.otlp_headers_file"), "{complaint}");

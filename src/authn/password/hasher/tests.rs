@@ -19,9 +19,8 @@ async fn a_hash_of_another_system_is_checked_and_wants_to_be_replaced() {
     let stored = ImportedHash::to_stored(text).unwrap();
     assert_eq!(hasher.verify(&password("U*U"), Some(&stored)).await.unwrap(), Verdict::Match { needs_rehash: true });
     assert_eq!(hasher.verify(&password("U*V"), Some(&stored)).await.unwrap(), Verdict::Mismatch);
-    let planted = SecretString::from(
-        "imported:$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-    );
+    let planted =
+        SecretString::from("imported:$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc");
     assert_eq!(hasher.verify(&password("password"), Some(&planted)).await.unwrap(), Verdict::Mismatch);
     let bare = SecretString::from(text);
     assert_eq!(hasher.verify(&password("U*U"), Some(&bare)).await.unwrap(), Verdict::Mismatch, "it was not imported");
