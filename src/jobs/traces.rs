@@ -108,7 +108,7 @@ impl Exporter {
         }
     }
 
-    async fn send(&self, batch: &[Box<Ended>]) -> Sent {
+    async fn send(&self, batch: &[Ended]) -> Sent {
         let body = otlp::request(&self.service, batch);
         match self.outbound.send(Method::POST, &self.url, self.fields.clone(), body.into()).await {
             Ok(answer) if answer.status.is_success() => Sent::Taken,
@@ -131,7 +131,7 @@ fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
 
-fn count(sent: &Sent, batch: &[Box<Ended>]) {
+fn count(sent: &Sent, batch: &[Ended]) {
     SPANS.add(if matches!(sent, Sent::Taken) { "exported" } else { "dropped" }, "", otlp::count(batch));
 }
 

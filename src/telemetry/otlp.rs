@@ -19,7 +19,7 @@ pub struct Service {
 }
 
 /// The body of a request for these.
-pub fn request(service: &Service, requests: &[Box<Ended>]) -> String {
+pub fn request(service: &Service, requests: &[Ended]) -> String {
     let spans: Vec<Value> = requests.iter().flat_map(|ended| all(ended)).collect();
     let version = env!("CARGO_PKG_VERSION");
     let resource = [
@@ -36,7 +36,7 @@ pub fn request(service: &Service, requests: &[Box<Ended>]) -> String {
 }
 
 /// How many spans these are.
-pub fn count(requests: &[Box<Ended>]) -> u64 {
+pub fn count(requests: &[Ended]) -> u64 {
     requests.iter().map(|ended| ended.recording.spans.len() as u64 + 1).sum()
 }
 

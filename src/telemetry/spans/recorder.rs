@@ -17,11 +17,11 @@ const CAPACITY: usize = 2_048;
 pub struct Recorder {
     /// Traces whose id is below this are collected.
     below: u64,
-    sender: mpsc::Sender<Box<Ended>>,
+    sender: mpsc::Sender<Ended>,
 }
 
 /// What was recorded and is to be exported.
-pub type Receiver = mpsc::Receiver<Box<Ended>>;
+pub type Receiver = mpsc::Receiver<Ended>;
 
 /// A request that has been answered.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Recorder {
         recording.took = recording.began.elapsed();
         let spans = recording.spans.len() as u64 + 1;
         let ended = Ended { recording, method: known(method), endpoint, status };
-        if self.sender.try_send(Box::new(ended)).is_err() {
+        if self.sender.try_send(ended).is_err() {
             SPANS.add("dropped", "", spans);
         }
     }

@@ -34,7 +34,7 @@ fn recorded(server: TestServer, ratio: f64) -> (TestServer, Receiver) {
     (server.with_shell(shell), receiver)
 }
 
-fn take(receiver: &mut Receiver) -> Vec<Box<Ended>> {
+fn take(receiver: &mut Receiver) -> Vec<Ended> {
     std::iter::from_fn(|| receiver.try_recv().ok()).collect()
 }
 
@@ -111,11 +111,11 @@ async fn what_is_asked_of_others_for_a_request_is_told_its_trace() {
     let address = listener.local_addr().unwrap();
     let key = ClientKey::new(Algorithm::ES256);
     let (heard, keys) = (Arc::new(Mutex::new(String::new())), jwks(&[&key]));
-    let hears = heard.clone();
+    let kept = heard.clone();
     let router = Router::new().route(
         "/jwks.json",
         axum::routing::get(async move |headers: HeaderMap| {
-            *hears.lock().unwrap() = headers["traceparent"].to_str().unwrap().to_owned();
+            *kept.lock().unwrap() = headers["traceparent"].to_str().unwrap().to_owned();
             Json(keys)
         }),
     );
