@@ -193,13 +193,13 @@ impl Entrance<'_> {
         let reason = match &outcome {
             Outcome::Begun(id) => {
                 begun.session.id = id.clone();
-                LOGINS.count(way(&begun.session.factors), "success");
+                LOGINS.count(begun.session.factors.way(), "success");
                 return Ok(Step::Done(Box::new(begun)));
             }
             Outcome::ChangedMeanwhile => "changed_meanwhile",
             Outcome::Spent => "code_replayed",
         };
-        LOGINS.count(way(&begun.session.factors), reason);
+        LOGINS.count(begun.session.factors.way(), reason);
         let (user_id, client_id) = (event.user_id, event.client_id);
         state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::UserLogin, context, reason) });
         Ok(if outcome == Outcome::Spent { Step::Spent } else { Step::Ended })
@@ -248,15 +248,6 @@ impl Entrance<'_> {
             }
         }
         Ok(user)
-    }
-}
-
-/// What a login was made with, as it is counted.
-fn way(factors: &Factors) -> &'static str {
-    match factors.acr() {
-        Acr::PhishingResistant => "passkey",
-        Acr::Multi => "password_and_code",
-        Acr::Single => "password",
     }
 }
 

@@ -210,6 +210,15 @@ impl Factors {
         Acr::ALL.into_iter().rev().find(|acr| self.satisfies(*acr)).unwrap_or(Acr::Single)
     }
 
+    /// A word for what a login was made with.
+    pub fn way(&self) -> &'static str {
+        match self.acr() {
+            Acr::PhishingResistant => "passkey",
+            Acr::Multi => "password_and_code",
+            Acr::Single => "password",
+        }
+    }
+
     /// What a token says: the first of `asked`, which the client prefers in this order, that is reached; else the strongest.
     pub fn acr_for<'a>(&self, asked: impl IntoIterator<Item = &'a str>) -> Acr {
         asked.into_iter().filter_map(Acr::parse).find(|acr| self.satisfies(*acr)).unwrap_or_else(|| self.acr())

@@ -40,7 +40,7 @@ pub const PASSWORD: &str = "correct horse battery staple";
 pub struct TestServer {
     pub state: AppState,
     pub clock: Clock,
-    shell: Shell,
+    pub shell: Shell,
     database: Arc<TestDatabase>,
 }
 
@@ -111,11 +111,6 @@ impl TestServer {
         };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock: self.clock.clone(), database: self.database.clone() }
-    }
-
-    #[must_use]
-    pub fn with_shell(self, shell: Shell) -> Self {
-        Self { shell, ..self }
     }
 
     pub fn issuer(&self) -> &str {

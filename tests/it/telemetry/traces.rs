@@ -28,10 +28,10 @@ use crate::support::flow::{AuthorizationUrl, authorize, redeem};
 use crate::support::server::{PASSWORD, Persona, TestServer};
 
 /// The same server, recorded.
-fn recorded(server: TestServer, ratio: f64) -> (TestServer, Receiver) {
+fn recorded(mut server: TestServer, ratio: f64) -> (TestServer, Receiver) {
     let (recorder, receiver) = queue(ratio);
-    let shell = app::shell(&server.state).recording(Some(recorder));
-    (server.with_shell(shell), receiver)
+    server.shell = app::shell(&server.state).recording(Some(recorder));
+    (server, receiver)
 }
 
 fn take(receiver: &mut Receiver) -> Vec<Ended> {
