@@ -35,6 +35,7 @@ const ENDPOINTS: [&str; COUNT] = [
     "/account/sessions/name",
     "/admin",
     "/api/v1/admin/audit-log",
+    "/api/v1/admin/audit-log/export",
     "/api/v1/admin/client-registration-tokens",
     "/api/v1/admin/client-registration-tokens/{token_id}",
     "/api/v1/admin/clients",
@@ -136,7 +137,7 @@ const ENDPOINTS: [&str; COUNT] = [
 const OTHER: &str = "other";
 
 /// How many there are.
-pub(super) const COUNT: usize = 125;
+pub(super) const COUNT: usize = 126;
 
 /// Documents that may have the issuer's path behind their own.
 const WELL_KNOWN: &str = "/.well-known/";
