@@ -71,7 +71,7 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             let installation = Installation::open(config).await?;
             export(&installation, filter, format, output.as_deref()).await
         }
-        Command::Verify(arguments) => verify::run(arguments, config, output).await,
+        Command::Verify(arguments) => Box::pin(verify::run(arguments, config, output)).await,
         Command::Key => {
             let installation = Installation::open(config).await?;
             output.always_json(installation.evidence.public())

@@ -20,7 +20,7 @@ pub struct Service {
 
 /// The body of a request for these.
 pub fn request(service: &Service, requests: &[Ended]) -> String {
-    let spans: Vec<Value> = requests.iter().flat_map(|ended| all(ended)).collect();
+    let spans: Vec<Value> = requests.iter().flat_map(all).collect();
     let version = env!("CARGO_PKG_VERSION");
     let resource = [
         attribute("service.name", service.name.as_str()),
