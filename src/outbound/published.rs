@@ -49,7 +49,7 @@ pub struct Turn<S: Finding> {
     entry: Arc<Entry<S>>,
     all: Shared<S>,
     /// Given back last.
-    _turn: OwnedMutexGuard<()>,
+    _asking: OwnedMutexGuard<()>,
 }
 
 /// Why there is nothing at a URL.
@@ -88,20 +88,18 @@ impl<S: Finding> Published<S> {
         F: Future<Output = R> + Send + 'static,
     {
         let entry = self.entry(url);
-        let turn = match Arc::clone(&entry.turn).try_lock_owned() {
-            Ok(turn) => turn,
-            Err(_) => {
-                if let Some(known) = kept(&entry.found(), true) {
-                    return Some(known);
-                }
-                Arc::clone(&entry.turn).lock_owned().await
-            }
+        let turn = if let Ok(turn) = Arc::clone(&entry.turn).try_lock_owned() {
+            turn
+        } else if let Some(known) = kept(&entry.found(), true) {
+            return Some(known);
+        } else {
+            Arc::clone(&entry.turn).lock_owned().await
         };
         let found = entry.found();
         if let Some(known) = kept(&found, false) {
             return Some(known);
         }
-        let turn = Turn { found: S::clone(&found), entry, all: Arc::clone(&self.found), _turn: turn };
+        let turn = Turn { found: S::clone(&found), entry, all: Arc::clone(&self.found), _asking: turn };
         let _span = spans::asking(|| format!("GET {}", self.outbound.purpose()));
         tokio::spawn(ask(self.outbound.on_behalf(), turn)).await.ok()
     }
@@ -183,23 +181,26 @@ mod tests {
     use crate::config::OutboundConfig;
 
     /// So many bytes, and nothing else of interest.
-    impl Finding for usize {
+    #[derive(Clone, Default)]
+    struct Heavy(usize);
+
+    impl Finding for Heavy {
         fn bytes(&self) -> usize {
-            *self
+            self.0
         }
     }
 
-    fn published() -> Published<usize> {
+    fn published() -> Published<Heavy> {
         Published::new(&Outbound::new(&OutboundConfig::default(), &Clock::system()).unwrap(), "test")
     }
 
-    fn kept(found: &usize, _: bool) -> Option<usize> {
-        (*found > 0).then_some(*found)
+    fn kept(found: &Heavy, _: bool) -> Option<usize> {
+        (found.0 > 0).then_some(found.0)
     }
 
-    async fn find(published: &Published<usize>, url: &str, bytes: usize) -> Option<usize> {
-        let ask = async move |_, mut found: Turn<usize>| {
-            *found = bytes;
+    async fn find(published: &Published<Heavy>, url: &str, bytes: usize) -> Option<usize> {
+        let ask = async move |_, mut found: Turn<Heavy>| {
+            found.0 = bytes;
             bytes
         };
         published.ask(url, kept, ask).await
@@ -222,20 +223,20 @@ mod tests {
         let asking = tokio::spawn({
             let published = published.clone();
             async move {
-                let ask = async move |_, mut found: Turn<usize>| {
+                let ask = async move |_, mut found: Turn<Heavy>| {
                     begun.send(()).unwrap();
                     finished.await.unwrap();
-                    *found = 8;
+                    found.0 = 8;
                     8
                 };
                 published.ask("https://a.example/", |_, _| None, ask).await
             }
         });
         begins.await.unwrap();
-        let meanwhile = |found: &usize, is_asked: bool| is_asked.then_some(*found);
+        let meanwhile = |found: &Heavy, is_asked: bool| is_asked.then_some(found.0);
         assert_eq!(published.known("https://a.example/", meanwhile), Some(7));
         assert_eq!(published.ask("https://a.example/", meanwhile, async |_, _| 0).await, Some(7));
-        let new = |found: &usize, _: bool| (*found == 8).then_some(8);
+        let new = |found: &Heavy, _: bool| (found.0 == 8).then_some(8);
         let waiting = tokio::spawn({
             let published = published.clone();
             async move { published.ask("https://a.example/", new, async |_, _| 0).await }

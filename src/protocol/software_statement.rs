@@ -67,9 +67,9 @@ pub fn unverified_issuer(statement: &str) -> Result<String, OAuthError> {
 /// does not say when it ends counts for `lifetime`.
 pub fn check(claims: &Map<String, Value>, issuer: &str, (lifetime, now): (Seconds, Timestamp)) -> Result<(), OAuthError> {
     let time = |name: &str| numeric_date::claim(claims, name).map_err(|_| MALFORMED);
-    let issued = time("iat")?;
-    let end = time("exp")?.or_else(|| issued.map(|issued| issued + lifetime)).ok_or(UNDATED)?;
-    let begins = time("nbf")?.max(issued);
+    let made_at = time("iat")?;
+    let end = time("exp")?.or_else(|| made_at.map(|made_at| made_at + lifetime)).ok_or(UNDATED)?;
+    let begins = time("nbf")?.max(made_at);
     if now >= end + SKEW || begins.is_some_and(|begin| begin > now + SKEW) {
         return Err(EXPIRED);
     }
