@@ -93,7 +93,10 @@ async fn judge(state: &AppState, params: &Params) -> Result<Asked, Problem> {
         None => None,
     };
     let destination = request.destination(client.as_deref()).inspect_err(|_| saw(params, client.as_deref()))?;
-    Ok(Asked { session: hint.and_then(|hint| hint.sid), destination })
+    // As this client knows sessions: the hint is its own, or there is none.
+    let sid = hint.and_then(|hint| hint.sid);
+    let session = sid.and_then(|sid| client.map(|client| state.subjects.session(&client, &sid)));
+    Ok(Asked { session, destination })
 }
 
 fn saw(params: &Params, client: Option<&Client>) {

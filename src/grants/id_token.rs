@@ -72,7 +72,7 @@ pub fn sign(
         amr: grant.amr.clone(),
         at_hash: access_token.map(|token| half_hash(algorithm, token)),
         c_hash: code.map(|code| half_hash(algorithm, code)),
-        sid: Some(grant.session_id.clone()),
+        sid: Some(state.subjects.sid(client, &grant.session_id)),
         person,
     };
     let signed = state.keys.sign(algorithm, TokenType::IdToken, &claims).map_err(Problem::internal)?;

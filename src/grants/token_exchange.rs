@@ -186,7 +186,8 @@ async fn of_id_token(request: &TokenRequest<'_>, text: &str) -> Result<Subject, 
     let (true, Some(sid)) = (context.now < claims.exp && claims.aud == client.id, &claims.sid) else {
         return Err(SUBJECT_INVALID.into());
     };
-    let found = grants::live_of_session(&mut state.db.read().await?, (&client.id, sid), context.now).await?;
+    let session = state.subjects.session(client, sid);
+    let found = grants::live_of_session(&mut state.db.read().await?, (&client.id, &session), context.now).await?;
     let grant = found.filter(|grant| state.subjects.of(client, &grant.user_id) == claims.sub).ok_or(SUBJECT_INVALID)?;
     Ok(Subject {
         sub: claims.sub,

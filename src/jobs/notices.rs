@@ -163,7 +163,8 @@ impl Messenger {
         let uri = client.metadata.backchannel_logout_uri.as_ref().and_then(|uri| Url::parse(uri).ok());
         let Some(uri) = uri else { return Err(Attempt::Done) };
         let subject = subjects.of(client, &notice.user_id);
-        let whom = (subject.as_str(), session);
+        let sid = subjects.sid(client, session);
+        let whom = (subject.as_str(), &sid);
         let claims = LogoutTokenClaims::new(issuer, &client.id, whom, &notice.id, now);
         // As its ID tokens are, encrypted and signed (§2.4, §2.6).
         let envelope = match Envelope::of(client_keys, client, client.metadata.id_token_encryption(), now).await {

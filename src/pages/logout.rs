@@ -97,10 +97,11 @@ pub async fn log_out(state: &AppState, context: &RequestContext, login: &Login) 
             None
         });
         let client = client.filter(|client| client.is_active());
-        let uri = client.and_then(|client| client.metadata.frontchannel_logout_uri.clone());
-        if let Some(mut url) = uri.and_then(|uri| Url::parse(&uri).ok()) {
-            let issuer = &state.config.server.issuer;
-            url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", login.session.id.as_str());
+        let Some(client) = client else { continue };
+        let uri = client.metadata.frontchannel_logout_uri.as_ref();
+        if let Some(mut url) = uri.and_then(|uri| Url::parse(uri).ok()) {
+            let (issuer, sid) = (&state.config.server.issuer, state.subjects.sid(&client, &login.session.id));
+            url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", sid.as_str());
             told.push(url);
         }
     }

@@ -380,4 +380,4 @@ impl Client {
 }
 
 #[cfg(test)]
-pub(super) mod testing;
+pub(crate) mod testing;

@@ -2,7 +2,7 @@
 
 use crate::protocol::backchannel::{Hint, ID_TOKEN_HINT};
 use crate::protocol::client::Client;
-use crate::protocol::id::UserId;
+use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::id_token::IdTokenClaims;
 use crate::state::AppState;
 use crate::storage::db::Conn;
@@ -28,7 +28,8 @@ pub(super) async fn of(
                 return Err(ID_TOKEN_HINT.into());
             }
             let mut conn = state.db.read().await?;
-            let candidates = candidates(&mut conn, client, &claims, context).await?;
+            let session = claims.sid.as_ref().map(|sid| state.subjects.session(client, sid));
+            let candidates = candidates(&mut conn, client, (&claims, session.as_ref()), context).await?;
             // As this client knows people: a `sub` is nobody's id by itself.
             let found = candidates.into_iter().find(|id| state.subjects.of(client, id) == claims.sub);
             match found {
@@ -47,13 +48,13 @@ pub(super) async fn of(
 async fn candidates(
     conn: &mut Conn,
     client: &Client,
-    claims: &IdTokenClaims,
+    (claims, session): (&IdTokenClaims, Option<&SessionId>),
     context: &RequestContext,
 ) -> Result<Vec<UserId>, Error> {
     let mut found: Vec<UserId> = UserId::parse(claims.sub.as_str()).into_iter().collect();
-    if let Some(sid) = &claims.sid {
-        found.extend(sessions::by_id(conn, sid).await?.map(|session| session.user_id));
-        found.extend(grants::live_of_session(conn, (&client.id, sid), context.now).await?.map(|grant| grant.user_id));
+    if let Some(session) = session {
+        found.extend(sessions::by_id(conn, session).await?.map(|session| session.user_id));
+        found.extend(grants::live_of_session(conn, (&client.id, session), context.now).await?.map(|grant| grant.user_id));
     }
     Ok(found)
 }

@@ -1,12 +1,14 @@
 //! Pairwise subjects and signed userinfo: behaviours 1.8 U5; 1.9 N7.
 
-use ostiary::protocol::client::{AccessTokenFormat, Algorithm, ClientMetadata, SubjectType};
+use ostiary::protocol::client::{AccessTokenFormat, Algorithm, ClientMetadata, GrantType, SubjectType};
+use ostiary::protocol::token_exchange::ExchangePolicy;
 use serde_json::{Value, json};
 
 use crate::api::persona::{Caller, assert_detail};
 use crate::support::assertion::Publisher;
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{AuthorizationUrl, authorize, claims, header, redeem, refresh, text, tokens};
+use crate::support::logout::{Ear, deliver};
 use crate::support::server::{Persona, TestClient, TestServer};
 
 /// A client of this host, which knows people by a `sub` of its own.
@@ -53,6 +55,45 @@ on_both! {
             assert!(!pairwise.contains(anna.id.as_str()));
         }
         assert_eq!(told(&server.restarted().await, &opaque).await, first, "for ever");
+    }
+
+    /// Nor can two sectors find out by the session that they know the same person.
+    async fn u5_each_sector_knows_a_session_by_another_sid_and_ends_it_by_that(database: TestDatabase) {
+        let server = TestServer::start_with(database, |config| config.outbound.private_hosts = vec!["127.0.0.1".to_owned()]).await;
+        server.person("anna").await;
+        let ear = Ear::open().await;
+        let hearing = |metadata: &mut ClientMetadata| {
+            metadata.backchannel_logout_uri = Some(ear.url.clone());
+            metadata.grant_types.push(GrantType::TokenExchange);
+            let audiences = vec!["https://api.example".to_owned()];
+            metadata.token_exchange = Some(ExchangePolicy { audiences, accepts: Vec::new(), impersonation: false });
+        };
+        let one = app(&server, "a.example", hearing).await;
+        let (same, other) = (app(&server, "a.example", |_| {}).await, app(&server, "b.example", |_| {}).await);
+        let framed = |metadata: &mut ClientMetadata| metadata.frontchannel_logout_uri = Some("https://c.example/out".to_owned());
+        let framed = app(&server, "c.example", framed).await;
+        let public = server.client(Persona::Web, |_| {}).await;
+        let mut browser = server.browser();
+        let mut hints = Vec::new();
+        for client in [&one, &same, &other, &framed, &public] {
+            let code = authorize(&mut browser, &AuthorizationUrl::new(client), "anna").await["code"].clone();
+            hints.push(text(&redeem(&server, client, &code).await.json(), "id_token"));
+        }
+        let sids: Vec<String> = hints.iter().map(|hint| text(&claims(hint), "sid")).collect();
+        assert_eq!(sids[0], sids[1], "one sector");
+        assert_eq!(sids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{sids:?}");
+        // It leads back to the session, for its own client.
+        let fields = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", hints[0].as_str()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:id_token"),
+        ];
+        assert_eq!(server.token(&one, &fields).await.status, 200);
+        let page = browser.get(&format!("/end-session?id_token_hint={}", hints[0])).await;
+        assert!(page.body.contains(&format!("https://c.example/out?iss=https%3A%2F%2Fid.example&amp;sid={}", sids[3]))
+            || page.body.contains(&format!("https://c.example/out?iss=https%3A%2F%2Fid.example&#38;sid={}", sids[3])), "{}", page.body);
+        assert_eq!(browser.get("/account").await.status, 303, "logged out without a question");
+        deliver(&server).await;
+        assert_eq!(text(&ear.claims(&server), "sid"), sids[0]);
     }
 
     async fn a_hint_names_the_person_by_the_sub_that_the_client_knows(database: TestDatabase) {
