@@ -3,7 +3,7 @@
 use super::*;
 
 /// A confidential web client `app` with all standard scopes, changed as the test needs it.
-pub(in crate::protocol) fn client(change: impl FnOnce(&mut ClientMetadata)) -> Client {
+pub(crate) fn client(change: impl FnOnce(&mut ClientMetadata)) -> Client {
     let mut metadata: ClientMetadata = serde_json::from_value(serde_json::json!({
         "client_name": "Application",
         "redirect_uris": ["https://app.ex/cb"],
