@@ -133,7 +133,7 @@ mod tests {
         }
         for (claims, error) in [
             (json!({ "exp": 1_000_000 - 10 }), EXPIRED),
-            (json!({ "nbf": 1_000_011 }), EXPIRED),
+            (json!({ "nbf": 1_000_011, "exp": 2_000_000 }), EXPIRED),
             (json!({ "iat": 1_000_011 }), EXPIRED),
             (json!({ "exp": "soon" }), MALFORMED),
             (json!({}), UNDATED),
