@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 pub use copies::Copies;
 
@@ -28,8 +28,11 @@ use crate::telemetry::metrics::job_ran;
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Entries sealed in one transaction: few enough that nobody waits for it.
-const BATCH: i64 = 256;
+/// Entries sealed in one transaction, at least and at most.
+const BATCH: (i64, i64) = (16, 256);
+
+/// What one transaction may take: others wait for it. Fewer entries go into the next one when it took longer, more when it took less than half.
+const LONGEST: Duration = Duration::from_millis(20);
 
 /// How many rounds are left to a node that is seen to seal.
 const STAND_BACK: u32 = 5;
@@ -48,6 +51,8 @@ pub struct Sealer {
     /// Where the chain ended when this was last looked at.
     seen: Option<Head>,
     standing_back: u32,
+    /// Entries that go into the next transaction.
+    batch: i64,
     newest: Option<Stored>,
     keys_changed: Arc<AtomicBool>,
 }
@@ -71,6 +76,7 @@ impl Sealer {
             copies: Copies::new(config),
             seen: None,
             standing_back: 0,
+            batch: BATCH.0,
             newest: None,
             keys_changed,
         }
@@ -137,7 +143,10 @@ impl Sealer {
                 return Ok(head);
             }
             let (next, seals) = self.seals(head, &waiting);
-            match self.db.write(async |tx| chain::append(tx, head, next, &waiting, &seals).await).await {
+            let begun = Instant::now();
+            let appended = self.db.write(async |tx| chain::append(tx, head, next, &waiting, &seals).await).await;
+            self.pace(begun.elapsed());
+            match appended {
                 Ok(true) => self.seen = Some(next),
                 // Another node was quicker.
                 Ok(false) => {
@@ -147,6 +156,15 @@ impl Sealer {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn pace(&mut self, took: Duration) {
+        let next = match took {
+            took if took > LONGEST => self.batch / 2,
+            took if took < LONGEST / 2 => self.batch * 2,
+            _ => self.batch,
+        };
+        self.batch = next.clamp(BATCH.0, BATCH.1);
     }
 
     /// The end of the chain, and what waits to come after it.
@@ -168,7 +186,7 @@ impl Sealer {
             }
             self.standing_back = STAND_BACK;
         }
-        let waiting = chain::pending(&mut self.db.read().await?, BATCH).await?;
+        let waiting = chain::pending(&mut self.db.read().await?, self.batch).await?;
         Ok((head, waiting))
     }
 

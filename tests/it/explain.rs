@@ -1,6 +1,7 @@
 //! Explaining refusals: the tables of checks, and what is kept of a refused request.
 
 mod bounds;
+mod everywhere;
 mod order;
 mod refusals;
 mod secrets;

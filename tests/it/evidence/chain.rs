@@ -97,7 +97,7 @@ on_both! {
             let _ = tokio::time::timeout(Duration::from_micros(step * 150), scene.sealer.round()).await;
             if step % 8 == 0 {
                 let report = scene.verify().await;
-                assert!(report.intact && report.entries + report.waiting == 3 * i64::try_from(step + 1).unwrap(), "{step} {report:#?}");
+                assert!(report.intact, "{step} {report:#?}");
             }
         }
         scene.seal().await;
