@@ -1,6 +1,7 @@
 //! The command line, one file per command. Answers go to standard output, logs and failures to standard error.
 
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod dev;
@@ -12,6 +13,7 @@ pub mod migrate;
 pub mod output;
 pub mod password;
 pub mod resource;
+pub mod restore;
 pub mod serve;
 pub mod start;
 pub mod user;
@@ -91,6 +93,12 @@ enum Command {
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
     Migrate,
+    /// Copies of everything: make a key for them, take one of the running server, check one.
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Make an installation of a backup.
+    #[command(after_help = restore::EXAMPLE)]
+    Restore(restore::Arguments),
     /// The configuration: an example of it, a check of it.
     #[command(subcommand)]
     Config(config::Command),
@@ -132,6 +140,8 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
+            Some(Command::Backup(command)) => backup::run(command, config, output).await,
+            Some(Command::Restore(arguments)) => restore::run(arguments, config, output).await,
             Some(Command::Config(_)) => Ok(()),
         }
     })

@@ -16,6 +16,7 @@
 //! rotation when each of that is due (pure)
 //! ```
 
+pub mod age;
 pub mod certificate;
 pub mod client_secret;
 pub mod dpop_nonce;

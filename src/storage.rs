@@ -5,6 +5,7 @@ pub mod administrators;
 pub mod adoption;
 pub mod audit;
 pub mod authorization_codes;
+pub mod backup;
 pub mod client_cache;
 pub mod client_documents;
 pub mod client_registrations;

@@ -112,6 +112,8 @@ kinds! {
     RequestForged = "request.forged", "A form or request came from a foreign page.";
     AuditExported = "audit.exported", "Somebody took a copy of the audit log, or of a part of it.";
     AuditPruned = "audit.pruned", "Entries that were older than the audit log is kept were deleted.";
+    BackupCreated = "backup.created", "Somebody at the machine took a copy of everything.";
+    BackupRestored = "backup.restored", "The installation was made of a backup: what came after that was undone.";
     AuditDropped = "audit.dropped", "More refusals came than could be recorded; the count says how many are missing.";
 }
 

@@ -2,7 +2,7 @@
 //! what to do.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,14 +97,15 @@ fn private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn key_file(config: &Config) -> PathBuf {
+/// Where the master key is, unless it is in the environment.
+pub(super) fn key_file(config: &Config) -> PathBuf {
     let file = &config.keys.master_key_file;
     if file.as_os_str().is_empty() { config.server.data_dir.join("master.key") } else { file.clone() }
 }
 
 /// The folder for everything that is secret: nobody else may look into it, and whoever may write to it could put another
 /// master key or database in the place of ours.
-fn create_folder(folder: &Path) -> Result<(), Failure> {
+pub(super) fn create_folder(folder: &Path) -> Result<(), Failure> {
     if folder.is_dir() {
         return match rights_of_others(folder) & 0o022 {
             0 => Ok(()),
@@ -171,6 +172,35 @@ fn take_rights_of_others(path: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn take_rights_of_others(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// `path` with more at its end: a file in the same folder, so that it can be renamed to the first.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.to_owned().into_os_string();
+    name.push(suffix);
+    name.into()
+}
+
+/// A new file for its owner alone.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The same, with this in it, on the disk.
+pub(super) fn new_private_file(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    let mut file =
+        create_private(path).map_err(|error| Failure::unusable(format!("{} can't be made: {error}", path.display())))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::unusable)
+}
+
+/// Waits until a new name in the folder of `path` is on the disk.
+pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

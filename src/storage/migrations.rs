@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection as Sqlite, TransactionBehavior};
+use secrecy::ExposeSecret;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::db::{Access, open_sqlite, postgres_options, primary_code, use_write_ahead_log};
+use super::db::{Access, DatabaseTarget, open_sqlite, postgres_options, primary_code, use_write_ahead_log};
 use super::error::Error;
 
 /// How long PostgreSQL may take to answer at the start.
@@ -46,6 +47,67 @@ impl From<MigrateError> for MigrationError {
             MigrateError::Dirty(version) => Self::Unfinished(version),
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Self::Storage(error.into()),
             error => Self::Storage(Error::other(error.to_string())),
+        }
+    }
+}
+
+/// The newest migration that this program knows: the version of its schema.
+pub fn newest() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// What a database holds, before anything is done to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// In their order.
+    versions: Vec<i64>,
+    tables: i64,
+}
+
+impl Applied {
+    /// No table at all: a new database.
+    pub fn is_empty(&self) -> bool {
+        self.tables == 0
+    }
+
+    /// The version of its schema. `None`: it is not one of Ostiary's, or is empty.
+    pub fn newest(&self) -> Option<i64> {
+        self.versions.last().copied()
+    }
+}
+
+/// Looks at a database, and changes nothing.
+pub async fn inspect(target: &DatabaseTarget) -> Result<Applied, MigrationError> {
+    match target {
+        DatabaseTarget::Sqlite(path) if !path.exists() => Ok(Applied::default()),
+        DatabaseTarget::Sqlite(path) => {
+            let damaged = |error: rusqlite::Error| match primary_code(&error) {
+                Some(CORRUPT | NOT_A_DATABASE) => MigrationError::NotADatabase(path.clone()),
+                _ => MigrationError::File(path.clone(), error.into()),
+            };
+            let connection = open_sqlite(path, Access::Read).map_err(damaged)?;
+            let tables = count_sqlite(&connection).map_err(damaged)?.0;
+            let versions = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+            let versions = match connection.prepare(versions) {
+                Ok(mut statement) => statement.query_map((), |row| row.get(0)).and_then(Iterator::collect).map_err(damaged)?,
+                // There is no such table.
+                Err(_) => Vec::new(),
+            };
+            Ok(Applied { versions, tables })
+        }
+        DatabaseTarget::Postgres(url) => {
+            let mut connection = connect_postgres(url.expose_secret()).await?;
+            let tables = "SELECT COUNT(*), COUNT(*) FILTER (WHERE tablename = '_sqlx_migrations') FROM pg_tables \
+                 WHERE schemaname = current_schema()";
+            let (tables, ours): (i64, i64) = sqlx::query_as(tables).fetch_one(&mut connection).await.map_err(Error::from)?;
+            let versions = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+            let versions = if ours == 0 {
+                Vec::new()
+            } else {
+                sqlx::query_scalar(versions).fetch_all(&mut connection).await.map_err(Error::from)?
+            };
+            connection.close().await.map_err(Error::from)?;
+            Ok(Applied { versions, tables })
         }
     }
 }
@@ -130,17 +192,25 @@ fn applied(connection: &Sqlite) -> Result<Vec<i64>, Failure> {
 }
 
 fn is_another_programs(connection: &Sqlite) -> rusqlite::Result<bool> {
-    let count = "SELECT COUNT(*), COUNT(*) FILTER (WHERE name = '_sqlx_migrations') FROM sqlite_master WHERE type = 'table'";
-    let (tables, ours) = connection.query_row(count, (), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
+    let (tables, ours) = count_sqlite(connection)?;
     Ok(tables > 0 && ours == 0)
+}
+
+/// How many tables there are, and whether the table of migrations is among them.
+fn count_sqlite(connection: &Sqlite) -> rusqlite::Result<(i64, i64)> {
+    let count = "SELECT COUNT(*), COUNT(*) FILTER (WHERE name = '_sqlx_migrations') FROM sqlite_master WHERE type = 'table'";
+    connection.query_row(count, (), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Migrates a PostgreSQL database, under the advisory lock that sqlx takes, on a connection without the limits of the pool's.
 pub(super) async fn postgres(url: &str) -> Result<(), MigrationError> {
-    let options = postgres_options(url)?;
-    let connection = timeout(PATIENCE, options.connect()).await;
-    let mut connection = connection.map_err(|_| Error::unavailable("PostgreSQL does not answer"))?.map_err(Error::from)?;
+    let mut connection = connect_postgres(url).await?;
     MIGRATOR.run_direct(None, &mut connection, false).await?;
     connection.close().await.map_err(Error::from)?;
     Ok(())
+}
+
+async fn connect_postgres(url: &str) -> Result<PgConnection, MigrationError> {
+    let connection = timeout(PATIENCE, postgres_options(url)?.connect()).await;
+    Ok(connection.map_err(|_| Error::unavailable("PostgreSQL does not answer"))?.map_err(Error::from)?)
 }

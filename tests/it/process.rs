@@ -65,6 +65,13 @@ impl Server {
         Self { program, child, notice, issuer }
     }
 
+    /// Starts in a folder that is configured already, for this issuer.
+    pub fn start_configured(program: Program, issuer: String) -> Self {
+        let mut child = serve(&program).spawn().expect("the program starts");
+        let notice = read_notice(&mut child);
+        Self { program, child, notice, issuer }
+    }
+
     /// A server that may have so many files open, its connections included.
     pub fn start_with_open_files(files: usize) -> Self {
         Self::start_as(Program::new(), "", |command| limited(&command, files))

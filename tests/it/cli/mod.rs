@@ -1,5 +1,6 @@
 //! The command line as a person or a script meets it: the real program, its output and its exit codes.
 
+mod backup;
 mod client;
 mod config;
 pub mod dev;

@@ -206,6 +206,7 @@ fn every_kind_of_event_has_a_sentence_in_every_language() {
         "invitation.",
         "address.",
         "audit.",
+        "backup.",
         "token.issued",
         "token.revoked",
         "pushed_request.",
