@@ -3,6 +3,8 @@
 //! The shell, which counts, stands around the router and isn't told which route was taken; to find it here takes some 50 ns and
 //! allocates nothing. `tests/it/telemetry` holds the list to the router.
 
+use std::sync::LazyLock;
+
 /// Below the issuer's path, in the order of their bytes. What is in braces stands for one segment.
 const ENDPOINTS: [&str; COUNT] = [
     "/",
@@ -142,6 +144,24 @@ pub(super) const COUNT: usize = 126;
 /// Documents that may have the issuer's path behind their own.
 const WELL_KNOWN: &str = "/.well-known/";
 
+/// How a path is found without looking at all of them.
+struct Index {
+    /// Those of each length.
+    by_length: Vec<Vec<usize>>,
+    /// Those with braces, and what comes before the first.
+    templates: Vec<(usize, &'static str)>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let longest = ENDPOINTS.iter().map(|endpoint| endpoint.len()).max().unwrap_or_default();
+    let of_length = |length| (0..COUNT).filter(|index| ENDPOINTS[*index].len() == length).collect();
+    let template = |(index, endpoint): (usize, &'static str)| Some((index, endpoint.split_once('{')?.0));
+    Index {
+        by_length: (0..=longest).map(of_length).collect(),
+        templates: ENDPOINTS.into_iter().enumerate().filter_map(template).collect(),
+    }
+});
+
 /// One endpoint: its place in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endpoint(usize);
@@ -152,11 +172,16 @@ impl Endpoint {
 
     /// The endpoint of a path below the issuer's.
     pub fn of(path: &str) -> Self {
-        if let Ok(index) = ENDPOINTS.binary_search(&path) {
-            return Self(index);
+        let Index { by_length, templates } = &*INDEX;
+        let same = by_length.get(path.len()).map(Vec::as_slice).unwrap_or_default();
+        if let Some(found) = same.iter().find(|index| ENDPOINTS[**index] == path) {
+            return Self(*found);
         }
-        let of_known = if path.starts_with(WELL_KNOWN) { is_below } else { fits };
-        ENDPOINTS.iter().position(|endpoint| of_known(endpoint, path)).map_or(Self::NONE, Self)
+        if path.starts_with(WELL_KNOWN) {
+            return ENDPOINTS.iter().position(|document| is_below(document, path)).map_or(Self::NONE, Self);
+        }
+        let fitting = templates.iter().find(|(index, begin)| path.starts_with(begin) && fits(ENDPOINTS[*index], path));
+        fitting.map_or(Self::NONE, |(index, _)| Self(*index))
     }
 
     /// All of them.
@@ -179,9 +204,6 @@ fn is_below(document: &str, path: &str) -> bool {
 
 /// Whether the path is that of the template, each segment the same or in braces.
 fn fits(template: &str, path: &str) -> bool {
-    if !template.contains('{') {
-        return false;
-    }
     let (mut expected, mut found) = (template.split('/'), path.split('/'));
     loop {
         match (expected.next(), found.next()) {
