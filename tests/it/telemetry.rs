@@ -3,5 +3,6 @@
 mod deploy;
 mod endpoints;
 mod figures;
+mod health;
 mod log;
 mod traces;
