@@ -1,7 +1,7 @@
 //! `ostiary audit`: what happened, and the proof that nobody changed what is written about it.
 
 mod filter;
-mod verify;
+pub(super) mod verify;
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};

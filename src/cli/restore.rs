@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::audit::verify;
 use super::backup::archive::{self, MASTER_KEY, Manifest, POSTGRES, SQLITE};
 use super::backup::{identities, postgres};
 use super::failure::{Exit, Failure};
@@ -79,10 +80,20 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     drop(unpacked);
 
     let installation = Installation::open(config).await?;
+    let (report, _) = verify::of_database(&installation, &[]).await?;
     let mut event = Event { actor: Actor::CommandLine, ..audit::event(Kind::BackupRestored, installation.origin()) };
     event.details.insert("created_at".to_owned(), manifest.created_at.clone().into());
     installation.db.write(async |tx| crate::storage::audit::insert(tx, &event).await).await?;
     installation.db.close().await;
+    if !report.intact {
+        return Err(Failure::new(
+            Exit::Tampered,
+            format!(
+                "the installation is as it was at {}, but somebody had changed its audit log: run `ostiary audit verify`",
+                manifest.created_at
+            ),
+        ));
+    }
     let restored = Restored { created_at: manifest.created_at, schema: migrations::newest() };
     output.answer(&restored, |restored| format!("The installation is as it was at {}.", restored.created_at))
 }

@@ -38,15 +38,15 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     let Arguments { checkpoints, from_dump } = arguments;
     let (report, unreadable) = match from_dump {
         Some(dump) => of_dump(&dump, &checkpoints, config).await?,
-        None => of_database(&checkpoints, config).await?,
+        None => of_database(&Installation::open(config).await?, &checkpoints).await?,
     };
     output.answer(&report, |report| text(report, unreadable))?;
     let Some(first) = report.findings.first() else { return Ok(()) };
     Err(Failure::new(Exit::Tampered, format!("somebody changed the audit log: {}", sentence(first))))
 }
 
-async fn of_database(checkpoints: &[PathBuf], config: Config) -> Result<(Report, i64), Failure> {
-    let installation = Installation::open(config).await?;
+/// The report on an installation's own log, and how many lines of the copies could not be read.
+pub(in crate::cli) async fn of_database(installation: &Installation, checkpoints: &[PathBuf]) -> Result<(Report, i64), Failure> {
     let anchors = anchors(checkpoints, &installation.evidence)?;
     let unreadable = anchors.unreadable;
     let mut verifier = Verifier::new(Arc::clone(&installation.evidence), anchors);
