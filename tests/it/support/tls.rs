@@ -86,7 +86,7 @@ impl<'a> Peer<'a> {
     /// A form, with these header fields.
     pub async fn post(self, path: &str, headers: &[(&str, &str)], fields: &[(&str, &str)]) -> std::io::Result<Seen> {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
         let length = body.len();
         let kind = "content-type: application/x-www-form-urlencoded";
         let head = format!("POST {path} HTTP/1.1\r\nhost: id.example\r\nconnection: close\r\n{kind}\r\ncontent-length: {length}");
