@@ -140,8 +140,8 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
-            Some(Command::Backup(command)) => backup::run(command, config, output).await,
-            Some(Command::Restore(arguments)) => restore::run(arguments, config, output).await,
+            Some(Command::Backup(command)) => Box::pin(backup::run(command, config, output)).await,
+            Some(Command::Restore(arguments)) => Box::pin(restore::run(arguments, config, output)).await,
             Some(Command::Config(_)) => Ok(()),
         }
     })

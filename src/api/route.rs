@@ -29,7 +29,7 @@ impl Routes {
     }
 
     /// Adds the operation that `P` describes. Those of one `routes!` have one path.
-    pub(super) fn on<P, H, T>(mut self, handler: H) -> Self
+    pub(super) fn on<P, H, T>(mut self, handler: &H) -> Self
     where
         P: utoipa::Path,
         H: Handler<T, AppState>,
@@ -117,7 +117,7 @@ macro_rules! routes {
                 utoipa_axum::routes!($($first $(:: $second)?),+);
             (schemas, paths)
         })
-        $(.on::<$crate::api::route::description!($first $(:: $second)?), _, _>($first $(:: $second)?))+
+        $(.on::<$crate::api::route::description!($first $(:: $second)?), _, _>(&$first $(:: $second)?))+
     };
 }
 

@@ -85,7 +85,7 @@ struct NewKey {
 pub async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
     match command {
         Command::Key { file } => key(file, output),
-        Command::Create { file, recipients, .. } => create(file, &recipients, config, output).await,
+        Command::Create { file, recipients, .. } => Box::pin(create(file, &recipients, config, output)).await,
         Command::Verify { file, identity } => {
             let manifest = archive::read(&file, &identities(identity.as_deref())?, |_, _| Ok(None))?;
             output.answer(&manifest, |manifest| {

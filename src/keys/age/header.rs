@@ -21,11 +21,11 @@ pub(super) fn write(shares: &[Share], file_key: &FileKey) -> Vec<u8> {
     let mut text = format!("{VERSION}\n");
     for share in shares {
         let [ephemeral, wrapped] = [share.ephemeral, share.wrapped].map(|bytes| STANDARD_NO_PAD.encode(bytes));
-        text.push_str(&format!("-> X25519 {ephemeral}\n{wrapped}\n"));
+        text.extend(["-> X25519 ", &ephemeral, "\n", &wrapped, "\n"]);
     }
     text.push_str("---");
     let mac = hmac::sign(&key(file_key), text.as_bytes());
-    text.push_str(&format!(" {}\n", STANDARD_NO_PAD.encode(mac)));
+    text.extend([" ", &STANDARD_NO_PAD.encode(mac), "\n"]);
     text.into_bytes()
 }
 
