@@ -129,26 +129,26 @@ fn completed(router: Router<AppState>, state: AppState) -> Router {
 
 /// The router with everything around it.
 pub fn shell(state: &AppState) -> Shell {
-    around(router(state.clone()), state)
+    around(router(state.clone()), state, &state.config.server)
 }
 
 /// The same, where certificates are asked for: no page, and nothing that a browser is sent to.
 pub fn shell_for_certificates(state: &AppState) -> Shell {
     let below = of_clients(state);
     let router = if state.base.is_empty() { below } else { Router::new().nest(&state.base, below) };
-    around(completed(router, state.clone()), state)
+    // Clients come to it themselves: nobody there speaks for another one, whatever address they come from.
+    let server = ServerConfig { trusted_proxies: Vec::new(), client_certificate_header: false, ..state.config.server.clone() };
+    around(completed(router, state.clone()), state, &server)
 }
 
-fn around(router: Router, state: &AppState) -> Shell {
+fn around(router: Router, state: &AppState, server: &ServerConfig) -> Shell {
     let audiences = Audiences {
         page: pages::error::renderer(Site::of_issuer(&state.issuer, &state.config.server.default_locale)),
         api: api::error::renderer(),
         api_path: state.path(api::PATH),
     };
     let watch = Watch { counts: state.config.metrics.address().is_some(), lines: state.config.log.requests, recorder: None };
-    Shell::new(router, state.clock.clone(), &state.config.server, audiences)
-        .explaining(state.explanations.clone())
-        .watching(watch)
+    Shell::new(router, state.clock.clone(), server, audiences).explaining(state.explanations.clone()).watching(watch)
 }
 
 /// What is served on the listener for the figures: nothing else.

@@ -50,6 +50,7 @@ use crate::web::cookie::Cookies;
 use crate::web::csrf::Csrf;
 use crate::web::dpop::{JudgesProofs, Proofs};
 use crate::web::error::Problem;
+use crate::web::logos::Logos;
 use crate::web::request_objects::RequestObjects;
 use crate::web::software_statements::SoftwareStatements;
 use crate::web::trusted_issuers::{TrustedIssuers, UnusableKeys};
@@ -80,6 +81,7 @@ pub struct Shared {
     /// Takes mail.
     pub outbound: Outbound,
     pub request_objects: RequestObjects,
+    pub logos: Logos,
     pub outbox: Outbox,
     /// Says who may do what how often.
     pub guard: Guard,
@@ -200,6 +202,7 @@ impl AppState {
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
+            logos: Logos::new(&outbound),
             trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
             software_statements: SoftwareStatements::load(&config.client_registration)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,

@@ -19,6 +19,7 @@ pub mod csrf;
 pub mod dpop;
 pub mod error;
 pub mod headers;
+pub mod logos;
 pub mod params;
 pub mod redirect;
 pub mod request_objects;

@@ -82,7 +82,7 @@ impl Pages {
         let mut items = Vec::with_capacity(entries.len());
         for entry in entries {
             self.checkpoints_before(entry.sequence, &mut items).await?;
-            self.sequence = entry.sequence;
+            self.sequence = entry.sequence.saturating_add(1);
             items.push(Item::Entry(entry));
         }
         if i64::try_from(items.len()).is_ok_and(|found| found < PAGE) {

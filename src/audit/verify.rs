@@ -39,8 +39,8 @@ pub struct Verifier {
     shift: i64,
     suspect: Option<Suspect>,
     pruned_until: i64,
-    /// Entries without a mark before the first checkpoint: no fault if that comes.
-    unmarked: Vec<Finding>,
+    /// Whether the first entry follows the beginning, or what a checkpoint vouches for.
+    begins_at_checkpoint: bool,
 }
 
 /// Where the chain stands.
@@ -73,7 +73,7 @@ impl Verifier {
             shift: 0,
             suspect: None,
             pruned_until: 0,
-            unmarked: Vec::new(),
+            begins_at_checkpoint: false,
             anchors,
         };
         for _ in 0..verifier.anchors.forged {
@@ -91,16 +91,26 @@ impl Verifier {
     }
 
     fn entry(&mut self, entry: &Sealed) {
+        if entry.sequence <= Head::BEGINNING.sequence {
+            self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), "it was put before the beginning of the chain");
+            return;
+        }
         let sequence = entry.sequence - self.shift;
         let previous = self.link(sequence, entry);
         let ours = self.key.is_ours(&entry.row);
         let seal = <[u8; 32]>::try_from(entry.seal.as_slice()).ok();
         self.report.entries += 1;
-        self.report.first.get_or_insert(entry.sequence);
+        if self.report.first.is_none() {
+            self.report.first = Some(entry.sequence);
+            self.begins_at_checkpoint = previous.is_some();
+        }
         self.report.last = Some(entry.sequence);
         let expected = previous.map(|previous| self.key.seal(&previous, sequence, &entry.row));
         let suspect = self.suspect.take();
-        if expected.is_none() && !ours && entry.row.mac.is_some() {
+        if seal.is_none() {
+            // Nothing could be said of the entry after it.
+            self.found(Fault::Edited, Some(entry.sequence), None, Some(entry), "its seal was changed");
+        } else if expected.is_none() && !ours && entry.row.mac.is_some() {
             self.found(Fault::Edited, Some(entry.sequence), None, Some(entry), "it is not as it was written");
         } else if expected.is_none() || expected == seal {
             self.marked(entry, ours);
@@ -169,15 +179,7 @@ impl Verifier {
 
     /// An entry that is as it was sealed: did we write it?
     fn marked(&mut self, entry: &Sealed, ours: bool) {
-        if ours {
-            return;
-        }
-        if entry.row.mac.is_none() && self.checkpoint.is_none() && self.report.checkpoints == 0 {
-            self.report.unmarked += 1;
-            if self.unmarked.len() < MOST {
-                self.unmarked.push(finding(Fault::Inserted, Some(entry.sequence), None, Some(&entry.row.id), NOT_OURS));
-            }
-        } else {
+        if !ours {
             self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), NOT_OURS);
         }
     }
@@ -202,9 +204,10 @@ impl Verifier {
             }
         }
         let seal = decode(&checkpoint.seal).ok().and_then(|seal| <[u8; 32]>::try_from(seal).ok());
-        if checkpoint.number == 1 {
-            // What was there before the first one is vouched for by it.
-            self.unmarked.clear();
+        if self.anchors.contradict(checkpoint.number, &signed) {
+            let what =
+                "it is another one than the copy of the same number: checkpoints were taken out, and the chain sealed anew";
+            self.found(Fault::Forged, Some(checkpoint.sequence), None, None, what);
         }
         match self.end {
             // What it vouches for was deleted, and the log begins after it.
@@ -246,9 +249,6 @@ impl Verifier {
             if row.kind == "audit.pruned" {
                 self.pruned(row);
             }
-        } else if row.mac.is_none() && self.report.checkpoints == 0 {
-            self.report.waiting += 1;
-            self.report.unmarked += 1;
         } else {
             self.stray(row, "it waits to be sealed, but was not written by this installation");
         }
@@ -280,8 +280,14 @@ impl Verifier {
             let what = "the beginning is missing, and no entry says that it was deleted for its age";
             self.found(Fault::Deleted, Some(1), Some(missing), None, what);
         }
-        for finding in std::mem::take(&mut self.unmarked) {
-            self.keep(finding);
+        if missing > 0 && missing == self.pruned_until && !self.begins_at_checkpoint {
+            let what = "no checkpoint vouches for what the first entry follows";
+            self.found(Fault::Deleted, Some(1), Some(missing), None, what);
+        }
+        // Copies are compared where an entry stands; one that none stands for shows that entries were taken out.
+        let passed = self.anchors.passed(self.report.first.unwrap_or(i64::MAX));
+        if let Some(copied) = passed.filter(|_| self.report.faults == 0) {
+            self.cut_off(copied, copied, "a copied checkpoint vouches for an entry that is not there");
         }
         let mut report = self.report;
         for finding in report.findings.iter_mut().filter(|finding| head.is_some() && finding.sequence > Some(ends)) {

@@ -15,6 +15,7 @@ use super::start::{self, Installation};
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::age::{Identity, Recipient};
+use crate::keys::master::VARIABLE;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::backup;
 use crate::storage::db::DatabaseTarget;
@@ -135,7 +136,8 @@ async fn create(file: PathBuf, recipients: &[Recipient], config: Config, output:
     let snapshot = Snapshot::take(&target, config)?;
     let mut sources = vec![(name, snapshot.path.as_path())];
     let key_file = start::key_file(config);
-    if !recipients.is_empty() && key_file.is_file() {
+    let in_file = std::env::var_os(VARIABLE).is_none() && key_file.is_file();
+    if !recipients.is_empty() && in_file {
         sources.insert(0, (MASTER_KEY, &key_file));
     }
     let parts = sources.iter().map(|(name, path)| Part::of(name, path)).collect::<Result<_, _>>().map_err(Failure::failed)?;

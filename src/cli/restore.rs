@@ -15,7 +15,7 @@ use super::start::{self, Installation, Lock};
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::age::Identity;
-use crate::keys::master::VARIABLE;
+use crate::keys::master::{MasterKey, VARIABLE};
 use crate::storage::audit::{Actor, Event};
 use crate::storage::backup;
 use crate::storage::db::DatabaseTarget;
@@ -54,9 +54,11 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     }
     if let DatabaseTarget::Sqlite(database) = &target {
         // SQLite would take what is in it for the newest part of the restored database.
-        let log = start::beside(database, "-wal");
-        if log.exists() {
-            return Err(Failure::conflict(format!("{} is left of another database: move it away", log.display())));
+        for suffix in ["-wal", "-shm", "-journal"] {
+            let log = start::beside(database, suffix);
+            if log.exists() {
+                return Err(Failure::conflict(format!("{} is left of another database: move it away", log.display())));
+            }
         }
     }
     let unpacked = Unpacked::read(&arguments.file, &identities, &config, &target)?;
@@ -65,6 +67,10 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
         DatabaseTarget::Sqlite(database) => {
             if let Some(damage) = backup::damage(&unpacked.database)? {
                 return Err(Failure::new(Exit::Failed, format!("the database in the backup is damaged: {damage}")));
+            }
+            let check = backup::fact(&unpacked.database, MasterKey::CHECK)?;
+            if !check.is_none_or(|check| unpacked.master(&config).is_ok_and(|master| master.is_of(&check))) {
+                return Err(Failure::conflict("the master key is not the one that the database in the backup was made with"));
             }
             unpacked.keep_key(&config)?;
             // Last, and in one step: until then the folder is as empty as it was.
@@ -161,6 +167,13 @@ impl Unpacked {
             )));
         }
         Ok(())
+    }
+
+    /// The master key as it will be.
+    fn master(&self, config: &Config) -> Result<MasterKey, Failure> {
+        let key_file = start::key_file(config);
+        let path = if key_file.exists() { &key_file } else { &self.key };
+        MasterKey::obtain(path).map_err(Failure::unusable)
     }
 
     fn keep_key(&self, config: &Config) -> Result<(), Failure> {

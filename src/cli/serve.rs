@@ -4,6 +4,7 @@ mod observing;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -19,6 +20,7 @@ use crate::jobs::mail::{self, Postman};
 use crate::jobs::notices::{self, Messenger};
 use crate::jobs::sealer::Sealer;
 use crate::jobs::{cleanup, deletion, imitation, key_rotation};
+use crate::keys::evidence::EvidenceKey;
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
 use crate::outbound::mail::{Sender, Transport};
@@ -63,6 +65,7 @@ pub async fn run(config: Config, output: Output) -> Result<(), Failure> {
 #[derive(Debug)]
 pub struct Server {
     pub state: AppState,
+    evidence: Arc<EvidenceKey>,
     listener: TcpListener,
     tls: Option<Tls>,
     /// Where certificates are asked for, and how.
@@ -97,13 +100,13 @@ impl Server {
         let event = key_rotation::by_the_server(clock.now());
         let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
-        let sealer = Sealer::new(&db, &clock, evidence, &config.audit);
+        let sealer = Sealer::new(&db, &clock, Arc::clone(&evidence), &config.audit);
         let (explained, explanations) = explain::queue(&config.explain);
         let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue, explanations: explained })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
-        Ok(Self { state, listener, tls, beside, observing, refusals, explanations, sealer, postman })
+        Ok(Self { state, evidence, listener, tls, beside, observing, refusals, explanations, sealer, postman })
     }
 
     /// A link with which the first administrator is made, while there is none. Those of earlier starts die.
@@ -126,14 +129,14 @@ impl Server {
 
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
-        let Self { state, listener, tls, beside, observing, refusals, explanations, sealer, postman } = self;
+        let Self { state, evidence, listener, tls, beside, observing, refusals, explanations, sealer, postman } = self;
         let (db, clock) = (state.db.clone(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
             tokio::spawn(state.keys.follow(&db)),
             tokio::spawn(key_rotation::run(state.keys.clone(), db.clone(), clock.clone())),
             tokio::spawn(imitation::run(state.passwords.clone(), db.clone())),
-            tokio::spawn(cleanup::run(db.clone(), clock.clone(), state.config.clone())),
+            tokio::spawn(cleanup::run(db.clone(), clock.clone(), state.config.clone(), evidence)),
             tokio::spawn(deletion::run(db.clone(), clock.clone(), state.outbox.clone(), state.config.admin.clone())),
             tokio::spawn({
                 let (state, shutdown) = (state.clone(), shutdown.clone());

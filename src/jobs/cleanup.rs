@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides anything: what has expired counts no longer, whether its row is still there or not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
@@ -10,6 +11,7 @@ use super::retention;
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keys::evidence::EvidenceKey;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::storage::audit::{Actor, Event};
@@ -34,12 +36,15 @@ const MEMORY: Seconds = Seconds::hours(24);
 const UNDECIDED: Seconds = Seconds::minutes(10);
 
 /// Cleans up for as long as the server runs: spawn it, it doesn't end.
-pub async fn run(db: Db, clock: Clock, config: Config) {
+pub async fn run(db: Db, clock: Clock, config: Config, evidence: Arc<EvidenceKey>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let cleaned = clean(&db, clock.now(), &config).await;
+        let mut cleaned = clean(&db, clock.now(), &config).await;
+        if cleaned.is_ok() {
+            cleaned = retention::prune(&db, &evidence, clock.now(), config.audit.retention_days).await;
+        }
         job_ran("cleanup", clock.now(), &cleaned);
         if let Err(error) = cleaned {
             tracing::warn!(%error, "expired rows could not be deleted; the next attempt follows in ten minutes");
@@ -47,7 +52,7 @@ pub async fn run(db: Db, clock: Clock, config: Config) {
     }
 }
 
-/// Deletes everything that had expired by `now`.
+/// Deletes everything that had expired by `now`, but for the audit log.
 pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error> {
     let idle = Seconds(config.session.idle);
     let remembered = now - MEMORY;
@@ -61,7 +66,6 @@ pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error
     while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
     while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
-    retention::prune(db, now, config.audit.retention_days).await?;
     let devices = Seconds::days(config.limits.device_days.into());
     while db.write(async |tx| login_failures::delete_expired(tx, now, devices, BATCH).await).await? > 0 {}
     let counted = now - Seconds::days(31);

@@ -4,6 +4,8 @@
 //! by somebody else.
 
 use crate::audit::{self, Kind, Origin};
+use crate::keys::evidence::EvidenceKey;
+use crate::protocol::evidence::Checkpoint;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::random;
 use crate::storage::audit::{Actor, Event, chain, insert as record};
@@ -14,12 +16,21 @@ use crate::storage::error::Error;
 const BATCH: i64 = 500;
 
 /// Deletes the entries that were sealed more than `days` before `now`; none when `days` is 0.
-pub async fn prune(db: &Db, now: Timestamp, days: u32) -> Result<(), Error> {
+///
+/// What the columns say of the checkpoint is what anybody may have written there: its signature has to say the same.
+pub async fn prune(db: &Db, key: &EvidenceKey, now: Timestamp, days: u32) -> Result<(), Error> {
     if days == 0 {
         return Ok(());
     }
     let mut conn = db.read().await?;
     let Some(checkpoint) = chain::checkpoint_at(&mut conn, now - Seconds::days(days.into())).await? else { return Ok(()) };
+    let says = |signed: &Checkpoint| {
+        (signed.number, signed.sequence) == (checkpoint.number, checkpoint.sequence)
+            && signed.iat == checkpoint.made_at.as_seconds()
+    };
+    if !key.checkpoint(&checkpoint.signed).as_ref().is_some_and(says) {
+        return Err(Error::other("a checkpoint of the audit log was changed: nothing is deleted by it (ostiary audit verify)"));
+    }
     if !chain::reaches_back_to(&mut conn, checkpoint.sequence).await? {
         return Ok(());
     }

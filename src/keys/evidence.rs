@@ -62,7 +62,20 @@ impl EvidenceKey {
             None if chain::head(&mut db.read().await?).await?.is_some() => return Err(EvidenceError::Gone),
             None => {
                 let made = make(master)?;
-                db.write(async |tx| instance::insert_if_absent(tx, NAME, &made).await).await?
+                let key = Self::unseal(master, made.clone())?;
+                // What was recorded before there was a key is taken over now, and never later.
+                let before = chain::unmarked(&mut db.read().await?).await?;
+                let marks: Vec<_> = before.iter().map(|row| (&row.id, key.marker.mark(&row.fields()))).collect();
+                db.write(async |tx| {
+                    let stored = instance::insert_if_absent(tx, NAME, &made).await?;
+                    if stored == made {
+                        for (id, mark) in &marks {
+                            chain::mark(tx, id, mark).await?;
+                        }
+                    }
+                    Ok(stored)
+                })
+                .await?
             }
         };
         let key = Self::unseal(master, sealed)?;

@@ -78,13 +78,22 @@ impl MasterKey {
     /// Whether this is the key that the database was made with. The first key that comes is: the table `instance` remembers a value
     /// derived from it, which tells nothing about any other.
     pub async fn verify_or_store(&self, db: &Db) -> Result<(), MasterKeyError> {
-        const NAME: &str = "master_key_check";
-        let check = self.derive("check");
-        let stored = match instance::load(&mut db.read().await?, NAME).await? {
+        let stored = match instance::load(&mut db.read().await?, Self::CHECK).await? {
             Some(stored) => stored,
-            None => db.write(async |tx| instance::insert_if_absent(tx, NAME, check.as_slice()).await).await?,
+            None => {
+                let check = self.derive("check");
+                db.write(async |tx| instance::insert_if_absent(tx, Self::CHECK, check.as_slice()).await).await?
+            }
         };
-        if bool::from(stored.as_slice().ct_eq(check.as_slice())) { Ok(()) } else { Err(MasterKeyError::Wrong) }
+        if self.is_of(&stored) { Ok(()) } else { Err(MasterKeyError::Wrong) }
+    }
+
+    /// The name of that value.
+    pub const CHECK: &str = "master_key_check";
+
+    /// Whether a database with this value was made with this key.
+    pub fn is_of(&self, check: &[u8]) -> bool {
+        self.derive("check").as_slice().ct_eq(check).into()
     }
 
     /// A key for a throw-away installation.

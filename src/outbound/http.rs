@@ -180,7 +180,8 @@ impl Outbound {
         let host = self.hosts.of(&target.authority);
         let mut figures = Figures::begin(self.purpose, &method);
         let _seat = host.seat(clock, *patience).await.inspect_err(|failure| figures.end(failure.as_str()))?;
-        if let Some(context) = spans::context().or(self.trace) {
+        // Hosts that strangers name learn nothing of what goes on here.
+        if let Some(context) = spans::context().or(self.trace).filter(|_| target.is_private) {
             fields.extend(HeaderValue::try_from(context.to_string()).map(|context| (TRACEPARENT, context)));
         }
         let answer = match tokio::time::timeout(*patience, self.shared.ask(&target, method, url, fields, body)).await {

@@ -43,7 +43,7 @@ pub async fn get(
     let frame = frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce);
     let text = frame.text;
     let view = view::Consent {
-        client: ClientView::new(&client),
+        client: ClientView::with_logo(&client, &state.logos),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         return_to: flow.request.redirect_uri.destination(),
         on_this_device: client.metadata.self_registered && flow.request.redirect_uri.can_be_intercepted(),

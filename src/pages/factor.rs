@@ -215,7 +215,7 @@ fn page(
     let sealed = |name| params.get(name).map(str::to_owned);
     let view = view::Factor {
         frame: frame(state, visitor, ui_locales.as_deref(), &nonce),
-        client: flow.map(|(_, client)| ClientView::new(client)),
+        client: flow.map(|(_, client)| ClientView::with_logo(client, &state.logos)),
         offer,
         passkey,
         problem,

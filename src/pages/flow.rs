@@ -162,7 +162,9 @@ async fn open(
         }
     };
     let client = state.client(&flow.request.client_id, context).await?.ok().filter(|client| client.is_active());
-    Ok((flow, client.ok_or(unusable("client_disabled"))?))
+    let client = client.ok_or(unusable("client_disabled"))?;
+    state.logos.prepare(&client, context.now).await;
+    Ok((flow, client))
 }
 
 /// The texts and links of a page, in the language that the client and the browser ask for.

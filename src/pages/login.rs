@@ -181,7 +181,7 @@ pub async fn get_select(
     let nonce = Nonce::random();
     let view = view::SelectAccount {
         frame: frame(&state, &visitor, Some(&flow.request.ui_locales.join(" ")), &nonce),
-        client: ClientView::new(&client),
+        client: ClientView::with_logo(&client, &state.logos),
         sign_in_name: login.user.sign_in_name.as_str().to_owned(),
         action: state.path(Place::SelectAccount.path()),
         csrf: form::token(&state, &visitor, SELECT_PURPOSE),
@@ -264,7 +264,7 @@ pub fn show(
     let sealed = flow.is_some().then(|| params.get(field::FLOW).unwrap_or_default().to_owned());
     let view = view::Login {
         frame: frame(state, &visitor, ui_locales.as_deref(), &nonce),
-        client: flow.map(|(_, client)| ClientView::new(client)),
+        client: flow.map(|(_, client)| ClientView::with_logo(client, &state.logos)),
         again: visitor.login.as_ref().is_some_and(|login| login.user.sign_in_name.as_str() == sign_in_name),
         sign_in_name,
         problem,

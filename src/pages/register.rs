@@ -209,7 +209,7 @@ fn show(state: &AppState, visitor: &Visitor, shown: Shown<'_>) -> Result<Respons
     let sealed = flow.is_some().then(|| typed(field::FLOW));
     let view = view::Register {
         form: form::of(state, visitor, &frame, ("/register", PURPOSE)).with(sealed.clone(), complaints.clone(), strength),
-        client: flow.as_ref().map(|(_, client)| ClientView::new(client)),
+        client: flow.as_ref().map(|(_, client)| ClientView::with_logo(client, &state.logos)),
         with_name: identifier.has_name(),
         with_address: identifier.has_address(),
         address_is_fixed: invited.is_some(),

@@ -14,6 +14,16 @@ pub fn snapshot(database: &Path, copy: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// A value of the table `instance`, of a database that is not in use.
+pub fn fact(database: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let connection = open_sqlite(database, Access::Read)?;
+    let found = connection.query_row("SELECT value FROM instance WHERE name = ?1", [name], |row| row.get(0));
+    match found {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+        found => Ok(Some(found?)),
+    }
+}
+
 /// What is wrong with an SQLite database, in SQLite's words; `None` if it is whole.
 ///
 /// Blocking: it reads everything.

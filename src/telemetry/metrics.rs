@@ -121,6 +121,19 @@ impl Cache {
     }
 }
 
+/// Begins figures at nothing whose first step an alert watches: what was never counted has no series, and its first step is none to
+/// Prometheus. A job that never succeeds counts as one that did when the process began.
+pub fn begin(events: impl Iterator<Item = (&'static str, &'static str)>, now: Timestamp) {
+    events.for_each(|(event, outcome)| EVENTS.add(event, outcome, 0));
+    for job in JOBS {
+        JOB_RUNS.add(job, "failure", 0);
+        JOB_SUCCESSES.set(job, "", u64::try_from(now.as_seconds()).unwrap_or_default());
+    }
+}
+
+/// The background jobs that have to succeed now and then, whatever there is to do.
+pub const JOBS: [&str; 4] = ["cleanup", "deletion", "key_rotation", "sealer"];
+
 /// Notes what came of one run of a background job.
 pub fn job_ran<T, E>(job: &'static str, now: Timestamp, outcome: &Result<T, E>) {
     JOB_RUNS.count(job, if outcome.is_ok() { "success" } else { "failure" });

@@ -125,6 +125,11 @@ impl Server {
         self.program.run_with(arguments, input)
     }
 
+    /// The program beside the server, not yet started.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        self.program.command(arguments)
+    }
+
     /// Registers a client; gives its id and, where it has one, its secret.
     pub fn client(&self, options: &[&str]) -> (String, String) {
         let created = self.cli(&[&["--json", "client", "create"], options].concat()).json();

@@ -1,8 +1,9 @@
 //! Copies of checkpoints that were kept outside the database.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use crate::keys::evidence::EvidenceKey;
+use crate::keys::evidence::{EvidenceKey, digest};
 use crate::protocol::jwt::decode;
 
 /// The length of an Ed25519 signature in base64url.
@@ -12,6 +13,10 @@ const SIGNATURE_LENGTH: usize = 86;
 #[derive(Debug, Default)]
 pub struct Anchors {
     seals: Vec<(i64, [u8; 32])>,
+    /// Hashes of whole checkpoints by number.
+    checkpoints: BTreeMap<i64, String>,
+    /// Those that no entry was there for, the first of them by the first entry that was.
+    passed: Vec<i64>,
     /// How many were compared, or passed.
     next: usize,
     /// Copies that this installation did not sign.
@@ -30,7 +35,10 @@ impl Anchors {
                 decode(&checkpoint.seal).ok().and_then(|seal| <[u8; 32]>::try_from(seal).ok())
             };
             match key.checkpoint(signed) {
-                Some(checkpoint) => self.seals.extend(seal(&checkpoint).map(|seal| (checkpoint.sequence, seal))),
+                Some(checkpoint) => {
+                    self.checkpoints.insert(checkpoint.number, digest(signed));
+                    self.seals.extend(seal(&checkpoint).map(|seal| (checkpoint.sequence, seal)));
+                }
                 None if is_whole(signed) => self.forged += 1,
                 None => self.unreadable += 1,
             }
@@ -50,10 +58,22 @@ impl Anchors {
         while let Some((copied, expected)) = self.seals.get(self.next).filter(|(copied, _)| *copied <= sequence) {
             if *copied == sequence {
                 agrees = Some(agrees.unwrap_or(true) && expected == seal);
+            } else {
+                self.passed.push(*copied);
             }
             self.next += 1;
         }
         agrees
+    }
+
+    /// Whether there is a copy of the checkpoint with this number, and it is another one.
+    pub(super) fn contradict(&self, number: i64, signed: &str) -> bool {
+        self.checkpoints.get(&number).is_some_and(|copied| *copied != digest(signed))
+    }
+
+    /// The first entry from `first` on that a copy vouches for and that did not come.
+    pub(super) fn passed(&self, first: i64) -> Option<i64> {
+        self.passed.iter().copied().find(|copied| *copied >= first)
     }
 
     /// The last entry that a copy vouches for.

@@ -58,8 +58,6 @@ pub struct Report {
     pub last: Option<i64>,
     /// Entries that are not sealed yet.
     pub waiting: i64,
-    /// Entries of before entries were marked.
-    pub unmarked: i64,
     pub checkpoints: i64,
     /// Copies of checkpoints that were compared.
     pub copies: i64,

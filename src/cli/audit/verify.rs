@@ -103,7 +103,7 @@ fn unreadable_file(file: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn text(report: &Report, unreadable: i64) -> String {
-    let Report { entries, first, last, waiting, unmarked, checkpoints, copies, vouched_until, findings, faults, .. } = report;
+    let Report { entries, first, last, waiting, checkpoints, copies, vouched_until, findings, faults, .. } = report;
     let range = match (first, last) {
         (Some(first), Some(last)) => format!("{entries} ({first} to {last})"),
         _ => "none".to_owned(),
@@ -116,9 +116,6 @@ fn text(report: &Report, unreadable: i64) -> String {
         format!("  Checkpoints           {checkpoints}, which vouch for entries up to {vouched_until}"),
         format!("  Copies compared       {copies}"),
     ];
-    if *unmarked > 0 {
-        lines.push(format!("  Without a mark        {unmarked}, from before entries were marked"));
-    }
     if unreadable > 0 {
         lines.push(format!("  Unreadable copies     {unreadable} lines"));
     }

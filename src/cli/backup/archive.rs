@@ -127,6 +127,12 @@ pub fn read<'a>(
             format!("the backup is of form {}, which this version does not know", manifest.format),
         ));
     }
+    if manifest.parts.iter().filter(|part| [SQLITE, POSTGRES].contains(&part.name.as_str())).count() != 1 {
+        return Err(damaged("it does not hold one database"));
+    }
+    if identities.is_empty() && manifest.part(MASTER_KEY).is_some() {
+        return Err(damaged("it holds a master key, and is not encrypted"));
+    }
     for part in &manifest.parts {
         let entry = next()?.filter(|entry| entry.path_bytes().as_ref() == part.name.as_bytes());
         let mut entry = entry.ok_or_else(|| damaged(&format!("{} is missing", part.name)))?;
@@ -150,7 +156,9 @@ fn content(path: &Path, identities: &[Identity]) -> Result<Box<dyn Read>, Failur
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
     let encrypted = io::BufRead::fill_buf(&mut file).map_err(unreadable)?.starts_with(AGE);
     match (encrypted, identities) {
-        (false, _) => Ok(Box::new(file)),
+        (false, []) => Ok(Box::new(file)),
+        // Whoever can write where backups are kept could have put another one there.
+        (false, _) => Err(Failure::usage("the backup is not encrypted, although a key for it was named")),
         (true, []) => Err(Failure::usage("the backup is encrypted: name the file with its key with --identity")),
         (true, identities) => Ok(Box::new(age::open(file, identities).map_err(unreadable)?)),
     }

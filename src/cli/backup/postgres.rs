@@ -32,6 +32,11 @@ fn program(name: &str, url: &SecretString) -> Result<Command, Failure> {
         command.env("PGPASSWORD", password.as_ref());
     }
     url.set_password(None).map_err(|()| broken())?;
+    let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+    if let Some((_, password)) = parameters.iter().find(|(name, _)| name == "password") {
+        command.env("PGPASSWORD", password);
+        url.query_pairs_mut().clear().extend_pairs(parameters.iter().filter(|(name, _)| name != "password"));
+    }
     command.arg("--dbname").arg(url.as_str());
     Ok(command)
 }

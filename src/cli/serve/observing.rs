@@ -10,11 +10,13 @@ use tokio::time::timeout;
 
 use super::bind;
 use crate::app;
+use crate::audit::Kind;
 use crate::cli::failure::{Exit, Failure};
 use crate::clock::Clock;
 use crate::config::{Config, ServerConfig};
 use crate::jobs::traces::Exporter;
 use crate::state::AppState;
+use crate::telemetry::metrics;
 use crate::telemetry::spans::{Receiver, Recorder, queue};
 use crate::web::server::{self, Limits, Listener, Shutdown, Stopped};
 
@@ -62,6 +64,8 @@ impl Observing {
 
     pub(super) fn run(self, state: &AppState) -> Running {
         let figures = self.figures.map(|listener| {
+            let outcomes = |kind: &Kind| [(kind.as_str(), "success"), (kind.as_str(), "refused")];
+            metrics::begin(Kind::ALL.iter().flat_map(outcomes), state.clock.now());
             let (shell, shutdown) = (app::metrics_shell(state), Shutdown::new());
             let serving = server::serve(Listener::new(listener, None), shell, limits(), shutdown.clone());
             (shutdown, tokio::spawn(serving))

@@ -10,12 +10,13 @@ use crate::protocol::client::Client;
 use crate::protocol::client_document;
 use crate::protocol::resource::{Reach, Resources};
 use crate::protocol::scope::{ACCOUNT, MANAGEMENT, STANDARD, Scope};
+use crate::web::logos::Logos;
 
 /// A client as people see it.
 #[derive(Clone, Debug)]
 pub struct ClientView {
     pub name: String,
-    /// A `data:` image. A logo on another server isn't shown: fetching it would tell that server who logs in where.
+    /// A `data:` image.
     pub logo: Option<String>,
     pub policy: Option<String>,
     pub terms: Option<String>,
@@ -40,6 +41,13 @@ impl ClientView {
             unvouched: metadata.self_registered,
             host: client_document::shown_host(&client.id).filter(|_| client.is_published()),
         }
+    }
+
+    /// The same with a logo that stands on another server, if it is known.
+    pub fn with_logo(client: &Client, logos: &Logos) -> Self {
+        let view = Self::new(client);
+        let logo = view.logo.or_else(|| logos.known(client).map(|image| image.as_ref().to_owned()));
+        Self { logo, ..view }
     }
 
     /// Stands where there is no logo.

@@ -145,11 +145,31 @@ pub async fn pending(conn: &mut Conn, limit: i64) -> Result<Vec<Row>, Error> {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        ", mac FROM audit_inbox WHERE length(id) = 36 \
-         AND NOT EXISTS (SELECT 1 FROM audit_log WHERE audit_log.id = audit_inbox.id) ORDER BY id LIMIT $1"
+        ", mac FROM audit_inbox WHERE length(id) = 36 AND id > $1 \
+         AND NOT EXISTS (SELECT 1 FROM audit_log WHERE audit_log.id = audit_inbox.id) ORDER BY id LIMIT $2"
     );
-    let rows = conn.query(sql).bind(limit).fetch_all::<Row>().await?;
-    Ok(rows.into_iter().filter(|row| row.id.len() == ID_LENGTH && row.id.bytes().all(|byte| byte.is_ascii_graphic())).collect())
+    let mut after = String::new();
+    loop {
+        let mut rows = conn.query(sql).bind(after.as_str()).bind(limit).fetch_all::<Row>().await?;
+        let Some(last) = rows.last().map(|row| row.id.clone()) else { return Ok(rows) };
+        rows.retain(|row| row.id.len() == ID_LENGTH && row.id.bytes().all(|byte| byte.is_ascii_graphic()));
+        // However many are none of ours, those behind them are.
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+        after = last;
+    }
+}
+
+/// Everything in the inbox that has no mark.
+pub async fn unmarked(conn: &mut Conn) -> Result<Vec<Row>, Error> {
+    conn.query(concat!("SELECT ", columns!(), ", mac FROM audit_inbox WHERE mac IS NULL")).fetch_all().await
+}
+
+/// Marks an entry of the inbox that has no mark.
+pub async fn mark(tx: &mut Tx, id: &str, mark: &[u8; 32]) -> Result<(), Error> {
+    let sql = "UPDATE audit_inbox SET mac = $1 WHERE id = $2 AND mac IS NULL";
+    tx.query(sql).bind(mark.to_vec()).bind(id).execute().await.map(drop)
 }
 
 /// Moves these entries, which [`pending`] gave, from the inbox to the end of the chain, with their seals. `false`: another node has
@@ -181,27 +201,27 @@ pub async fn append(tx: &mut Tx, head: Head, next: Head, entries: &[Row], seals:
     if (moved, cleared) == (all, all) { Ok(true) } else { Err(Error::Conflict) }
 }
 
-/// Entries of the chain after `after`, in their order, that the filter lets through.
-pub async fn entries(conn: &mut Conn, after: i64, filter: &AuditFilter, limit: i64) -> Result<Vec<Sealed>, Error> {
+/// Entries of the chain from the sequence `first` on, in their order, that the filter lets through.
+pub async fn entries(conn: &mut Conn, first: i64, filter: &AuditFilter, limit: i64) -> Result<Vec<Sealed>, Error> {
     let sql = concat!(
         "SELECT ",
         columns!(),
         ", mac, sequence, seal FROM audit_log WHERE ",
         conditions!(),
-        " AND sequence > $11 ORDER BY sequence LIMIT $12"
+        " AND sequence >= $11 ORDER BY sequence LIMIT $12"
     );
     let (from, until) = filter.ids();
-    bind_filter!(conn.query(sql), filter, from, until).bind(after).bind(limit).fetch_all().await
+    bind_filter!(conn.query(sql), filter, from, until).bind(first).bind(limit).fetch_all().await
 }
 
-/// Everything in the inbox after the id `after` that the filter lets through; and whether the chain has an entry of the same id.
+/// Everything in the inbox after the id `after`, of which none is before the empty one, that the filter lets through; and whether the chain has an entry of the same id.
 pub async fn waiting(conn: &mut Conn, after: &str, filter: &AuditFilter, limit: i64) -> Result<Vec<(Row, bool)>, Error> {
     let sql = concat!(
         "SELECT ",
         columns!(),
         ", mac, EXISTS (SELECT 1 FROM audit_log WHERE audit_log.id = audit_inbox.id) FROM audit_inbox WHERE ",
         conditions!(),
-        " AND id > $11 ORDER BY id LIMIT $12"
+        " AND (id > $11 OR (id = '' AND $11 = '')) ORDER BY id LIMIT $12"
     );
     let (from, until) = filter.ids();
     let found = bind_filter!(conn.query(sql), filter, from, until).bind(after).bind(limit).fetch_all::<Waiting>().await?;

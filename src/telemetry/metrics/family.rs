@@ -86,7 +86,7 @@ families! {
     CACHE_LOOKUPS: Counter "ostiary_cache_lookups_total" [cache, result],
         "What was looked up in memory: clients, resources, good signatures of access tokens.";
     LIMITED: Counter "ostiary_limits_exceeded_total" [rate, answer],
-        "What a rate of the section [rates] refused, or asked a proof of work for.";
+        "What a rate of the section `rates` refused, or asked a proof of work for.";
     REDIS_CHECKS: Counter "ostiary_redis_checks_total" [result],
         "Rates that Redis was asked about; where it did not answer, the node counted by itself.";
     REDIS_CONNECTED: Gauge "ostiary_redis_connected" [],

@@ -55,6 +55,9 @@ impl Asked {
     }
 }
 
+/// Letters of a method that a line shows.
+const METHOD: usize = 16;
+
 impl Watch {
     /// A request begins.
     pub(super) fn begin<B>(
@@ -95,6 +98,8 @@ impl Watch {
         let method = asked.method.as_ref().map_or("-", Method::as_str);
         if self.lines {
             let (endpoint, status) = (endpoint.as_str(), status.as_u16());
+            // A stranger may make up long ones.
+            let method = method.get(..METHOD).unwrap_or(method);
             in_trace(trace_id, || tracing::info!(target: "ostiary::requests", method, endpoint, status, micros, "answered"));
         }
         if let (Some(recorder), Some(recording)) = (&self.recorder, recording) {

@@ -101,9 +101,11 @@ fn nothing_is_written_over() {
         "nothing was made"
     );
     fs::copy(program.folder().join("data/master.key"), &key).expect("the right key");
-    fs::write(other.folder().join("data/ostiary.db-wal"), "left").expect("written");
-    assert!(restore(&other).fails(5).contains("ostiary.db-wal"));
-    fs::remove_file(other.folder().join("data/ostiary.db-wal")).expect("gone");
+    for left in ["data/ostiary.db-wal", "data/ostiary.db-journal"] {
+        fs::write(other.folder().join(left), "left").expect("written");
+        assert!(restore(&other).fails(5).contains(left));
+        fs::remove_file(other.folder().join(left)).expect("gone");
+    }
     restore(&other).ok();
 }
 
@@ -122,6 +124,14 @@ fn whoever_has_not_the_key_opens_nothing_and_what_was_changed_is_found() {
     assert!(other.run(&["restore", "saved.age"]).fails(2).contains("--identity"));
     new_key(&other);
     assert!(restore(&other).fails(1).contains("somebody else"));
+    // Nor is one taken that anybody could have put there.
+    program.run(&["backup", "create", "plain.tar", "--unencrypted"]).ok();
+    fs::copy(program.folder().join("plain.tar"), other.folder().join("saved.age")).expect("another one");
+    for command in [["restore", "saved.age", "--identity", KEY].as_slice(), &["backup", "verify", "saved.age", "--identity", KEY]]
+    {
+        assert!(other.run(command).fails(2).contains("not encrypted"));
+    }
+    fs::copy(program.folder().join("saved.age"), other.folder().join("saved.age")).expect("the first one");
 
     fs::copy(program.folder().join(KEY), other.folder().join(KEY)).expect("the right key");
     let whole = fs::read(other.folder().join("saved.age")).expect("a backup");
@@ -145,6 +155,10 @@ fn a_backup_that_is_not_encrypted_has_no_master_key_in_it() {
     assert!(said.contains("without the master key"), "{said}");
     let other = with_files_of(program.folder(), &["saved.age"]);
     assert!(other.run(&["restore", "saved.age"]).fails(6).contains("master.key"));
+    fs::write(other.folder().join("data/master.key"), "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n").expect("another key");
+    fs::set_permissions(other.folder().join("data/master.key"), fs::Permissions::from_mode(0o600)).expect("a mode");
+    assert!(other.run(&["restore", "saved.age"]).fails(5).contains("not the one"));
+    assert!(!other.folder().join("data/ostiary.db").exists());
     fs::copy(program.folder().join("data/master.key"), other.folder().join("data/master.key")).expect("the key");
     other.run(&["restore", "saved.age"]).ok();
     assert!(program.run(&["backup", "create", "other.tar"]).fails(2).contains("--recipient"));
@@ -203,7 +217,8 @@ fn what_this_version_does_not_know_is_refused_before_anything_is_written() {
 #[test]
 #[ignore = "needs age: scripts/test"]
 fn age_itself_makes_keys_for_backups_and_opens_them() {
-    let (program, _) = installed();
+    let program = Program::new();
+    program.run_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
     let keys = Command::new("age-keygen").args(["-o", "own.txt"]).current_dir(program.folder()).output().expect("age-keygen");
     let said = String::from_utf8(keys.stderr).expect("UTF-8");
     let recipient = said.trim().strip_prefix("Public key: ").expect("a public key").to_owned();
@@ -261,11 +276,8 @@ async fn drill(source: &str, target: &str) {
         }
     };
     let backing_up = async {
-        let folder = server.folder().to_owned();
-        let arguments = ["--json", "backup", "create", "saved.age", "--recipient", &recipient].map(str::to_owned);
-        let run = tokio::task::spawn_blocking(move || {
-            Command::new(env!("CARGO_BIN_EXE_ostiary")).args(arguments).current_dir(folder).output().expect("the program runs")
-        });
+        let mut command = server.command(&["--json", "backup", "create", "saved.age", "--recipient", &recipient]);
+        let run = tokio::task::spawn_blocking(move || command.output().expect("the program runs"));
         let run = run.await.expect("it ends");
         done.store(true, Ordering::Relaxed);
         run

@@ -134,6 +134,59 @@ on_both! {
         assert_eq!((first(&report), report.faults, report.last), ((Fault::Inserted, None), 2, Some(12)), "{report:#?}");
     }
 
+    async fn nothing_hides_behind_seals_that_are_none(database: TestDatabase) {
+        for changes in [
+            // Of an entry, so that the one after it follows nothing.
+            vec!["UPDATE audit_log SET seal = substr(seal, 1, 31) WHERE sequence = 5"],
+            vec!["UPDATE audit_log SET seal = substr(seal, 1, 0)"],
+            // And one taken out where nobody can tell.
+            vec![
+                "DELETE FROM audit_log WHERE sequence = 5",
+                "UPDATE audit_log SET seal = substr(seal, 1, 0)",
+                "UPDATE audit_log SET sequence = -(sequence - 1) WHERE sequence > 5",
+                "UPDATE audit_log SET sequence = -sequence WHERE sequence < 0",
+                "DELETE FROM audit_checkpoints",
+            ],
+        ] {
+            let scene = ten(database.another().await).await;
+            let copies = scene.copies().await;
+            scene.sql(&changes).await;
+            let report = scene.verify_with(&copies).await;
+            assert!(!report.intact && report.faults > 0, "{changes:?}: {report:#?}");
+        }
+    }
+
+    async fn nothing_stands_before_the_beginning(database: TestDatabase) {
+        for place in [
+            "UPDATE audit_log SET sequence = 0 WHERE id = 'forged'",
+            "UPDATE audit_log SET sequence = -1 WHERE id = 'forged'",
+            "UPDATE audit_log SET sequence = (-9223372036854775807 - 1) WHERE id = 'forged'",
+        ] {
+            let scene = ten(database.another().await).await;
+            let forged = "INSERT INTO audit_log (sequence, id, occurred_at, type, outcome, actor_type, trace_id, count, details, seal) \
+                SELECT 1000, 'forged', occurred_at, type, outcome, actor_type, trace_id, count, details, seal \
+                FROM audit_log WHERE sequence = 5";
+            scene.sql(&[forged, place]).await;
+            let report = scene.verify_with(&scene.copies().await).await;
+            assert!(report.findings.iter().any(|finding| finding.id.as_deref() == Some("forged")), "{place}: {report:#?}");
+        }
+        // Nor in the inbox, under an id that comes before all others.
+        let scene = ten(database).await;
+        scene.sql(&["INSERT INTO audit_inbox (id, occurred_at, type, outcome, actor_type, trace_id, count, details) \
+                     SELECT '', occurred_at, type, outcome, actor_type, trace_id, count, details FROM audit_log WHERE sequence = 5"]).await;
+        assert_eq!(first(&scene.verify().await).0, Fault::Inserted);
+    }
+
+    async fn entries_behind_many_that_are_none_are_sealed(database: TestDatabase) {
+        let mut scene = ten(database).await;
+        let many = "WITH RECURSIVE places (place) AS (SELECT 100000 UNION ALL SELECT place + 1 FROM places WHERE place < 100300) \
+                    INSERT INTO audit_inbox (id, occurred_at, type, outcome, actor_type, trace_id, count, details) \
+                    SELECT '                              ' || place, 0, 'x', 'success', 'system', '', 1, '{}' FROM places";
+        scene.sql(&[many]).await;
+        scene.write_and_vouch(1).await;
+        assert_eq!(scene.head().await.sequence, 11);
+    }
+
     async fn an_end_that_was_cut_off_is_named(database: TestDatabase) {
         let scene = ten(database.another().await).await;
         scene.sql(&["DELETE FROM audit_log WHERE sequence > 7"]).await;
@@ -184,6 +237,14 @@ on_both! {
             let report = scene.verify().await;
             assert!(report.findings.iter().any(|finding| finding.fault == Fault::Forged), "{change}: {report:#?}");
         }
+        // All of them, so that the server begins anew: the copies know.
+        let mut scene = ten(database.another().await).await;
+        let copies = scene.copies().await;
+        scene.sql(&["DELETE FROM audit_checkpoints"]).await;
+        scene.restart();
+        scene.write_and_vouch(1).await;
+        let report = scene.verify_with(&copies).await;
+        assert!(report.findings.iter().any(|finding| finding.fault == Fault::Forged), "{report:#?}");
         // A copy that is not ours.
         let scene = ten(database.another().await).await;
         let other = ten(database).await;

@@ -1,5 +1,8 @@
 //! Logos that clients name: behaviours 1.9 N12.
 
+use serde_json::Value;
+
+use crate::support::assertion::Publisher;
 use crate::support::browser::Browser;
 use crate::support::database::TestDatabase;
 use crate::support::flow::{AuthorizationUrl, log_in};
@@ -19,7 +22,7 @@ async fn pages(server: &TestServer, logo: &str) -> [(String, String); 2] {
 }
 
 #[tokio::test]
-async fn n12_a_logo_that_is_no_embedded_bitmap_is_not_shown_and_nothing_fetches_one() {
+async fn n12_no_page_holds_anything_else_than_bitmaps_or_sends_a_browser_elsewhere() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;
     server.person("anna").await;
     for logo in [
@@ -39,6 +42,49 @@ async fn n12_a_logo_that_is_no_embedded_bitmap_is_not_shown_and_nothing_fetches_
     // A bitmap stands in the page itself, whatever it holds: no code here reads images, and no route of this server gives one back.
     for (_, page) in pages(&server, PNG).await {
         assert!(page.contains("src=\"data:image/png;base64,iVBORw0KGgo"), "{page}");
+    }
+}
+
+/// A server that may ask this machine, and somebody who publishes a logo.
+async fn with_publisher() -> (TestServer, Publisher) {
+    let local = |config: &mut ostiary::config::Config| config.outbound.private_hosts = vec!["127.0.0.1".to_owned()];
+    let server = TestServer::start_with(TestDatabase::sqlite().await, local).await;
+    server.person("anna").await;
+    (server, Publisher::start(&Value::Null).await)
+}
+
+#[tokio::test]
+async fn a_logo_on_another_server_is_fetched_once_and_stands_in_the_page() {
+    let (server, publisher) = with_publisher().await;
+    publisher.answer_with("200 OK", "content-type: text/plain\r\n", "GIF89a");
+    for _ in 0..2 {
+        for (policy, page) in pages(&server, &publisher.url).await {
+            assert!(page.contains("src=\"data:image/gif;base64,R0lGODlh\""), "{page}");
+            assert!(!page.contains(&publisher.url) && policy.contains("img-src 'self' data:;"), "{policy} {page}");
+        }
+    }
+    assert_eq!(publisher.asked(), 1);
+
+    // A day later it is gone: the one that was there goes on serving, and nobody asks at every visit.
+    publisher.answer_with("404 Not Found", "", "");
+    server.clock.advance(24 * 3_600);
+    for _ in 0..2 {
+        assert!(pages(&server, &publisher.url).await.iter().all(|(_, page)| page.contains("R0lGODlh")));
+    }
+    assert_eq!(publisher.asked(), 1);
+}
+
+#[tokio::test]
+async fn what_is_no_bitmap_is_not_shown_whatever_it_is_said_to_be() {
+    let (server, publisher) = with_publisher().await;
+    let large = format!("GIF89a{}", "0".repeat(40_000));
+    for content in ["<svg onload=alert(1)>", "<script>alert(1)</script>", large.as_str()] {
+        publisher.answer_with("200 OK", "content-type: image/gif\r\n", content);
+        server.clock.advance(600);
+        for (_, page) in pages(&server, &publisher.url).await {
+            assert!(!page.contains("data:image") && !page.contains("alert(1)"), "{page}");
+        }
+        assert_eq!(publisher.asked(), 1);
     }
 }
 

@@ -29,12 +29,17 @@ struct Both {
 
 impl Both {
     async fn start(database: TestDatabase) -> Self {
+        Self::start_with(database, |_| {}).await
+    }
+
+    async fn start_with(database: TestDatabase, change: impl FnOnce(&mut ostiary::config::Config)) -> Self {
         let (authority, files) = (Authority::new("Servers"), TempDir::new().unwrap());
         write(&files, &of_server(&authority));
         let server = TestServer::start_with(database, |settings| {
             settings.tls = config(&files);
             settings.tls.mtls_origin = ALIAS.to_owned();
             settings.tls.mtls_listen = "127.0.0.1:0".to_owned();
+            change(settings);
         })
         .await;
         let tls = Tls::new(&server.state.config.tls).unwrap().unwrap();
@@ -82,6 +87,26 @@ on_both! {
         let resource = server.client(Persona::Service, |_| {}).await;
         let token = text(&given.json(), "access_token");
         assert_eq!(server.introspect(&resource, &token).await["cnf"], json!({ "x5t#S256": held.thumbprint() }));
+    }
+
+    async fn nobody_tells_of_another_ones_certificate_there_whatever_address_they_come_from(database: TestDatabase) {
+        let both = Both::start_with(database, |settings| {
+            settings.server.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+            settings.server.client_certificate_header = true;
+        }).await;
+        let held = self_signed("CN=app");
+        let keys = json!({ "keys": [held.jwk()] });
+        let client = both.server.client(Persona::Service, |metadata| {
+            metadata.token_endpoint_auth_method = ClientAuthMethod::SelfSignedTlsClientAuth;
+            metadata.jwks = Some(keys);
+        }).await;
+        let fields = [("grant_type", "client_credentials"), ("client_id", client.id())];
+        let told = [("client-cert", held.field())];
+        let told: Vec<(&str, &str)> = told.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let believed = both.peer(both.first).post("/token", &told, &fields).await.unwrap();
+        assert_eq!(believed.status(), 200, "a proxy stands before the first one: {believed:?}");
+        let refused = both.peer(both.second).post("/token", &told, &fields).await.unwrap();
+        assert_eq!((refused.status(), refused.json()["error"].as_str()), (401, Some("invalid_client")), "{refused:?}");
     }
 
     async fn m3_a_bound_token_opens_userinfo_and_the_api_where_the_certificate_is_seen(database: TestDatabase) {

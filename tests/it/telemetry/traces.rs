@@ -64,7 +64,7 @@ on_both! {
         assert_eq!(ids.len(), login.len());
 
         let typed = login.iter().find(|ended| (ended.method, ended.endpoint.as_str()) == ("POST", "/login")).expect("a login");
-        for name in ["hash password", "SELECT users", "transaction", "INSERT sessions", "INSERT audit_log"] {
+        for name in ["hash password", "SELECT users", "transaction", "INSERT sessions", "INSERT audit_inbox"] {
             assert!(names(typed).contains(&name), "{name} in {:?}", names(typed));
         }
 
