@@ -39,7 +39,7 @@ impl Installation {
         keep_private(&target)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
         master.verify_or_store(&db).await.map_err(Failure::unusable)?;
-        let evidence = EvidenceKey::open(&db, &master).await.map_err(Failure::unusable)?;
+        let evidence = Box::pin(EvidenceKey::open(&db, &master)).await.map_err(Failure::unusable)?;
         let clock = Clock::system();
         adoption::adopt(&db, clock.now()).await?;
         Ok(Self { config, clock, master, db, evidence })

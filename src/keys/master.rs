@@ -78,12 +78,12 @@ impl MasterKey {
     /// Whether this is the key that the database was made with. The first key that comes is: the table `instance` remembers a value
     /// derived from it, which tells nothing about any other.
     pub async fn verify_or_store(&self, db: &Db) -> Result<(), MasterKeyError> {
-        let stored = match instance::load(&mut db.read().await?, Self::CHECK).await? {
-            Some(stored) => stored,
-            None => {
-                let check = self.derive("check");
-                db.write(async |tx| instance::insert_if_absent(tx, Self::CHECK, check.as_slice()).await).await?
-            }
+        let stored = instance::load(&mut db.read().await?, Self::CHECK).await?;
+        let stored = if let Some(stored) = stored {
+            stored
+        } else {
+            let check = self.derive("check");
+            db.write(async |tx| instance::insert_if_absent(tx, Self::CHECK, check.as_slice()).await).await?
         };
         if self.is_of(&stored) { Ok(()) } else { Err(MasterKeyError::Wrong) }
     }

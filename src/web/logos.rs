@@ -105,7 +105,7 @@ mod tests {
         for refused in [b"<svg xmlns".as_slice(), b"<!DOCTYPE html>", b"", b"GIF", b"RIFF\0\0\0\0WAVE"] {
             assert_eq!(data_url(refused), None);
         }
-        assert!(data_url(&[b"GIF89a".as_slice(), &[0; MAX - 6]].concat()).is_some());
-        assert_eq!(data_url(&[b"GIF89a".as_slice(), &[0; MAX - 5]].concat()), None);
+        assert!(data_url(&[b"GIF89a".as_slice(), &vec![0; MAX - 6]].concat()).is_some());
+        assert_eq!(data_url(&[b"GIF89a".as_slice(), &vec![0; MAX - 5]].concat()), None);
     }
 }
