@@ -18,7 +18,7 @@ pub async fn export(state: &AppState, context: &RequestContext, user_id: &UserId
     let mut conn = state.db.read().await?;
     let mut copy = held::about(&mut conn, user_id).await?.ok_or(Problem::not_found())?;
     copy.insert("issuer".to_owned(), state.config.server.issuer.clone().into());
-    copy.insert("exported_at".to_owned(), held::time(context.now).into());
+    copy.insert("exported_at".to_owned(), context.now.rfc3339().unwrap_or_default().into());
     let (mut activity, mut after) = (Vec::new(), None);
     loop {
         let (entries, next) = held::activity(&mut conn, user_id, after).await?;

@@ -16,7 +16,7 @@ use super::openapi::Errors;
 use super::paging::{self, List, ListQuery, Paging};
 use super::route::{ApiRouter, routes};
 use super::stream;
-use super::time::{self, Time};
+use super::time::Time;
 use crate::audit::Kind;
 use crate::audit::export::{Export, Format};
 use crate::protocol::id::{ClientId, UserId};
@@ -227,5 +227,5 @@ impl<S: Send + Sync> FromRequestParts<S> for FormattedQuery {
 }
 
 fn instant(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
-    text.map(|text| time::parse(text).ok_or_else(|| ApiError::invalid_parameter(field, "not_a_time"))).transpose()
+    text.map(|text| Timestamp::parse_rfc3339(text).ok_or_else(|| ApiError::invalid_parameter(field, "not_a_time"))).transpose()
 }

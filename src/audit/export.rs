@@ -18,7 +18,6 @@ use crate::storage::audit::AuditFilter;
 use crate::storage::audit::chain::{Head, Row};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::storage::held::time;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +96,7 @@ impl Export {
         let pages = Pages::open(db, filter).await?;
         let header = Header {
             ostiary_audit_log: Header::VERSION,
-            exported_at: time(now),
+            exported_at: now.rfc3339().unwrap_or_default(),
             whole,
             key: key.map(|key| encode(key.sealed())),
             sequence: pages.head().map(|head| head.sequence),
@@ -170,7 +169,7 @@ fn record(item: &Item) -> String {
     let cells = [
         sequence.map(|sequence| sequence.to_string()).unwrap_or_default(),
         cell(&row.id),
-        time(row.occurred_at),
+        row.occurred_at.rfc3339().unwrap_or_default(),
         cell(&row.kind),
         cell(&row.outcome),
         optional(&row.reason),

@@ -2,6 +2,8 @@
 
 use std::ops::{Add, Sub};
 
+use ::time::OffsetDateTime;
+use ::time::format_description::well_known::Rfc3339;
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01T00:00:00Z, without leap seconds.
@@ -20,6 +22,17 @@ impl Timestamp {
 
     pub const fn as_micros(self) -> i64 {
         self.0
+    }
+
+    /// As text in UTC, with its fraction of a second if it has one (RFC 3339). `None`: beyond the years that it has words for.
+    pub fn rfc3339(self) -> Option<String> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).ok()?.format(&Rfc3339).ok()
+    }
+
+    /// Reads RFC 3339 in any offset.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(time.unix_timestamp_nanos() / 1_000).ok().map(Self::from_micros)
     }
 
     /// Whole seconds: a JWT's `NumericDate` (RFC 7519 §2).

@@ -218,8 +218,6 @@ fn as_json(value: &impl serde::Serialize) -> Result<Value, Error> {
 }
 
 /// RFC 3339.
-pub fn time(at: Timestamp) -> String {
-    let nanos = i128::from(at.as_micros()) * 1_000;
-    let time = ::time::OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
-    time.and_then(|time| time.format(&::time::format_description::well_known::Rfc3339).ok()).unwrap_or_default()
+fn time(at: Timestamp) -> String {
+    at.rfc3339().unwrap_or_default()
 }

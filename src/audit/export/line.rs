@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::super::pages::Item;
 use super::{as_json, details_of};
@@ -11,7 +9,6 @@ use crate::protocol::jwt::{decode, encode};
 use crate::protocol::time::Timestamp;
 use crate::storage::audit::chain::{Row, Sealed};
 use crate::storage::error::Error;
-use crate::storage::held::time;
 
 /// A line that is none of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +103,7 @@ pub fn read(line: &str) -> Result<Item, Malformed> {
 }
 
 fn entry(row: Row) -> Entry {
-    let occurred_at = Value::String(time(row.occurred_at));
+    let occurred_at = Value::String(row.occurred_at.rfc3339().unwrap_or_default());
     Entry {
         sequence: None,
         id: row.id,
@@ -134,10 +131,7 @@ fn entry(row: Row) -> Entry {
 
 fn instant(value: &Value) -> Option<Timestamp> {
     match value {
-        Value::String(text) => {
-            let nanos = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos();
-            i64::try_from(nanos / 1_000).ok().map(Timestamp::from_micros)
-        }
+        Value::String(text) => Timestamp::parse_rfc3339(text),
         value => value.as_i64().map(Timestamp::from_micros),
     }
 }

@@ -1,8 +1,5 @@
 //! Which entries: the options of `ostiary audit list` and `ostiary audit export`.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::cli::failure::Failure;
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
@@ -47,8 +44,7 @@ fn outcome(text: &str) -> Result<Outcome, String> {
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "not a time such as 2026-11-22T09:30:00Z".to_owned())?;
-    Ok(Timestamp::from_micros(i64::try_from(time.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX)))
+    Timestamp::parse_rfc3339(text).ok_or_else(|| "not a time such as 2026-11-22T09:30:00Z".to_owned())
 }
 
 impl Filter {
