@@ -3,7 +3,6 @@
 mod filter;
 pub(super) mod verify;
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use serde::Serialize;
 use self::filter::Filter;
 use super::failure::{Exit, Failure};
 use super::output::{Output, instant, printable, table};
-use super::start::Installation;
+use super::start::{Installation, create_private};
 use crate::audit::export::{Export, Format};
 use crate::audit::{self, Kind};
 use crate::config::Config;
@@ -168,7 +167,7 @@ async fn export(installation: &Installation, filter: Filter, format: Format, to:
     event.details.insert("format".to_owned(), format.as_str().into());
     let unwritable = |error: io::Error| Failure::new(Exit::Failed, format!("the export can't be written: {error}"));
     let mut target: Box<dyn Write> = match to {
-        Some(path) => Box::new(private(path).map_err(unwritable)?),
+        Some(path) => Box::new(io::BufWriter::new(create_private(path).map_err(unwritable)?)),
         None => Box::new(io::stdout().lock()),
     };
     installation.db.write(async |tx| record(tx, &event).await).await?;
@@ -181,13 +180,4 @@ async fn export(installation: &Installation, filter: Filter, format: Format, to:
         }
     }
     target.flush().map_err(unwritable)
-}
-
-/// A new file, for its owner alone.
-fn private(path: &Path) -> io::Result<io::BufWriter<std::fs::File>> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(io::BufWriter::new)
 }

@@ -90,11 +90,15 @@ impl Lock {
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
+    for_its_owner().create(true).truncate(false).open(path)
+}
+
+fn for_its_owner() -> fs::OpenOptions {
     let mut options = File::options();
-    options.write(true).create(true).truncate(false);
+    options.write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    options
 }
 
 /// Where the master key is, unless it is in the environment.
@@ -183,11 +187,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// A new file for its owner alone.
 pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    for_its_owner().create_new(true).open(path)
 }
 
 /// The same, with this in it, on the disk.
