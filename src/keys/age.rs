@@ -143,21 +143,25 @@ fn wrapping_key(
     (ephemeral, recipient): (&[u8; 32], &[u8; 32]),
 ) -> Option<Zeroizing<[u8; 32]>> {
     let salt = [ephemeral.as_slice(), recipient].concat();
-    agree(own, UnparsedPublicKey::new(&X25519, other), (), |secret| {
-        derive(secret, &salt, "age-encryption.org/v1/X25519").ok_or(())
-    })
-    .ok()
+    agree(own, UnparsedPublicKey::new(&X25519, other), (), |secret| Ok(derive(secret, &salt, "age-encryption.org/v1/X25519")))
+        .ok()
 }
 
 fn payload_key(file_key: &FileKey, nonce: &[u8; 16]) -> Zeroizing<[u8; 32]> {
-    derive(file_key.as_ref(), nonce, "payload").unwrap_or_default()
+    derive(file_key.as_ref(), nonce, "payload")
 }
 
-/// HKDF-SHA-256 (RFC 5869). `None` can't happen: 32 bytes are never too many.
-fn derive(secret: &[u8], salt: &[u8], info: &str) -> Option<Zeroizing<[u8; 32]>> {
+/// HKDF-SHA-256 (RFC 5869).
+///
+/// # Panics
+/// Never: it gives up to 8160 bytes. A key that could not be made must not be one of zeros.
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
+fn derive(secret: &[u8], salt: &[u8], info: &str) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
-    Salt::new(HKDF_SHA256, salt).extract(secret).expand(&[info.as_bytes()], HKDF_SHA256).ok()?.fill(key.as_mut()).ok()?;
-    Some(key)
+    let info = [info.as_bytes()];
+    let extracted = Salt::new(HKDF_SHA256, salt).extract(secret);
+    extracted.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(key.as_mut())).expect("32 bytes");
+    key
 }
 
 fn invalid(what: &'static str) -> io::Error {

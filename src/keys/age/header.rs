@@ -103,6 +103,6 @@ fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 fn key(file_key: &FileKey) -> hmac::Key {
-    let key = derive(file_key.as_ref(), &[], "header").unwrap_or_default();
+    let key = derive(file_key.as_ref(), &[], "header");
     hmac::Key::new(HMAC_SHA256, key.as_ref())
 }
