@@ -14,9 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPool};
-use sqlx::{Postgres, Transaction};
+use sqlx::postgres::PgConnectOptions;
 
 pub use change::Change;
 pub(super) use query::locking;
@@ -32,7 +30,7 @@ use crate::config::DatabaseConfig;
 use crate::telemetry::metrics::{COMMIT_TIME, TRANSACTION_RETRIES};
 use crate::telemetry::spans;
 
-pub(super) use self::postgres::options as postgres_options;
+pub(super) use self::postgres::{options as postgres_options, warn_of_what_does_not_last};
 pub(super) use self::sqlite::{Access, open as open_sqlite, primary_code, use_write_ahead_log};
 
 /// How often a transaction that PostgreSQL gave up for another one is run again.
@@ -75,7 +73,7 @@ struct Shared {
 #[derive(Debug)]
 enum Backend {
     Sqlite { readers: Arc<Readers>, writer: Writer },
-    Postgres { pool: PgPool, listening: Box<PgConnectOptions> },
+    Postgres { pool: postgres::Pool, listening: Box<PgConnectOptions> },
 }
 
 impl Db {
@@ -97,7 +95,7 @@ impl Db {
             DatabaseTarget::Postgres(url) => {
                 let url = url.expose_secret();
                 migrations::postgres(url).await?;
-                let pool = postgres::pool(url, config)?;
+                let pool = postgres::Pool::new(url, config)?;
                 Backend::Postgres { pool, listening: Box::new(postgres::options(url)?) }
             }
         };
@@ -113,7 +111,7 @@ impl Db {
     pub async fn read(&self) -> Result<Conn, Error> {
         Ok(Conn(match &self.0.backend {
             Backend::Sqlite { readers, .. } => Link::Reader(readers.lease().await?),
-            Backend::Postgres { pool, .. } => Link::Pooled(postgres::acquire(pool).await?, None),
+            Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire().await?),
         }))
     }
 
@@ -121,7 +119,7 @@ impl Db {
     pub fn connections(&self) -> Connections {
         match &self.0.backend {
             Backend::Sqlite { readers, .. } => readers.connections(),
-            Backend::Postgres { pool, .. } => postgres::connections(pool),
+            Backend::Postgres { pool, .. } => pool.connections(),
         }
     }
 
@@ -152,20 +150,25 @@ impl Db {
             Backend::Postgres { pool, .. } => {
                 let mut attempt = 0;
                 loop {
-                    let result = match postgres::begin(pool).await {
-                        Ok(transaction) => {
-                            let mut tx = Tx::new(Link::Transaction(transaction, None), &self.0);
+                    let result = match pool.begin().await {
+                        Ok(lease) => {
+                            let mut tx = Tx::new(Link::Transaction(lease), &self.0);
                             let result = work.run(&mut tx).await;
                             tx.finish(result, &self.0.subscribers).await
                         }
                         // The server was restarted while the connection lay in the pool: nothing has happened yet.
-                        Err(error) if postgres::is_lost(&error) && attempt < RETRIES => {
+                        Err(error) if error.is_lost_connection() && attempt < RETRIES => {
                             attempt += 1;
                             continue;
                         }
-                        Err(error) => Err(error.into()),
+                        Err(error) => Err(error),
                     };
                     match result {
+                        // Another server may have become the primary: a new connection leads there, or to nowhere.
+                        Err(error) if error.is_read_only() && attempt < RETRIES => {
+                            pool.distrust();
+                            attempt += 1;
+                        }
                         Err(error) if error.is_worth_retrying() && attempt < RETRIES => {
                             TRANSACTION_RETRIES.count();
                             attempt += 1;
@@ -276,8 +279,8 @@ pub struct Conn(Link);
 enum Link {
     Reader(Lease),
     Writer(Turn),
-    Pooled(PoolConnection<Postgres>, Option<Error>),
-    Transaction(Transaction<'static, Postgres>, Option<Error>),
+    Pooled(postgres::Lease),
+    Transaction(postgres::Lease),
 }
 
 /// A transaction. It derefs to [`Conn`], so what reads can be called in it too.
@@ -304,30 +307,46 @@ impl Tx {
         }
     }
 
-    async fn finish<T>(mut self, result: Result<T, Error>, subscribers: &Subscribers) -> Result<T, Error> {
-        // Dropping the transaction rolls it back.
-        let value = result?;
-        if let Link::Transaction(..) = self.conn.0 {
+    async fn finish<T>(mut self, mut result: Result<T, Error>, subscribers: &Subscribers) -> Result<T, Error> {
+        if let Link::Transaction(_) = self.conn.0
+            && result.is_ok()
+        {
             for change in &self.changes {
                 let message = change.to_message();
-                self.conn.query("SELECT pg_notify($1, $2)").bind(postgres::CHANNEL).bind(message).execute().await?;
+                let notify = self.conn.query("SELECT pg_notify($1, $2)").bind(postgres::CHANNEL).bind(message);
+                if let Err(error) = notify.execute().await {
+                    result = Err(error);
+                    break;
+                }
             }
         }
         match self.conn.0 {
-            Link::Writer(turn) => match turn.failure() {
-                Some(error) => return Err(error.clone()),
-                None => turn.keep(self.changes).await?,
-            },
-            Link::Transaction(_, Some(error)) => return Err(error),
-            Link::Transaction(transaction, None) => {
+            Link::Writer(turn) => {
+                // Dropping the turn undoes what was done in it.
+                let value = result?;
+                match turn.failure() {
+                    Some(error) => return Err(error.clone()),
+                    None => turn.keep(self.changes).await?,
+                }
+                Ok(value)
+            }
+            Link::Transaction(lease) => {
+                let failure = lease.failure().cloned();
+                let value = match (result, failure) {
+                    (Ok(value), None) => value,
+                    (Err(error), _) | (Ok(_), Some(error)) => {
+                        lease.roll_back().await;
+                        return Err(error);
+                    }
+                };
                 let time = COMMIT_TIME.timer();
-                transaction.commit().await?;
+                lease.commit().await?;
                 drop(time);
                 subscribers.tell(&self.changes);
+                Ok(value)
             }
-            Link::Reader(_) | Link::Pooled(..) => {}
+            Link::Reader(_) | Link::Pooled(_) => result,
         }
-        Ok(value)
     }
 }
 

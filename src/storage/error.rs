@@ -45,11 +45,32 @@ impl Error {
     /// Whether the same transaction, run once more, may well succeed: PostgreSQL gave it up for the sake of another one
     /// (`serialization_failure`, `deadlock_detected`).
     pub(super) fn is_worth_retrying(&self) -> bool {
-        let Self::Unavailable(Cause::Postgres(error)) = self else {
-            return false;
-        };
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        matches!(code.as_deref(), Some("40001" | "40P01"))
+        matches!(self.sqlstate().as_deref(), Some("40001" | "40P01"))
+    }
+
+    /// Whether PostgreSQL takes no writes (`read_only_sql_transaction`).
+    pub(super) fn is_read_only(&self) -> bool {
+        self.sqlstate().as_deref() == Some("25006")
+    }
+
+    /// Whether the connection was cut, by the network, by the end of the server, or by its administrator.
+    pub(super) fn is_lost_connection(&self) -> bool {
+        match self {
+            Self::Unavailable(Cause::Postgres(error)) if matches!(**error, sqlx::Error::Io(_)) => true,
+            _ => matches!(self.sqlstate().as_deref(), Some("57P01" | "57P02")),
+        }
+    }
+
+    /// Whether it isn't PostgreSQL that said so: what became of the statement is not known then, and the connection of no use.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable(_)) && self.sqlstate().is_none() || self.is_lost_connection()
+    }
+
+    fn sqlstate(&self) -> Option<std::borrow::Cow<'_, str>> {
+        match self {
+            Self::Unavailable(Cause::Postgres(error)) => error.as_database_error()?.code(),
+            _ => None,
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::db::{Access, DatabaseTarget, open_sqlite, postgres_options, primary_code, use_write_ahead_log};
+use super::db::{
+    Access, DatabaseTarget, open_sqlite, postgres_options, primary_code, use_write_ahead_log, warn_of_what_does_not_last,
+};
 use super::error::Error;
 
 /// How long PostgreSQL may take to answer at the start.
@@ -206,6 +208,7 @@ fn count_sqlite(connection: &Sqlite) -> rusqlite::Result<(i64, i64)> {
 pub(super) async fn postgres(url: &str) -> Result<(), MigrationError> {
     let mut connection = connect_postgres(url).await?;
     MIGRATOR.run_direct(None, &mut connection, false).await?;
+    warn_of_what_does_not_last(&mut connection).await.map_err(Error::from)?;
     connection.close().await.map_err(Error::from)?;
     Ok(())
 }

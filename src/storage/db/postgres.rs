@@ -1,10 +1,13 @@
 //! The connections to PostgreSQL.
 
-use std::time::Duration;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Executor, Postgres};
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use super::Connections;
@@ -26,43 +29,114 @@ pub(in crate::storage) fn options(url: &str) -> Result<PgConnectOptions, Error> 
     Ok(options.application_name("ostiary").statement_cache_capacity(256).disable_statement_logging())
 }
 
-/// A pool whose connections bound the time of a statement, of waiting for a lock, and of an idle transaction. It connects
-/// when it is first used.
-pub(super) fn pool(url: &str, config: &DatabaseConfig) -> Result<PgPool, Error> {
-    let statement_timeout = format!("{}s", config.statement_timeout);
-    let options = options(url)?.options([
-        ("statement_timeout", statement_timeout.as_str()),
-        ("lock_timeout", &statement_timeout),
-        ("idle_in_transaction_session_timeout", "30s"),
-    ]);
-    Ok(PgPoolOptions::new()
-        .max_connections(config.max_connections)
-        .acquire_timeout(Duration::from_secs(config.acquire_timeout))
-        .idle_timeout(Duration::from_mins(10))
-        .max_lifetime(Duration::from_mins(30))
-        // sqlx tests a connection when it comes back; asking again each time it goes out would cost every request a round trip.
-        .test_before_acquire(false)
-        .before_acquire(|connection, age| {
-            Box::pin(async move {
-                if age.idle_for > Duration::from_secs(2) {
-                    sqlx::Connection::ping(connection).await?;
-                }
-                Ok(true)
+/// How long a connection may take to say that it is well when it comes back.
+const RETURN: Duration = Duration::from_secs(2);
+
+/// What a statement may take longer than the server was told to let it, before the server counts as dead.
+const WAY: Duration = Duration::from_millis(500);
+
+/// How often is looked for a connection that became free, while a new one is being made.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How old a connection gets.
+const LIFETIME: Duration = Duration::from_mins(30);
+
+/// The connections. What bounds them stands on both sides: the server ends a statement, a wait for a lock, and an idle
+/// transaction; and where nothing comes back, because the network or the server died, this side waits no longer either.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pool: PgPool,
+    /// How long an answer is waited for.
+    patience: Duration,
+    /// Connections that were made before this are not used any more.
+    distrusted: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Pool {
+    /// It connects when it is first used.
+    pub(super) fn new(url: &str, config: &DatabaseConfig) -> Result<Self, Error> {
+        let statement_timeout = format!("{}s", config.statement_timeout);
+        let options = options(url)?.options([
+            ("statement_timeout", statement_timeout.as_str()),
+            ("lock_timeout", &statement_timeout),
+            ("idle_in_transaction_session_timeout", "30s"),
+        ]);
+        let distrusted = Arc::new(Mutex::new(None::<Instant>));
+        let doubts = Arc::clone(&distrusted);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(Duration::from_secs(config.acquire_timeout))
+            .idle_timeout(Duration::from_mins(10))
+            .max_lifetime(LIFETIME)
+            .after_connect(|connection, _| Box::pin(must_be_the_primary(connection)))
+            // sqlx tests a connection when it comes back; asking again each time it goes out would cost every request a round trip.
+            .test_before_acquire(false)
+            .before_acquire(move |connection, age| {
+                let since = *doubts.lock().unwrap_or_else(PoisonError::into_inner);
+                Box::pin(async move {
+                    if since.is_some_and(|since| age.age >= since.elapsed()) {
+                        return Ok(false);
+                    }
+                    if age.idle_for > Duration::from_secs(2) {
+                        sqlx::Connection::ping(connection).await?;
+                    }
+                    Ok(true)
+                })
             })
-        })
-        .connect_lazy_with(options))
-}
+            .connect_lazy_with(options);
+        let patience = Duration::from_secs(config.statement_timeout) + WAY;
+        Ok(Self { pool, patience, distrusted })
+    }
 
-/// A connection of the pool.
-pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-    let _time = POOL_WAIT.timer();
-    pool.acquire().await.inspect_err(count_timeout)
-}
+    /// A connection.
+    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
+        let _time = POOL_WAIT.timer();
+        let connection = self.connection().await.inspect_err(count_timeout)?;
+        Ok(Lease { connection: Some(connection), failure: None, patience: self.patience, open: false })
+    }
 
-/// A transaction on one.
-pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    let _time = POOL_WAIT.timer();
-    pool.begin().await.inspect_err(count_timeout)
+    /// One that is free, or a new one. sqlx would go on trying to make one where PostgreSQL allows no more, while others become free.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let mut acquired = pin!(self.pool.acquire());
+        loop {
+            if let Ok(acquired) = timeout(LOOK, acquired.as_mut()).await {
+                return acquired;
+            }
+            // It comes without the questions that are asked of others; they matter where a server was found read-only.
+            if self.distrusted().is_none_or(|since| since.elapsed() > LIFETIME)
+                && let Some(free) = self.pool.try_acquire()
+            {
+                return Ok(free);
+            }
+        }
+    }
+
+    fn distrusted(&self) -> Option<Instant> {
+        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A transaction on one.
+    pub(super) async fn begin(&self) -> Result<Lease, Error> {
+        let mut lease = self.acquire().await?;
+        lease.open = true;
+        lease.command("BEGIN").await?;
+        Ok(lease)
+    }
+
+    /// From now on connections are made anew: the server that they lead to takes no writes.
+    pub(super) fn distrust(&self) {
+        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (open, most) = (whole(self.pool.size()), whole(self.pool.options().get_max_connections()));
+        Connections { in_use: open.saturating_sub(self.pool.num_idle()), open, most }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
 }
 
 fn count_timeout(error: &sqlx::Error) {
@@ -71,18 +145,97 @@ fn count_timeout(error: &sqlx::Error) {
     }
 }
 
-pub(super) fn connections(pool: &PgPool) -> Connections {
-    let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let (open, most) = (whole(pool.size()), whole(pool.options().get_max_connections()));
-    Connections { in_use: open.saturating_sub(pool.num_idle()), open, most }
+/// A new connection is used only if it leads to where writes go: a replica would answer that something isn't revoked which
+/// is. A commit that was answered has to last, whatever the server, the role or the database were set to.
+async fn must_be_the_primary(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let question = "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean, \
+         current_setting('synchronous_commit') IN ('off', 'local')";
+    let (read_only, forgetful): (bool, bool) = sqlx::query_as(question).persistent(false).fetch_one(&mut *connection).await?;
+    if read_only {
+        return Err(sqlx::Error::Configuration("PostgreSQL takes no writes: it is a replica, or was made read-only".into()));
+    }
+    if forgetful {
+        connection.execute("SET synchronous_commit = on").await?;
+    }
+    Ok(())
 }
 
-/// Whether the connection was cut, by the network or by the server's administrator.
-pub(super) fn is_lost(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P01"),
-        _ => false,
+/// Says what of the server's settings lets a crash take back what was answered.
+pub(in crate::storage) async fn warn_of_what_does_not_last(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let question = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on' ORDER BY name";
+    for (setting,) in sqlx::query_as::<_, (String,)>(question).fetch_all(connection).await? {
+        tracing::warn!(
+            setting,
+            "PostgreSQL may lose what it has confirmed when the machine stops: turn this setting on (see docs/faults.md)"
+        );
+    }
+    Ok(())
+}
+
+/// A connection of the pool, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    /// `None` only while it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    failure: Option<Error>,
+    patience: Duration,
+    /// Whether there is a transaction on it, or may be.
+    open: bool,
+}
+
+impl Lease {
+    /// The connection, what failed on it, and how long to wait for an answer.
+    #[expect(clippy::expect_used, reason = "only drop takes the connection")]
+    pub(super) fn parts(&mut self) -> (&mut PgConnection, &mut Option<Error>, Duration) {
+        (self.connection.as_mut().expect("a lease holds a connection"), &mut self.failure, self.patience)
+    }
+
+    pub(super) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), Error> {
+        let committed = self.command("COMMIT").await;
+        // Where the server answered, there is no transaction any more.
+        self.open = committed.as_ref().is_err_and(Error::is_silence);
+        committed
+    }
+
+    pub(super) async fn roll_back(mut self) {
+        if !self.failure.as_ref().is_some_and(Error::is_silence) && self.command("ROLLBACK").await.is_ok() {
+            self.open = false;
+        }
+    }
+
+    /// Runs a statement without parameters.
+    async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
+        let (connection, failure, patience) = self.parts();
+        let done = in_time(patience, connection.execute(sql)).await;
+        done.map(drop).map_err(|error| failure.insert(error).clone())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if self.open || self.failure.as_ref().is_some_and(Error::is_silence) {
+            // Nobody knows what it is in the middle of: its end is the end of that.
+            drop(connection.detach());
+            return;
+        }
+        // sqlx asks it whether it is well, and would wait for the answer for as long as the network is silent.
+        let returned = connection.return_to_pool();
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(timeout(RETURN, returned));
+        }
+    }
+}
+
+/// The answer of the server, if it comes in time.
+pub(super) async fn in_time<T>(patience: Duration, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
+    match timeout(patience, answer).await {
+        Ok(answer) => answer.map_err(Error::from),
+        Err(_) => Err(Error::unavailable("PostgreSQL does not answer")),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Statements and rows, the same for both databases.
 
+use std::time::Duration;
+
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Postgres, Row};
 
+use super::postgres::in_time;
 use super::sqlite::{self, Parameters};
 use super::{Conn, Link, Tx};
 use crate::storage::error::Error;
@@ -18,8 +21,12 @@ pub struct Query<'c> {
 }
 
 enum Statement<'c> {
-    Sqlite { connection: &'c mut rusqlite::Connection, parameters: Parameters },
-    Postgres(&'c mut PgConnection, sqlx::query::Query<'static, Postgres, PgArguments>),
+    Sqlite {
+        connection: &'c mut rusqlite::Connection,
+        parameters: Parameters,
+    },
+    /// With the time that the answer may take.
+    Postgres(&'c mut PgConnection, Duration, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
 /// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!`.
@@ -60,8 +67,10 @@ impl Conn {
                 let (connection, failure) = turn.parts();
                 (Statement::Sqlite { connection, parameters: Parameters::default() }, failure)
             }
-            Link::Pooled(connection, failure) => (Statement::Postgres(connection, sqlx::query(sql)), failure),
-            Link::Transaction(transaction, failure) => (Statement::Postgres(transaction, sqlx::query(sql)), failure),
+            Link::Pooled(lease) | Link::Transaction(lease) => {
+                let (connection, failure, patience) = lease.parts();
+                (Statement::Postgres(connection, patience, sqlx::query(sql)), failure)
+            }
         };
         Query { statement, sql, failure }
     }
@@ -75,7 +84,7 @@ impl Query<'_> {
                 parameters.bind(&value);
                 Statement::Sqlite { connection, parameters }
             }
-            Statement::Postgres(connection, query) => Statement::Postgres(connection, query.bind(value)),
+            Statement::Postgres(connection, patience, query) => Statement::Postgres(connection, patience, query.bind(value)),
         };
         self
     }
@@ -86,8 +95,9 @@ impl Query<'_> {
         let _span = spans::statement(sql);
         match statement {
             Statement::Sqlite { connection, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
-            Statement::Postgres(connection, query) => {
-                remember(failure, query.execute(connection).await.map(|done| done.rows_affected()))
+            Statement::Postgres(connection, patience, query) => {
+                let done = in_time(patience, query.execute(connection)).await;
+                remember(failure, done.map(|done| done.rows_affected()))
             }
         }
     }
@@ -101,8 +111,8 @@ impl Query<'_> {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::first(connection, sql, parameters, read))?.transpose()
             }
-            Statement::Postgres(connection, query) => {
-                let row = remember(failure, query.fetch_optional(connection).await)?;
+            Statement::Postgres(connection, patience, query) => {
+                let row = remember(failure, in_time(patience, query.fetch_optional(connection)).await)?;
                 row.map(|row| R::read(&mut Columns::postgres(&row))).transpose()
             }
         }
@@ -122,8 +132,8 @@ impl Query<'_> {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::all(connection, sql, parameters, read))?.into_iter().collect()
             }
-            Statement::Postgres(connection, query) => {
-                let rows = remember(failure, query.fetch_all(connection).await)?;
+            Statement::Postgres(connection, patience, query) => {
+                let rows = remember(failure, in_time(patience, query.fetch_all(connection)).await)?;
                 rows.iter().map(|row| R::read(&mut Columns::postgres(row))).collect()
             }
         }
