@@ -1,6 +1,7 @@
 //! Background work.
 
 pub mod cleanup;
+pub mod clock_watch;
 mod courier;
 pub mod deletion;
 pub mod imitation;

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::jobs::mail::{self, Postman};
 use crate::jobs::notices::{self, Messenger};
 use crate::jobs::sealer::Sealer;
-use crate::jobs::{cleanup, deletion, imitation, key_rotation};
+use crate::jobs::{cleanup, clock_watch, deletion, imitation, key_rotation};
 use crate::keys::evidence::EvidenceKey;
 use crate::keys::hash::TokenKind;
 use crate::keys::ring::KeyRing;
@@ -135,6 +135,7 @@ impl Server {
             tokio::spawn(db.watch()),
             tokio::spawn(state.keys.follow(&db)),
             tokio::spawn(key_rotation::run(state.keys.clone(), db.clone(), clock.clone())),
+            tokio::spawn(clock_watch::run(clock.clone())),
             tokio::spawn(imitation::run(state.passwords.clone(), db.clone())),
             tokio::spawn(cleanup::run(db.clone(), clock.clone(), state.config.clone(), evidence)),
             tokio::spawn(deletion::run(db.clone(), clock.clone(), state.outbox.clone(), state.config.admin.clone())),

@@ -23,6 +23,7 @@ pub async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Respo
     let mut text = Text::new(format);
     metrics::write(&mut text);
     text.value(&family::READY, u8::from(!state.is_shutting_down()));
+    text.value(&family::CLOCK_BEHIND, state.clock.behind().as_secs());
     text.begin(&family::HASH_PLACES);
     text.sample("", &["busy"], state.passwords.busy());
     text.sample("", &["most"], state.passwords.capacity());

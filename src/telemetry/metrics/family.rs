@@ -109,6 +109,8 @@ families! {
         "When a background job last succeeded on this node.";
     KEY_AGE: Gauge "ostiary_signing_key_age_seconds" [algorithm],
         "How long the key of an algorithm has been in use.";
+    CLOCK_BEHIND: Gauge "ostiary_clock_behind_seconds" [],
+        "How far the system's clock is behind the time that was told already: above 0 somebody set it back.";
     SPANS: Counter "ostiary_spans_total" [outcome],
         "Spans of traces that were exported, and that were dropped because the collector did not take them.";
     // The process
