@@ -9,6 +9,7 @@ mod cli;
 mod clients;
 mod evidence;
 mod explain;
+mod faults;
 mod flows;
 mod guard;
 mod http;

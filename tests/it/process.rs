@@ -51,7 +51,8 @@ impl Server {
         Self::start_at("https", program, &more, |command| command)
     }
 
-    fn start_as(program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
+    /// The same, by a command that `change` makes of the usual one.
+    pub fn start_as(program: Program, more: &str, change: impl FnOnce(Command) -> Command) -> Self {
         Self::start_at("http", program, more, change)
     }
 
@@ -177,13 +178,21 @@ fn serve(program: &Program) -> Command {
 
 /// The same, started by a shell that lowers the limit of open files.
 fn limited(command: &Command, files: usize) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"]).arg(command.get_program()).args(command.get_args());
+    started_by(&["sh", "-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"], command)
+}
+
+/// The same, started by another program that takes it as its last arguments.
+pub fn started_by(starter: &[&str], command: &Command) -> Command {
+    let mut shell = Command::new(starter[0]);
+    shell.args(&starter[1..]).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {
         shell.current_dir(folder);
     }
-    for (name, _) in command.get_envs().filter(|(_, value)| value.is_none()) {
-        shell.env_remove(name);
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
     }
     shell.stdin(Stdio::null()).stdout(Stdio::piped());
     shell

@@ -28,6 +28,12 @@ impl Person {
         Self { http, cookies: BTreeMap::new() }
     }
 
+    /// What it would send as its `Cookie` field.
+    pub fn cookies(&self) -> String {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        cookies.join("; ")
+    }
+
     /// Goes to `start`, logs in and consents where asked to, and gives the URL that the server sends the browser back to.
     pub async fn visit(&mut self, start: Url) -> Url {
         self.travel(start, |target| target.as_str().starts_with(REDIRECT_URI)).await.expect_err("a page, and no redirect")
@@ -62,7 +68,7 @@ impl Person {
     }
 
     pub async fn send(&mut self, url: Url, fields: Option<Vec<(String, String)>>) -> Response {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = self.cookies();
         let request = match fields {
             Some(fields) => {
                 let origin = url.origin().ascii_serialization();
@@ -70,7 +76,7 @@ impl Person {
             }
             None => self.http.get(url),
         };
-        let response = request.header(COOKIE, cookies.join("; ")).send().await.expect("answer");
+        let response = request.header(COOKIE, cookies).send().await.expect("answer");
         for header in response.headers().get_all(SET_COOKIE) {
             let pair = header.to_str().expect("ASCII").split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').expect("a cookie");

@@ -7,6 +7,7 @@ use ostiary::storage::db::{DatabaseTarget, Db};
 use tempfile::TempDir;
 
 use super::postgres;
+use super::proxy::Proxy;
 
 /// Writes a requirement once and tests it twice: as `NAME::sqlite` and as `NAME::postgres`. The second shows as ignored
 /// unless ignored tests are asked for (`cargo test -- --include-ignored`, as `scripts/test` does); then PostgreSQL must be there.
@@ -99,6 +100,26 @@ impl TestDatabase {
             Storage::Server(server) => server.cut_connections().await,
             Storage::Folder(_) => panic!("a file has no connections"),
         }
+    }
+
+    /// The PostgreSQL database, past whatever stands between it and a server.
+    ///
+    /// # Panics
+    /// On SQLite.
+    pub fn server(&self) -> &postgres::Database {
+        match &self.storage {
+            Storage::Server(server) => server,
+            Storage::Folder(_) => panic!("a file has no server"),
+        }
+    }
+
+    /// The same, reached through a proxy by this role, and with no more patience than a server has.
+    pub async fn through(self, proxy: &Proxy, role: &str) -> Self {
+        let url = format!("postgres://{role}@127.0.0.1:{}/{}", proxy.port, self.server().name());
+        let target = DatabaseTarget::Postgres(url.into());
+        self.db.close().await;
+        let db = Db::open(&target, &DatabaseConfig::default()).await.expect("the test's database opens");
+        Self { db, target, storage: self.storage }
     }
 
     pub fn is_postgres(&self) -> bool {

@@ -45,9 +45,8 @@ fn server() -> &'static Server {
 fn start() -> Server {
     let programs = programs();
     // initdb refuses to run as root. Debian's package makes a user for it.
-    let is_root = std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
-    let mut command = Command::new(if is_root { "runuser" } else { "sh" });
-    if is_root {
+    let mut command = Command::new(if is_root() { "runuser" } else { "sh" });
+    if is_root() {
         command.args(["-u", "postgres", "--", "sh"]);
     }
     command.args(["-c", SUPERVISOR, "postgres-for-tests"]).arg(&programs);
@@ -63,8 +62,12 @@ fn start() -> Server {
     Server { socket: socket.trim_end().to_owned(), _supervisor: supervisor }
 }
 
+pub(super) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+}
+
 /// The folder with the server's programs; Debian keeps them out of the path.
-fn programs() -> PathBuf {
+pub(super) fn programs() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -113,6 +116,27 @@ impl Database {
             .execute(&mut administrator().await)
             .await
             .expect("connections are ended");
+    }
+
+    /// Runs statements on it, by a connection of their own.
+    pub async fn run(&self, sql: &str) {
+        let mut connection = options(&self.name).connect().await.expect("a connection");
+        connection.execute(AssertSqlSafe(sql.to_owned())).await.expect("the statements run");
+        connection.close().await.expect("the connection closes");
+    }
+
+    /// A connection past whatever stands between a test's program and it.
+    pub async fn connect(&self) -> PgConnection {
+        options(&self.name).connect().await.expect("a connection")
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the server listens.
+    pub fn socket() -> PathBuf {
+        super::cluster::socket_in(std::path::Path::new(&server().socket))
     }
 
     pub fn url(&self) -> String {

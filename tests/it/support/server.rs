@@ -251,6 +251,10 @@ impl TestServer {
         &self.database.target
     }
 
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
     /// Every explanation that is kept, as it is stored.
     pub async fn explanations(&self) -> Vec<String> {
         self.state.explanations.flush().await;

@@ -1,0 +1,171 @@
+//! What stands between a program and its database, and fails on command: it cuts, keeps silent, takes its time, or loses an answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// What it does with every byte, in both directions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Mood {
+    Passes,
+    /// Ends every connection, and each new one at once.
+    Cuts,
+    /// Takes what comes, and hands nothing on: neither side learns that the other is gone.
+    IsSilent,
+    /// Hands it on so much later.
+    IsSlow(Duration),
+}
+
+/// A proxy on a port of its own. It ends with this.
+pub struct Proxy {
+    pub port: u16,
+    mood: watch::Sender<Mood>,
+    /// How often every connection was ended.
+    ends: watch::Sender<u32>,
+    target: watch::Sender<PathBuf>,
+    loses: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// To a Unix socket.
+    pub async fn to(target: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (mood, feels) = watch::channel(Mood::Passes);
+        let (ends, ended) = watch::channel(0);
+        let (target, leads) = watch::channel(target);
+        let (loses, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let task = tokio::spawn({
+            let (loses, lost) = (Arc::clone(&loses), Arc::clone(&lost));
+            async move {
+                while let Ok((client, _)) = listener.accept().await {
+                    let target = leads.borrow().clone();
+                    let mut ended = ended.clone();
+                    ended.borrow_and_update();
+                    let connection = connection(client, target, feels.clone(), Arc::clone(&loses), Arc::clone(&lost));
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = connection => {}
+                            _ = ended.changed() => {}
+                        }
+                    });
+                }
+            }
+        });
+        Self { port, mood, ends, target, loses, lost, task }
+    }
+
+    pub fn pass(&self) {
+        self.mood.send_replace(Mood::Passes);
+    }
+
+    pub fn cut(&self) {
+        self.mood.send_replace(Mood::Cuts);
+        self.end_connections();
+    }
+
+    pub fn keep_silent(&self) {
+        self.mood.send_replace(Mood::IsSilent);
+    }
+
+    pub fn slow_down(&self, delay: Duration) {
+        self.mood.send_replace(Mood::IsSlow(delay));
+    }
+
+    /// New connections lead elsewhere; those that there are end.
+    pub fn lead_to(&self, target: PathBuf) {
+        self.target.send_replace(target);
+        self.end_connections();
+    }
+
+    fn end_connections(&self) {
+        self.ends.send_modify(|times| *times += 1);
+    }
+
+    /// The next COMMIT reaches the server; its answer gets lost, and the connection with it.
+    pub fn lose_the_next_commits_answer(&self) {
+        self.lost.store(false, Ordering::SeqCst);
+        self.loses.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that has happened.
+    pub fn has_lost_it(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.cut();
+    }
+}
+
+async fn connection(
+    client: TcpStream,
+    target: PathBuf,
+    mood: watch::Receiver<Mood>,
+    loses: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
+) {
+    if *mood.borrow() == Mood::Cuts {
+        return;
+    }
+    let Ok(server) = UnixStream::connect(target).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let swallows = AtomicBool::new(false);
+    let there = pump(from_client, to_server, mood.clone(), |bytes| {
+        let commits = bytes.windows(6).any(|window| window == b"COMMIT");
+        if commits && loses.swap(false, Ordering::SeqCst) {
+            swallows.store(true, Ordering::SeqCst);
+        }
+        true
+    });
+    let back = pump(from_server, to_client, mood.clone(), |_| {
+        let swallowed = swallows.load(Ordering::SeqCst);
+        lost.fetch_or(swallowed, Ordering::SeqCst);
+        !swallowed
+    });
+    // Ended by either side.
+    tokio::select! {
+        () = there => {}
+        () = back => {}
+    }
+}
+
+/// Hands on what comes, as long as `may_pass` says so of it.
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut mood: watch::Receiver<Mood>,
+    may_pass: impl Fn(&[u8]) -> bool,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(length @ 1..) = from.read(&mut buffer).await else { return };
+        let now = mood.borrow_and_update().clone();
+        match now {
+            Mood::Cuts => return,
+            Mood::Passes => {}
+            Mood::IsSlow(delay) => tokio::time::sleep(delay).await,
+            // What was under way in the silence is lost, as on a line that is dead.
+            Mood::IsSilent => {
+                if mood.wait_for(|mood| *mood != Mood::IsSilent).await.is_err() {
+                    return;
+                }
+            }
+        }
+        if !may_pass(&buffer[..length]) || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
