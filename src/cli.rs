@@ -1,17 +1,20 @@
 //! The command line, one file per command. Answers go to standard output, logs and failures to standard error.
 
+pub mod apply;
 pub mod audit;
 pub mod backup;
 pub mod client;
 pub mod config;
 pub mod dev;
 pub mod explain;
+pub mod export;
 pub mod failure;
 pub mod key;
 pub mod mail;
 pub mod migrate;
 pub mod output;
 pub mod password;
+pub mod plan;
 pub mod resource;
 pub mod restore;
 pub mod serve;
@@ -36,11 +39,12 @@ Exit codes:
   0  done
   1  it failed for another reason, which is named
   2  the command line is wrong
-  3  the configuration is wrong
+  3  the configuration is wrong, or a document for `plan` or `apply`
   4  there is no such user, client or key
   5  it exists already, or was changed by somebody else meanwhile
   6  the data folder, the master key, the database or the address can't be used
-  7  somebody changed the audit log";
+  7  somebody changed the audit log
+  8  the installation is not as the documents say, which is what `plan` is asked";
 
 /// A self-hosted OAuth 2.0 authorization server and OpenID Connect provider.
 #[derive(Debug, Parser)]
@@ -78,6 +82,15 @@ enum Command {
     /// APIs that clients may ask for tokens for: create, list, show, delete.
     #[command(subcommand)]
     Resource(resource::Command),
+    /// Configuration as code: say what would change for the installation to be as these documents say.
+    #[command(after_help = plan::EXAMPLE)]
+    Plan(plan::Arguments),
+    /// Configuration as code: make the installation be as these documents say, all of it or nothing.
+    #[command(after_help = apply::EXAMPLE)]
+    Apply(apply::Arguments),
+    /// Configuration as code: write the document of what there is.
+    #[command(after_help = export::EXAMPLE)]
+    Export(export::Arguments),
     /// Signing keys: list, rotate.
     #[command(subcommand)]
     Key(key::Command),
@@ -135,6 +148,9 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Password(command)) => password::run(command, config, output).await,
             Some(Command::Client(command)) => client::run(command, config, output).await,
             Some(Command::Resource(command)) => resource::run(command, config, output).await,
+            Some(Command::Plan(arguments)) => Box::pin(plan::run(arguments, config, output)).await,
+            Some(Command::Apply(arguments)) => Box::pin(apply::run(arguments, config, output)).await,
+            Some(Command::Export(arguments)) => export::run(&arguments, config, output).await,
             Some(Command::Key(command)) => key::run(command, config, output).await,
             Some(Command::Audit(command)) => Box::pin(audit::run(command, config, output)).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,

@@ -5,6 +5,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`protocol`] | pure decisions, one file per standard idea: no I/O, no clock, no randomness |
+//! | [`declared`] | configuration as code: what an installation should hold, and what has to change for that |
 //! | [`telemetry`] | the log, figures, traces, and what is found out about a refused request |
 //! | [`text`] | every sentence that a person reads, in each language |
 //! | [`storage`] | all SQL, one file per table group; `storage/db.rs` alone knows that there are two databases |
@@ -52,6 +53,7 @@ pub mod authn;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod declared;
 pub mod endpoints;
 pub mod explain;
 pub mod flow;

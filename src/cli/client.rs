@@ -15,7 +15,8 @@ use serde::Serialize;
 use self::backchannel::Backchannel;
 use self::exchange::Exchange;
 use self::keys::{CREATE_EXAMPLES, Keys};
-use self::known::{delete, event, find, reset_secret, set_status};
+pub(super) use self::known::event;
+use self::known::{delete, find, reset_secret, set_status};
 use self::logout::Logout;
 use self::registration_token::RegistrationToken;
 use self::requests::{Requests, required_acr};
@@ -32,9 +33,9 @@ use crate::protocol::client::{
     AccessTokenFormat, Algorithm, ApplicationType, Client, ClientAuthMethod, ClientMetadata, ClientSecret, ClientStatus,
     GrantType, SubjectType,
 };
-use crate::protocol::client_registration::{RegistrationPolicy, validate};
+use crate::protocol::client_registration::{RegistrationPolicy, check_id, validate};
 use crate::protocol::id::ClientId;
-use crate::protocol::resource::Resources;
+use crate::protocol::resource::{Resource, Resources};
 use crate::protocol::scope::Scope;
 use crate::protocol::time::Timestamp;
 use crate::random;
@@ -269,9 +270,8 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
 async fn register(installation: &Installation, create: Create) -> Result<(Client, Option<String>), Failure> {
     let id = create.id.clone().unwrap_or_else(random::identifier);
     let id = ClientId::parse(id).map_err(|error| Failure::usage(format!("--id: {error}")))?;
-    if uuid::Uuid::try_parse(id.as_str()).is_ok() {
-        // RFC 9068 section 5: a resource server may tell people and clients apart by nothing but `sub`.
-        return Err(Failure::usage("--id: the form of a UUID is kept for people".to_owned()));
+    if let Some(problem) = check_id(&id) {
+        return Err(Failure::usage(format!("--id: {}", problem.message)));
     }
     let metadata = create.metadata()?;
     validate(&metadata, &policy(installation).await?).map_err(|problems| {
@@ -298,6 +298,12 @@ async fn register(installation: &Installation, create: Create) -> Result<(Client
 
 /// What this server lets any client be registered for.
 pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPolicy, Failure> {
+    let resources = resources::all(&mut installation.db.read().await?).await?;
+    policy_beside(resources, installation)
+}
+
+/// The same, if these were the registered resources.
+pub(super) fn policy_beside(resources: Vec<Resource>, installation: &Installation) -> Result<RegistrationPolicy, Failure> {
     let config = &installation.config;
     let names: Vec<_> = config.tokens.scopes.keys().map(String::as_str).collect();
     let configured = Scope::parse(&names.join(" "))
@@ -305,7 +311,6 @@ pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPo
     // This command registers no others, and there is always a key for these.
     let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let api_audience = config.api_audience();
-    let resources = resources::all(&mut installation.db.read().await?).await?;
     let policy = ServerPolicy::new(&configured, false, &config.server.issuer);
     let known_scope = ServerPolicy { resources: Arc::new(Resources::new(resources)), ..policy }.every_scope();
     Ok(RegistrationPolicy {
@@ -317,7 +322,7 @@ pub(super) async fn policy(installation: &Installation) -> Result<RegistrationPo
     })
 }
 
-fn stored(installation: &Installation, client: &Client, secret: &str, now: Timestamp) -> ClientSecret {
+pub(super) fn stored(installation: &Installation, client: &Client, secret: &str, now: Timestamp) -> ClientSecret {
     ClientSecrets::new(&installation.master).stored(client, random::identifier(), secret, now)
 }
 

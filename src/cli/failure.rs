@@ -17,6 +17,8 @@ pub enum Exit {
     Unusable = 6,
     /// Somebody changed the audit log.
     Tampered = 7,
+    /// The installation is not as the documents say.
+    Drift = 8,
 }
 
 impl From<Exit> for ExitCode {

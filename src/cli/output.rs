@@ -38,6 +38,11 @@ impl Output {
         Self::new(true).answer(answer, |_| String::new())
     }
 
+    /// Whether the caller wants JSON.
+    pub const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Prints text that is the same in both forms.
     pub fn raw(self, text: &str) -> Result<(), Failure> {
         let mut stdout = io::stdout().lock();

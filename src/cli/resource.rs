@@ -153,7 +153,7 @@ async fn find(installation: &Installation, identifier: &str) -> Result<Resource,
     found.ok_or_else(|| Failure::not_found(format!("there is no resource {identifier}")))
 }
 
-fn event(kind: Kind, resource: &Resource, installation: &Installation) -> Event {
+pub(super) fn event(kind: Kind, resource: &Resource, installation: &Installation) -> Event {
     let mut event = Event { actor: Actor::CommandLine, ..audit::event(kind, installation.origin()) };
     event.details.insert("identifier".to_owned(), resource.identifier.as_str().into());
     event

@@ -2,6 +2,7 @@
 
 mod backchannel;
 mod certificates;
+mod change;
 mod encryption;
 mod exchange;
 mod keys;
@@ -18,6 +19,7 @@ use url::Url;
 use super::client::{Algorithm, ApplicationType, ClientAuthMethod, ClientMetadata, GrantType};
 use super::redirect_uri::RedirectUri;
 use super::scope::{self, Scope};
+pub use change::{check_change, check_id};
 pub use response_types::fits as response_types_fit;
 
 /// The longest lifetime of an access token that can't be called back everywhere at once: one day, in seconds.

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["keys", "authn", "outbound"],
     &["storage"],
     &["config", "telemetry"],
-    &["clock", "random", "text"],
+    &["clock", "declared", "random", "text"],
     &["protocol"],
 ];
 

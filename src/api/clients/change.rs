@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{ClientView, answer, load, sound};
+use super::{ClientView, answer, load, refuse, sound};
 use crate::api::authorization::{Authorized, ClientsWrite};
 use crate::api::body::{ApiJson, MergePatch, merge, typed};
 use crate::api::error::{ApiError, Detail};
@@ -15,7 +15,8 @@ use crate::api::openapi::Errors;
 use crate::api::path::ApiPath;
 use crate::api::precondition::IfMatch;
 use crate::audit::Kind;
-use crate::protocol::client::{Client, ClientAuthMethod, ClientMetadata, ClientStatus};
+use crate::protocol::client::{Client, ClientMetadata, ClientStatus};
+use crate::protocol::client_registration::check_change;
 use crate::protocol::id::ClientId;
 use crate::state::AppState;
 use crate::storage::audit::Event;
@@ -153,11 +154,7 @@ fn changed(before: &Client, mut members: Map<String, Value>, context: &RequestCo
     }
     let status = members.shift_remove("status").map_or(Ok(before.status), typed)?;
     let metadata: ClientMetadata = typed(Value::Object(members))?;
-    let is_public = |metadata: &ClientMetadata| metadata.token_endpoint_auth_method == ClientAuthMethod::None;
-    if is_public(&metadata) != is_public(&before.metadata) {
-        // A secret from before must not come to life again, and a client that everybody can be must not become a trusted one.
-        return Err(ApiError::invalid(vec![Detail::new("token_endpoint_auth_method", "public_or_confidential_for_good")]));
-    }
+    refuse(check_change(&before.metadata, &metadata).into_iter().collect())?;
     Ok(Client { status, metadata, ..before.clone() })
 }
 

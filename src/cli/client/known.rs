@@ -74,6 +74,6 @@ pub(super) async fn find(installation: &Installation, id: &str) -> Result<Client
     client.ok_or_else(|| Failure::not_found(format!("there is no client {id}")))
 }
 
-pub(super) fn event(kind: Kind, client: &ClientId, installation: &Installation) -> Event {
+pub(in crate::cli) fn event(kind: Kind, client: &ClientId, installation: &Installation) -> Event {
     Event { actor: Actor::CommandLine, client_id: Some(client.clone()), ..audit::event(kind, installation.origin()) }
 }
