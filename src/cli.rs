@@ -6,6 +6,7 @@ pub mod backup;
 pub mod client;
 pub mod config;
 pub mod dev;
+pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod failure;
@@ -103,6 +104,9 @@ enum Command {
     /// Say why a request was refused, check by check, by the trace id that its answer showed.
     #[command(after_help = explain::EXAMPLE)]
     Explain(explain::Arguments),
+    /// Look at everything that this installation depends on, and say what is wrong and how to mend it.
+    #[command(after_help = doctor::EXAMPLE)]
+    Doctor(doctor::Arguments),
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
     Migrate,
@@ -155,6 +159,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Audit(command)) => Box::pin(audit::run(command, config, output)).await,
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
+            Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments, config, output)).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
             Some(Command::Backup(command)) => Box::pin(backup::run(command, config, output)).await,
             Some(Command::Restore(arguments)) => Box::pin(restore::run(arguments, config, output)).await,

@@ -14,6 +14,7 @@ pub mod checks;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod client_advice;
 pub mod client_assertion;
 pub mod client_auth;
 pub mod client_document;

@@ -19,6 +19,7 @@ pub mod error;
 pub mod explanations;
 pub mod factors;
 pub mod grants;
+pub mod health;
 pub mod held;
 pub mod instance;
 pub mod invitations;

@@ -44,21 +44,26 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     }
     let shown = ShownPlan::from(&decision.plan);
     if !decision.plan.is_empty() {
-        let writes = Write::all(decision, &installation);
-        let written = installation.db.write(async |tx| {
-            for write in &writes {
-                write.run(tx).await?;
-            }
-            Ok(())
-        });
-        written.await.map_err(|error| match error {
-            StorageError::Conflict => {
-                Failure::conflict("somebody else changed something meanwhile, and nothing was done: plan again")
-            }
-            other => other.into(),
-        })?;
+        write(decision, &installation).await?;
     }
     output.answer(&shown, ShownPlan::text)
+}
+
+/// Does all of it, or nothing.
+async fn write(decision: Decision, installation: &Installation) -> Result<(), Failure> {
+    let writes = Write::all(decision, installation);
+    let written = installation.db.write(async |tx| {
+        for write in &writes {
+            write.run(tx).await?;
+        }
+        Ok(())
+    });
+    written.await.map_err(|error| match error {
+        StorageError::Conflict => {
+            Failure::conflict("somebody else changed something meanwhile, and nothing was done: plan again")
+        }
+        other => other.into(),
+    })
 }
 
 /// One change with its events, ready to be written.
@@ -184,5 +189,37 @@ impl Write {
                 record(tx, event).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::failure::Exit;
+    use crate::protocol::resource::ResourceMetadata;
+
+    #[tokio::test]
+    async fn what_somebody_else_changed_meanwhile_is_not_overwritten_and_nothing_else_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.server.data_dir = folder.path().join("data");
+        let installation = Installation::open(config).await.unwrap();
+        let file = folder.path().join("a.toml");
+        let arguments = plan::Arguments { files: vec![file.clone()], prune: false };
+        let document = |name: &str| format!("version = 1\n[resources.'https://a.example/']\nname = '{name}'\n");
+        std::fs::write(&file, document("First")).unwrap();
+        write(decide(&installation, &arguments).await.unwrap(), &installation).await.unwrap();
+
+        let more = format!("{}[resources.'https://b.example/']\nname = 'New'\n", document("Second"));
+        std::fs::write(&file, more).unwrap();
+        let decision = decide(&installation, &arguments).await.unwrap();
+        let before = resources::all(&mut installation.db.read().await.unwrap()).await.unwrap().remove(0);
+        let metadata = ResourceMetadata { name: "Theirs".to_owned(), ..before.metadata.clone() };
+        let theirs = Resource { metadata, ..before };
+        assert!(installation.db.write(async |tx| resources::update(tx, &theirs, theirs.version).await).await.unwrap());
+
+        assert_eq!(write(decision, &installation).await.unwrap_err().exit, Exit::Conflict);
+        let all = resources::all(&mut installation.db.read().await.unwrap()).await.unwrap();
+        assert_eq!(all.iter().map(|resource| resource.metadata.name.as_str()).collect::<Vec<_>>(), ["Theirs"]);
     }
 }

@@ -45,7 +45,7 @@ pub async fn run(command: Command, config: &Config, output: Output) -> Result<()
 }
 
 /// What went wrong, and which key has to do with it.
-fn explain(failure: mail::Failure) -> String {
+pub(super) fn explain(failure: mail::Failure) -> String {
     let what = match failure.step {
         Step::Connect => {
             "there is no encrypted connection to the mail server: check mail.host, mail.port, mail.tls and, \

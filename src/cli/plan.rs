@@ -35,6 +35,7 @@ const MAX_DOCUMENT: u64 = 16 << 20;
 const MAX_SECRET_FILE: u64 = 4_096;
 
 #[derive(Debug, clap::Args)]
+#[group(id = "documents")]
 pub struct Arguments {
     /// Documents: JSON where the name ends in .json, else TOML. Together they are one.
     #[arg(required = true, value_name = "FILE")]

@@ -157,13 +157,13 @@ fn keep_private(target: &DatabaseTarget) -> Result<(), Failure> {
 
 /// The permissions of group and world.
 #[cfg(unix)]
-fn rights_of_others(path: &Path) -> u32 {
+pub(super) fn rights_of_others(path: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode() & 0o077)
 }
 
 #[cfg(not(unix))]
-fn rights_of_others(_: &Path) -> u32 {
+pub(super) fn rights_of_others(_: &Path) -> u32 {
     0
 }
 

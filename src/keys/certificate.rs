@@ -72,6 +72,14 @@ impl ClientCertificate {
         (validity.not_before.to_unix_duration()..=validity.not_after.to_unix_duration()).contains(&now)
     }
 
+    /// The first in this file (PEM): from when until when it is valid.
+    pub fn validity_in(file: &Path) -> Option<(Timestamp, Timestamp)> {
+        let first = Self::new(vec![CertificateDer::from_pem_file(file).ok()?])?;
+        let validity = first.parsed.tbs_certificate().validity();
+        let time = |duration: Duration| i64::try_from(duration.as_secs()).ok().map(Timestamp::from_seconds);
+        Some((time(validity.not_before.to_unix_duration())?, time(validity.not_after.to_unix_duration())?))
+    }
+
     /// Whether it names this subject (RFC 8705 §2.1.2).
     pub fn names(&self, subject: &CertificateSubject<'_>) -> bool {
         if let CertificateSubject::Dn(name) = subject {

@@ -104,7 +104,7 @@ impl Limits {
 }
 
 /// The soft limit in the text of `/proc/self/limits`, which is the only way to it without unsafe code.
-fn open_files(limits: &str) -> Option<usize> {
+pub fn open_files(limits: &str) -> Option<usize> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok())
 }
 

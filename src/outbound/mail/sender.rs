@@ -80,6 +80,14 @@ impl Transport {
         }
     }
 
+    /// Whether the mail server lets us in. Nothing is sent.
+    pub async fn check(&self) -> Result<(), Failure> {
+        match self {
+            Self::Log => Ok(()),
+            Self::Smtp(smtp) => smtp.check().await,
+        }
+    }
+
     /// Ends what is open.
     pub async fn close(&self) {
         if let Self::Smtp(smtp) = self {

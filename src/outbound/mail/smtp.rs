@@ -145,6 +145,13 @@ impl Smtp {
         result
     }
 
+    /// Connects and logs in, and sends nothing.
+    pub async fn check(&self) -> Result<(), Failure> {
+        let connection = self.connect().await?;
+        self.keep(connection);
+        Ok(())
+    }
+
     /// Ends the idle connections politely.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));

@@ -3,7 +3,9 @@
 mod backup;
 mod client;
 mod config;
+mod declared;
 pub mod dev;
+mod doctor;
 pub mod guides;
 mod key;
 mod mail;
