@@ -47,10 +47,6 @@ fn addresses(config: &Config) -> Vec<Finding> {
         let mend = "Set server.trusted_proxies to the proxy's address, and have the proxy set X-Forwarded-For.";
         findings.push(Finding::warning("trusted_proxies", saw, mend).page("abuse.md"));
     }
-    for network in server.trusted_proxies.iter().filter(|network| network.prefix_len() == 0) {
-        let mend = "Name the addresses of the proxies alone: whoever is believed can say that they come from anywhere.";
-        findings.push(Finding::error("trusted_proxies", format!("{network} is everybody"), mend).page("abuse.md"));
-    }
     if !has_tls && !server.listen.ip().is_loopback() {
         let saw = format!("plain HTTP on {}, which other machines may reach", server.listen);
         let mend = "Listen on a loopback address, or see to it that the proxy alone gets there, or set tls.cert and tls.key.";
