@@ -73,7 +73,7 @@ pub(super) async fn decide(installation: &Installation, arguments: &Arguments) -
         let text = read(file, MAX_DOCUMENT).map_err(|problem| Failure::usage(format!("{}: {problem}", file.display())))?;
         let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let form = if is_json { Form::Json } else { Form::Toml };
-        document.read(file.clone(), form, &text).map_err(|complaints| refused(&document, &complaints))?;
+        document.read(file, form, &text).map_err(|complaints| refused(&document, &complaints))?;
         // A file with a secret is looked for beside the document that names it.
         for id in document.clients.iter().flatten().map(|(id, _)| id) {
             folders.entry(id.clone()).or_insert_with(|| file.parent().map(Path::to_owned).unwrap_or_default());
@@ -186,7 +186,7 @@ async fn look_at_sectors(installation: &Installation, plan: &Plan) -> Result<(),
         let place = Place::of("clients", change.id.as_str());
         match Outbound::new(&installation.config.outbound, &installation.clock) {
             Ok(outbound) => {
-                complaints.extend(complained(&place, sector::check(&outbound, metadata).await.err().into_iter().collect()))
+                complaints.extend(complained(&place, sector::check(&outbound, metadata).await.err().into_iter().collect()));
             }
             Err(error) => complaints.push(Complaint::new(place, error.to_string())),
         }

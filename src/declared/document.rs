@@ -1,7 +1,7 @@
 //! Reading documents: TOML or JSON, of version 1.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -56,7 +56,7 @@ pub enum Form {
 
 impl Document {
     /// Reads one more file into this document. Everything that is wrong is told at once.
-    pub fn read(&mut self, file: PathBuf, form: Form, text: &str) -> Result<(), Vec<Complaint>> {
+    pub fn read(&mut self, file: &FilePath, form: Form, text: &str) -> Result<(), Vec<Complaint>> {
         let mut complaints = Vec::new();
         let root = Path::default();
         let read = match form {
@@ -64,13 +64,15 @@ impl Document {
             Form::Json => from_json(text),
         };
         // What stands twice is complained of at its second place.
-        let mut place = |path, line| _ = self.places.insert(path, Place { file: file.clone(), line });
+        let mut place = |path, line| _ = self.places.insert(path, Place { file: file.to_owned(), line });
         let (value, lines) = read.map_err(|(line, complaint)| {
             place(complaint.path.clone(), line);
             vec![complaint]
         })?;
         place(root.clone(), 1);
-        lines.into_iter().for_each(|(path, line)| place(path, line));
+        for (path, line) in lines {
+            place(path, line);
+        }
         nul(&value, &root, &mut complaints);
         let Value::Object(mut members) = value else { return Err(vec![Complaint::new(root, "it must be an object")]) };
         match members.shift_remove("version") {
@@ -165,13 +167,11 @@ fn from_json(text: &str) -> Read {
 }
 
 fn kind(name: &str, members: &mut Map<String, Value>, complaints: &mut Vec<Complaint>) -> Option<Map<String, Value>> {
-    match members.shift_remove(name)? {
-        Value::Object(things) => Some(things),
-        _ => {
-            complaints.push(Complaint::new(Path::default().member(name), "must be an object, with an entry for each"));
-            None
-        }
+    if let Value::Object(things) = members.shift_remove(name)? {
+        return Some(things);
     }
+    complaints.push(Complaint::new(Path::default().member(name), "must be an object, with an entry for each"));
+    None
 }
 
 fn client(value: Value, path: &Path) -> Result<DeclaredClient, Vec<Complaint>> {
@@ -250,7 +250,7 @@ mod tests {
 
     fn complaints(form: Form, text: &str) -> Vec<String> {
         let mut document = Document::default();
-        let found = document.read("a".into(), form, text).err().unwrap_or_default();
+        let found = document.read("a".as_ref(), form, text).err().unwrap_or_default();
         found.iter().map(|complaint| document.located(complaint)).collect()
     }
 
@@ -298,14 +298,14 @@ mod tests {
     #[test]
     fn several_files_are_one_document_and_nothing_stands_in_two() {
         let mut document = Document::default();
-        document.read("a".into(), Form::Toml, "version = 1\n[clients.a]\nclient_name = 'A'").unwrap();
+        document.read("a".as_ref(), Form::Toml, "version = 1\n[clients.a]\nclient_name = 'A'").unwrap();
         assert_eq!(document.resources, None);
         document
-            .read("b".into(), Form::Json, r#"{"version": 1, "clients": {"b": {"client_name": "B"}}, "resources": {}}"#)
+            .read("b".as_ref(), Form::Json, r#"{"version": 1, "clients": {"b": {"client_name": "B"}}, "resources": {}}"#)
             .unwrap();
         assert_eq!(document.clients.as_ref().map(BTreeMap::len), Some(2));
         assert_eq!(document.resources, Some(BTreeMap::new()));
-        let again = document.read("c".into(), Form::Toml, "version = 1\n\n[clients.a]\nclient_name = 'A'").unwrap_err();
+        let again = document.read("c".as_ref(), Form::Toml, "version = 1\n\n[clients.a]\nclient_name = 'A'").unwrap_err();
         assert_eq!(document.located(&again[0]), "c:3: clients.a stands in another document already");
     }
 }

@@ -14,15 +14,18 @@ impl Path {
         Self(vec![kind.to_owned(), id.to_owned()])
     }
 
+    #[must_use]
     pub fn member(&self, name: &str) -> Self {
         Self(self.0.iter().cloned().chain([name.to_owned()]).collect())
     }
 
+    #[must_use]
     pub fn entry(&self, index: usize) -> Self {
         self.member(&format!("[{index}]"))
     }
 
     /// A place as registration names it: `redirect_uris[0]`.
+    #[must_use]
     pub fn field(&self, field: &str) -> Self {
         match field.split_once('[') {
             Some((name, index)) => self.member(name).member(&format!("[{index}")),

@@ -1,6 +1,6 @@
 //! What should be better about the registration of a client (RFC 9700). What may not be at all, registration refuses.
 
-use super::client::{AccessTokenFormat, ApplicationType, Client, ClientAuthMethod, RequestObjectAlgorithm};
+use super::client::{AccessTokenFormat, ApplicationType, Client, ClientMetadata, RequestObjectAlgorithm};
 use super::redirect_uri::RedirectUri;
 use super::scope;
 use super::time::Timestamp;
@@ -27,15 +27,17 @@ const LONG: i64 = 3_600;
 
 /// Everything about this client.
 pub fn advise(client: &Client, now: Timestamp) -> Vec<Advice> {
-    let metadata = &client.metadata;
-    let method = metadata.token_endpoint_auth_method;
+    let checks = redirects(&client.metadata).into_iter().chain(credentials(client, now)).chain(tokens(client));
+    checks.filter_map(|(found, advice)| found.then_some(advice)).collect()
+}
+
+/// Whether it is so, and what follows.
+type Check = (bool, Advice);
+
+fn redirects(metadata: &ClientMetadata) -> [Check; 4] {
     let uris = || metadata.redirect_uris.iter().filter_map(|uri| RedirectUri::parse(uri).ok());
     let is_web = metadata.application_type == ApplicationType::Web;
-    let is_bound = metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens;
-    let administers = !metadata.scope.intersection(&scope::management()).is_empty();
-    let lasts = metadata.access_token_format == AccessTokenFormat::Jwt
-        && metadata.access_token_lifetime.is_some_and(|seconds| seconds > LONG);
-    let checks = [
+    [
         (
             metadata.response_types.iter().any(|kind| kind.is_legacy()),
             warning(
@@ -64,6 +66,13 @@ pub fn advise(client: &Client, now: Timestamp) -> Vec<Advice> {
                 "Use an https URI that the operating system gives to the application, or the loopback interface.",
             ),
         ),
+    ]
+}
+
+fn credentials(client: &Client, now: Timestamp) -> [Check; 4] {
+    let metadata = &client.metadata;
+    let method = metadata.token_endpoint_auth_method;
+    [
         (
             method.has_secret() && !client.secrets.iter().any(|secret| secret.is_valid(now)),
             warning(
@@ -73,10 +82,7 @@ pub fn advise(client: &Client, now: Timestamp) -> Vec<Advice> {
             ),
         ),
         (
-            matches!(
-                method,
-                ClientAuthMethod::ClientSecretBasic | ClientAuthMethod::ClientSecretPost | ClientAuthMethod::ClientSecretJwt
-            ),
+            method.has_secret(),
             note(
                 "shared_secret",
                 "It authenticates with a secret that this server shares (RFC 9700 recommends asymmetric keys).",
@@ -99,6 +105,16 @@ pub fn advise(client: &Client, now: Timestamp) -> Vec<Advice> {
                 "Register an algorithm as request_object_signing_alg.",
             ),
         ),
+    ]
+}
+
+fn tokens(client: &Client) -> [Check; 4] {
+    let metadata = &client.metadata;
+    let is_bound = metadata.dpop_bound_access_tokens || metadata.tls_client_certificate_bound_access_tokens;
+    let administers = !metadata.scope.intersection(&scope::management()).is_empty();
+    let is_read = metadata.access_token_format == AccessTokenFormat::Jwt;
+    let lasts = is_read && metadata.access_token_lifetime.is_some_and(|seconds| seconds > LONG);
+    [
         (
             lasts && !is_bound,
             warning(
@@ -131,8 +147,7 @@ pub fn advise(client: &Client, now: Timestamp) -> Vec<Advice> {
                 "Look at who it is; then take self_registered or first_party away.",
             ),
         ),
-    ];
-    checks.into_iter().filter_map(|(found, advice)| found.then_some(advice)).collect()
+    ]
 }
 
 const fn warning(code: &'static str, saw: &'static str, mend: &'static str) -> Advice {
@@ -147,7 +162,7 @@ const fn note(code: &'static str, saw: &'static str, mend: &'static str) -> Advi
 mod tests {
     use super::*;
     use crate::protocol::client::testing::client;
-    use crate::protocol::client::{ClientMetadata, ClientSecret};
+    use crate::protocol::client::{ClientAuthMethod, ClientSecret};
 
     fn codes(change: impl FnOnce(&mut ClientMetadata)) -> Vec<&'static str> {
         let now = Timestamp::from_seconds(1);

@@ -31,7 +31,7 @@ pub(super) async fn look(config: &Config) -> Result<Vec<Finding>, Failure> {
             let newest = migrations::newest();
             match applied.newest() {
                 Some(version) if version == newest => {
-                    findings.push(Finding::ok("database", format!("it answers; schema {version}")))
+                    findings.push(Finding::ok("database", format!("it answers; schema {version}")));
                 }
                 Some(version) => {
                     let saw = format!("schema {version}, and this version knows {newest}");

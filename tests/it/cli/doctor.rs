@@ -1,7 +1,7 @@
 //! `ostiary doctor`: each fault is made on purpose, and found.
 
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
@@ -267,9 +267,23 @@ fn what_a_proxy_does_wrong_is_found() {
     assert_level(&examined, "discovery", Some("issuer"), "error");
 }
 
+/// Talks as a mail server does, to one that comes, and gives what it was told.
+fn mail_server(listener: &TcpListener) -> Vec<String> {
+    let (mut stream, _) = listener.accept().expect("a connection");
+    stream.write_all(b"220 mail.example\r\n").expect("greeted");
+    let mut told = Vec::new();
+    for line in BufReader::new(stream.try_clone().expect("the same")).lines() {
+        let line = line.expect("a command");
+        stream.write_all(if line == "QUIT" { b"221 Bye\r\n" } else { b"250 OK\r\n" }).expect("answered");
+        told.push(line.split(' ').next().unwrap_or_default().to_owned());
+    }
+    told
+}
+
 #[test]
-fn a_mail_server_that_does_not_answer_is_found() {
-    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+fn a_mail_server_is_asked_and_given_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
     let server = Server::start();
     let configured = fs::read_to_string(server.folder().join("ostiary.toml")).expect("the configuration");
     let mail = |transport: &str| {
@@ -279,6 +293,10 @@ fn a_mail_server_that_does_not_answer_is_found() {
         fs::write(server.folder().join("other.toml"), format!("{configured}\n{section}")).expect("written");
         examined(server.cli(&["--json", "--config", "other.toml", "doctor"]))
     };
+    let told = std::thread::spawn(move || mail_server(&listener));
+    assert_level(&mail("smtp"), "mail", None, "ok");
+    assert_eq!(told.join().expect("it was asked"), ["EHLO", "QUIT"]);
+    // Nobody listens there any more.
     let examined = mail("smtp");
     assert_level(&examined, "mail", None, "error");
     assert_eq!(examined.1, 1);
