@@ -185,7 +185,7 @@ on_both! {
             ("{ file = 'secrets/robot' }", "'hunter2hunter2'", "no document holds a secret"),
             ("clients.shop", "clients.0b9cf7c2-6d0e-4b7c-9f5a-0d6f3a1c2b4e", "form of a UUID"),
             ("'none'", "'none'\nclient_secret = { env = 'HOME' }", "clients.shop.client_secret"),
-            ("https://files.example/'\nname", "files'\nname", "resources.files.identifier must be an absolute URI"),
+            ("[resources.'https://files.example/']", "[resources.files]", "resources.files.identifier must be an absolute URI"),
             ("version = 1", "version = 2", "a.toml:1: version must be 1"),
         ] {
             let complaint = refused(&with(old, new));

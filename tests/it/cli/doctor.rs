@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
+use ostiary::clock::Clock;
 use serde_json::Value;
 
 use crate::process::Server;
@@ -13,13 +14,13 @@ use crate::support::certificate::self_signed_until;
 use crate::support::postgres;
 
 /// What was found, and the exit code.
-fn examined(run: Run) -> (Vec<Value>, i32) {
+fn examined(run: &Run) -> (Vec<Value>, i32) {
     let read: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"));
     (read["findings"].as_array().expect("findings").clone(), run.code)
 }
 
 fn examine(program: &Program, options: &[&str]) -> (Vec<Value>, i32) {
-    examined(program.run(&[&["--json", "doctor"], options].concat()))
+    examined(&program.run(&[&["--json", "doctor"], options].concat()))
 }
 
 /// The one finding of this check, and of this subject if it names one.
@@ -58,7 +59,7 @@ fn it_makes_nothing_where_there_is_nothing() {
 #[test]
 fn a_server_that_runs_is_well() {
     let server = Server::start();
-    let examined = examined(server.cli(&["--json", "doctor", "--strict"]));
+    let examined = examined(&server.cli(&["--json", "doctor", "--strict"]));
     for (check, subject) in [
         ("configuration", None),
         ("data_folder", None),
@@ -121,7 +122,7 @@ fn what_the_configuration_leaves_open_is_found() {
 #[test]
 fn a_certificate_that_has_ended_or_soon_will_is_found() {
     let program = Program::new();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = u64::try_from(Clock::system().now().as_seconds()).expect("after 1970");
     configure(&program, "[server]\nissuer = \"https://id.example\"\n[tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n");
     for (ends, level) in [(now - 10, "error"), (now + 86_400, "warning"), (now + 90 * 86_400, "ok")] {
         let (certificate, key) = self_signed_until("CN=id.example", ends).pem();
@@ -291,7 +292,7 @@ fn a_mail_server_is_asked_and_given_nothing() {
             "[mail]\ntransport = \"{transport}\"\nfrom = \"a@example.org\"\nhost = \"localhost\"\nport = {port}\ntls = \"none\"\n"
         );
         fs::write(server.folder().join("other.toml"), format!("{configured}\n{section}")).expect("written");
-        examined(server.cli(&["--json", "--config", "other.toml", "doctor"]))
+        examined(&server.cli(&["--json", "--config", "other.toml", "doctor"]))
     };
     let told = std::thread::spawn(move || mail_server(&listener));
     assert_level(&mail("smtp"), "mail", None, "ok");
