@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.parse
 
-PROGRAM, MINUTES = os.environ["OSTIARY_SOAK"], float(os.environ["SOAK_MINUTES"])
+PROGRAM, MINUTES = os.environ["SOAK_PROGRAM"], float(os.environ["SOAK_MINUTES"])
 PLOT, KILL, URL = (os.environ[name] for name in ("SOAK_PLOT", "SOAK_KILL", "SOAK_URL"))
 CLIENTS = 8
 # By how much the second half may lie above the first: as a factor, or as a number.

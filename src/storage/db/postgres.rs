@@ -45,7 +45,7 @@ const LIFETIME: Duration = Duration::from_mins(30);
 /// transaction; and where nothing comes back, because the network or the server died, this side waits no longer either.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
-    pool: PgPool,
+    connections: PgPool,
     /// How long an answer is waited for.
     patience: Duration,
     /// Connections that were made before this are not used any more.
@@ -63,7 +63,7 @@ impl Pool {
         ]);
         let distrusted = Arc::new(Mutex::new(None::<Instant>));
         let doubts = Arc::clone(&distrusted);
-        let pool = PgPoolOptions::new()
+        let connections = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(Duration::from_secs(config.acquire_timeout))
             .idle_timeout(Duration::from_mins(10))
@@ -85,7 +85,7 @@ impl Pool {
             })
             .connect_lazy_with(options);
         let patience = Duration::from_secs(config.statement_timeout) + WAY;
-        Ok(Self { pool, patience, distrusted })
+        Ok(Self { connections, patience, distrusted })
     }
 
     /// A connection.
@@ -97,14 +97,14 @@ impl Pool {
 
     /// One that is free, or a new one. sqlx would go on trying to make one where PostgreSQL allows no more, while others become free.
     async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        let mut acquired = pin!(self.pool.acquire());
+        let mut acquired = pin!(self.connections.acquire());
         loop {
             if let Ok(acquired) = timeout(LOOK, acquired.as_mut()).await {
                 return acquired;
             }
             // It comes without the questions that are asked of others; they matter where a server was found read-only.
             if self.distrusted().is_none_or(|since| since.elapsed() > LIFETIME)
-                && let Some(free) = self.pool.try_acquire()
+                && let Some(free) = self.connections.try_acquire()
             {
                 return Ok(free);
             }
@@ -130,12 +130,12 @@ impl Pool {
 
     pub(super) fn connections(&self) -> Connections {
         let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let (open, most) = (whole(self.pool.size()), whole(self.pool.options().get_max_connections()));
-        Connections { in_use: open.saturating_sub(self.pool.num_idle()), open, most }
+        let (open, most) = (whole(self.connections.size()), whole(self.connections.options().get_max_connections()));
+        Connections { in_use: open.saturating_sub(self.connections.num_idle()), open, most }
     }
 
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 }
 
@@ -262,7 +262,7 @@ pub(super) async fn watch(options: PgConnectOptions, subscribers: Subscribers) {
 }
 
 async fn listener(options: &PgConnectOptions) -> Result<PgListener, Error> {
-    let pool = PgPoolOptions::new()
+    let connections = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(None)
