@@ -44,7 +44,7 @@ async fn every_acknowledged_write_is_synced_and_many_share_one() {
     let before = syncs(&trace);
     let began = Instant::now();
     let asked: Vec<()> = all((0..200).map(|_| ask())).await;
-    assert!(began.elapsed() < Duration::from_secs(60));
+    assert!(began.elapsed() < Duration::from_mins(1));
     let shared = syncs(&trace) - before;
     assert!(shared > 0 && shared < asked.len(), "{shared} for {} writes", asked.len());
     server.stop_gently();

@@ -145,23 +145,21 @@ impl Ledger {
 
     /// One client, until it is told to stop.
     async fn work(self, number: usize, stop: Arc<AtomicBool>) {
-        let mut step = number;
+        let mut round = number;
         while !stop.load(Ordering::SeqCst) {
-            step += 1;
-            let done = if step % 5 == 4 { self.password(number, step).await } else { self.flow(step).await };
-            match done {
-                Some(()) => self.acknowledged.fetch_add(1, Ordering::SeqCst),
+            round += 1;
+            let done = if round % 5 == 4 { self.password(number, round).await } else { self.flow(round).await };
+            if done.is_some() {
+                self.acknowledged.fetch_add(1, Ordering::SeqCst);
+            } else {
                 // The server is gone, or its database.
-                None => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                    continue;
-                }
-            };
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
     }
 
     /// A code, its tokens, a refresh, and sometimes a revocation. `None`: there was no answer, or not the one that was hoped for.
-    async fn flow(&self, step: usize) -> Option<()> {
+    async fn flow(&self, round: usize) -> Option<()> {
         let request = self.http.get(self.authorization()).header(COOKIE, &self.cookies);
         let answer = request.send().await.ok()?;
         let location = answer.headers().get(LOCATION)?.to_str().ok()?.to_owned();
@@ -179,7 +177,7 @@ impl Ledger {
             grants.len() - 1
         };
         let note = |change: &dyn Fn(&mut Grant)| change(&mut self.grants.lock().unwrap()[place]);
-        if step % 2 == 0 {
+        if round.is_multiple_of(2) {
             note(&|grant| grant.in_doubt = true);
             let (200, tokens) = self.refresh(&refresh).await? else { return None };
             note(&|grant| {
@@ -188,7 +186,7 @@ impl Ledger {
                 grant.refresh.push(text(&tokens, "refresh_token"));
             });
         }
-        if step % 3 == 0 {
+        if round.is_multiple_of(3) {
             let token = self.grants.lock().unwrap()[place].refresh.last().cloned()?;
             note(&|grant| grant.ending = true);
             let fields = [("client_id", self.public.as_str()), ("token", &token)];
@@ -199,15 +197,15 @@ impl Ledger {
     }
 
     /// Somebody logs in without a browser, and has their password set: everything that they had ends.
-    async fn password(&self, number: usize, step: usize) -> Option<()> {
-        let new = |step: usize| format!("{} {}", PERSON.1, step % 2);
-        let set = json!({ "password": new(step) });
+    async fn password(&self, number: usize, round: usize) -> Option<()> {
+        let new = |round: usize| format!("{} {}", PERSON.1, round % 2);
+        let set = json!({ "password": new(round) });
         let admin = self.http.post(format!("{}/token", self.issuer)).basic_auth(&self.admin.0, Some(&self.admin.1));
         let (200, admin) = self.ask(admin.form(&[("grant_type", "client_credentials")])).await? else { return None };
         let request = self.http.put(format!("{}/api/v1/admin/users/{}/password", self.issuer, self.people[number]));
         let (204, _) = self.ask(request.bearer_auth(text(&admin, "access_token")).json(&set)).await? else { return None };
         let login = self.http.post(format!("{}/api/v1/auth/login", self.issuer)).basic_auth(&self.own.0, Some(&self.own.1));
-        let login = login.json(&json!({ "username": person(number), "password": new(step) }));
+        let login = login.json(&json!({ "username": person(number), "password": new(round) }));
         let (200, tokens) = self.ask(login).await? else { return None };
         let grant = Grant { access: text(&tokens, "access_token"), ending: true, ..Grant::default() };
         let place = {
@@ -215,7 +213,7 @@ impl Ledger {
             grants.push(grant);
             grants.len() - 1
         };
-        let set = json!({ "password": new(step + 1) });
+        let set = json!({ "password": new(round + 1) });
         let request = self.http.put(format!("{}/api/v1/admin/users/{}/password", self.issuer, self.people[number]));
         let (204, _) = self.ask(request.bearer_auth(text(&admin, "access_token")).json(&set)).await? else { return None };
         self.grants.lock().unwrap()[place].ended = true;
@@ -265,7 +263,8 @@ impl Ledger {
                 assert!(!self.counts(&grant.access).await, "the replay of a code left its token alive");
             }
         }
-        for code in std::mem::take(&mut *self.doubtful_codes.lock().unwrap()) {
+        let codes = std::mem::take(&mut *self.doubtful_codes.lock().unwrap());
+        for code in codes {
             let once = self.redeem(&code).await.expect("the server answers");
             let twice = self.redeem(&code).await.expect("the server answers");
             assert!(once.0 == 200 || (once.0, text(&once.1, "error").as_str()) == (400, "invalid_grant"), "{once:?}");

@@ -10,6 +10,9 @@ use crate::support::postgres::Database;
 use crate::support::proxy::Proxy;
 use crate::support::server::{Persona, TestClient, TestServer};
 
+/// A request under way.
+type Asked<'a> = std::pin::Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
 /// A server behind a proxy, with a person, and what an application of theirs holds.
 struct Scene {
     proxy: Proxy,
@@ -41,7 +44,7 @@ impl Scene {
     async fn is_unavailable_within(&self, most: Duration) {
         let Self { server, client, .. } = self;
         let token = [("token", self.access_token.as_str())];
-        let ask: [(&str, std::pin::Pin<Box<dyn Future<Output = Answer> + '_>>); 5] = [
+        let ask: [(&str, Asked<'_>); 5] = [
             ("redeem", Box::pin(redeem(server, client, &self.code))),
             ("refresh", Box::pin(refresh(server, client, &self.refresh_token))),
             ("introspect", Box::pin(server.post_as(client, "/introspect", &token))),

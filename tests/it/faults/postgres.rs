@@ -186,8 +186,8 @@ async fn with_three_connections_requests_and_jobs_both_get_on() {
         }));
         let (done, answers) = tokio::join!(clean, requests);
         cleaned += u32::from(done.is_ok());
-        let served = answers.iter().filter(|answer| answer.status == 200).count();
-        assert!(served >= 20, "{served} of 40 were served");
+        let good = answers.iter().filter(|answer| answer.status == 200).count();
+        assert!(good >= 20, "{good} of 40 were served");
         for answer in answers.iter().filter(|answer| answer.status != 200) {
             assert_error(answer, 503, "temporarily_unavailable");
         }
