@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod failure;
+pub mod health;
 pub mod key;
 pub mod mail;
 pub mod migrate;
@@ -107,6 +108,9 @@ enum Command {
     /// Look at everything that this installation depends on, and say what is wrong and how to mend it.
     #[command(after_help = doctor::EXAMPLE)]
     Doctor(doctor::Arguments),
+    /// Say whether the server of this machine is ready: exit code 0 or 1.
+    #[command(after_help = health::EXAMPLE)]
+    Health,
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
     Migrate,
@@ -160,6 +164,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Mail(command)) => mail::run(command, &config, output).await,
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments, config, output)).await,
+            Some(Command::Health) => health::run(&config, output).await,
             Some(Command::Migrate) => migrate::run(config, output).await,
             Some(Command::Backup(command)) => Box::pin(backup::run(command, config, output)).await,
             Some(Command::Restore(arguments)) => Box::pin(restore::run(arguments, config, output)).await,
