@@ -145,6 +145,13 @@ impl Server {
         self.notice = read_notice(&mut self.child);
     }
 
+    /// Ends the process as an operator does, and starts it again otherwise, on the same folder and port.
+    pub fn restart_as(&mut self, change: impl FnOnce(Command) -> Command) {
+        self.stop_gently();
+        self.child = change(serve(&self.program)).spawn().expect("the program starts");
+        self.notice = read_notice(&mut self.child);
+    }
+
     /// Ends the process as an operator does, and waits until it has.
     pub fn stop_gently(&mut self) {
         let ended = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
