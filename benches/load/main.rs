@@ -9,6 +9,7 @@ mod measure;
 mod people;
 mod proof;
 mod proving;
+mod seed;
 mod visitor;
 
 use std::error::Error;
@@ -100,6 +101,13 @@ enum Command {
         model: String,
         #[command(flatten)]
         crowd: Crowd,
+    },
+    /// Make a large installation of the one that the environment describes, with copies of this person and this client.
+    Seed {
+        person: String,
+        client: String,
+        #[command(flatten)]
+        size: seed::Size,
     },
     /// Print the public keys of the clients that sign, as a JWK Set.
     Keys,
@@ -203,6 +211,7 @@ async fn drive(command: Command) -> Result<()> {
         }
         Command::Keys => print(&Signer::of_the_clients()?.jwks().to_string()),
         Command::People { model, crowd } => people::add(&model, crowd.people).await,
+        Command::Seed { person, client, size } => seed::sow(&person, &client, size).await,
         Command::Tokens { registration, of_a_person, count } => {
             let mut visitor = Visitor::new(registration).await?;
             for _ in 0..count {
