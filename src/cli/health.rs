@@ -131,9 +131,7 @@ mod tests {
 
     #[test]
     fn a_server_on_every_address_is_asked_on_the_loopback() {
-        for (listen, asked) in
-            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:80", "[::1]:80"), ("192.0.2.1:443", "192.0.2.1:443")]
-        {
+        for (listen, asked) in [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:80", "[::1]:80"), ("192.0.2.1:443", "192.0.2.1:443")] {
             assert_eq!(own(listen.parse().unwrap()), asked.parse().unwrap());
         }
     }

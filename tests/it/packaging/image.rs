@@ -110,7 +110,8 @@ impl Image {
     fn new() -> Self {
         let image = Self { root: tempfile::tempdir().expect("a folder"), port: free_port() };
         fs::set_permissions(image.root.path(), Permissions::from_mode(0o755)).expect("one's own folder");
-        let laid = Command::new(root().join("deploy/image-root")).arg(env!("CARGO_BIN_EXE_ostiary")).arg(image.root.path()).status();
+        let laid =
+            Command::new(root().join("deploy/image-root")).arg(env!("CARGO_BIN_EXE_ostiary")).arg(image.root.path()).status();
         assert!(laid.expect("a shell").success());
         let data = image.root.path().join("data");
         fs::create_dir(&data).expect("a folder");
@@ -151,7 +152,8 @@ async fn the_program_runs_in_the_image_which_holds_nothing_else() {
     let image = Image::new();
     let mut held = files(image.root.path());
     assert!(held.remove("usr/local/bin/ostiary"), "{held:?}");
-    let of_the_system = |name: &str| ["libc.so", "libm.so", "libgcc_s.so", "ld-linux"].iter().any(|library| name.contains(library));
+    let of_the_system =
+        |name: &str| ["libc.so", "libm.so", "libgcc_s.so", "ld-linux"].iter().any(|library| name.contains(library));
     held.retain(|name| !of_the_system(name));
     assert_eq!(held, ["etc/group", "etc/nsswitch.conf", "etc/passwd"].map(str::to_owned).into());
 
