@@ -114,7 +114,7 @@ fn what_the_configuration_leaves_open_is_found() {
     assert_level(&examined, "listen", None, "note");
     assert_level(&examined, "open_files", None, "note");
     assert_level(&examined, "memory", None, "warning");
-    configure(&program, "[server]\nissuer = \"https://id.example\"\ntrusted_proxies = [\"192.0.2.1\"]\n");
+    configure(&program, "[server]\nissuer = \"https://id.example\"\ntrusted_proxies = [\"192.0.2.1/32\"]\n");
     let (findings, _) = examine(&program, &["--offline"]);
     assert!(findings.iter().all(|finding| finding["check"] != "trusted_proxies"), "{findings:#?}");
 }
