@@ -113,7 +113,7 @@ enum Command {
     Health,
     /// Bring the database's schema up to date, and stop.
     #[command(after_help = migrate::EXAMPLE)]
-    Migrate,
+    Migrate(migrate::Arguments),
     /// Copies of everything: make a key for them, take one of the running server, check one.
     #[command(subcommand)]
     Backup(backup::Command),
@@ -165,7 +165,7 @@ fn execute(line: CommandLine, output: Output) -> Result<(), Failure> {
             Some(Command::Explain(arguments)) => explain::run(arguments, config, output).await,
             Some(Command::Doctor(arguments)) => Box::pin(doctor::run(arguments, config, output)).await,
             Some(Command::Health) => health::run(&config, output).await,
-            Some(Command::Migrate) => migrate::run(config, output).await,
+            Some(Command::Migrate(arguments)) => migrate::run(arguments, config, output).await,
             Some(Command::Backup(command)) => Box::pin(backup::run(command, config, output)).await,
             Some(Command::Restore(arguments)) => Box::pin(restore::run(arguments, config, output)).await,
             Some(Command::Config(_)) => Ok(()),

@@ -48,6 +48,7 @@ impl Format {
 
 /// The first of the JSON lines: what it takes to verify the others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// Of this form.
     pub ostiary_audit_log: i64,
@@ -185,11 +186,23 @@ fn record(item: &Item) -> String {
     cells.join(",") + "\r\n"
 }
 
-/// A cell that no spreadsheet takes for a formula, and that holds no control character.
+/// A cell that no spreadsheet takes for a formula, and that holds no control character. Some take `;` for what stands between
+/// cells, and heed no quotation mark that begins later.
 fn cell(text: &str) -> String {
-    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { "'" } else { "" };
-    let text = format!("{guard}{}", printable(text));
-    if text.contains(['"', ',', ';', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let mut cell = String::from("\"");
+    let mut begins = true;
+    for character in text.chars() {
+        if begins && matches!(character, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n') {
+            cell.push('\'');
+        }
+        begins = character == ';' || (begins && matches!(character, ' ' | '"'));
+        if character == '"' {
+            cell.push('"');
+        }
+        cell.push(character);
+    }
+    cell.push('"');
+    printable(&cell)
 }
 
 /// The details as they were written, if they are the JSON object that they should be; otherwise their text.
@@ -214,8 +227,11 @@ mod tests {
             ("@SUM(A1)", "\"'@SUM(A1)\""),
             ("\t=1", "\"'\\u{9}=1\""),
             ("\r=1", "\"'\\u{d}=1\""),
-            ("a=1", "a=1"),
-            ("", ""),
+            (" =1", "\" '=1\""),
+            ("a;=1;b", "\"a;'=1;b\""),
+            ("a\";\"=1", "\"a\"\";\"\"'=1\""),
+            ("a=1", "\"a=1\""),
+            ("", "\"\""),
             ("a,\"b\"", "\"a,\"\"b\"\"\""),
         ] {
             assert_eq!(cell(text), written, "{text:?}");
@@ -225,7 +241,7 @@ mod tests {
     /// Y10.
     #[test]
     fn no_cell_breaks_a_line_or_acts_on_a_terminal() {
-        assert_eq!(cell("a\r\nb\u{1b}[2J\u{2028}c"), "a\\u{d}\\u{a}b\\u{1b}[2J\\u{2028}c");
+        assert_eq!(cell("a\r\nb\u{1b}[2J\u{2028}c"), "\"a\\u{d}\\u{a}b\\u{1b}[2J\\u{2028}c\"");
     }
 
     #[test]

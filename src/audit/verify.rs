@@ -289,6 +289,13 @@ impl Verifier {
         if let Some(copied) = passed.filter(|_| self.report.faults == 0) {
             self.cut_off(copied, copied, "a copied checkpoint vouches for an entry that is not there");
         }
+        if let (Some(head), End::After(last, Some(seal))) = (head, self.end)
+            && head.sequence == last
+            && head.seal != seal
+            && self.report.faults == 0
+        {
+            self.found(Fault::Edited, Some(last), None, None, "the end of the chain is not the seal of the last entry");
+        }
         let mut report = self.report;
         for finding in report.findings.iter_mut().filter(|finding| head.is_some() && finding.sequence > Some(ends)) {
             if finding.fault == Fault::Edited {

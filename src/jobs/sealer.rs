@@ -20,6 +20,7 @@ use crate::keys::evidence::{EvidenceKey, digest};
 use crate::protocol::evidence::{Checkpoint, Occasion};
 use crate::protocol::jwt::encode;
 use crate::protocol::time::{Seconds, Timestamp};
+use crate::storage::audit::AuditFilter;
 use crate::storage::audit::chain::{self, Head, Row, Stored};
 use crate::storage::db::{Change, Db};
 use crate::storage::error::Error;
@@ -39,6 +40,10 @@ const STAND_BACK: u32 = 5;
 
 /// How long the last round may take when the server stops.
 const LAST_ROUND: Duration = Duration::from_secs(5);
+
+/// Why nothing is sealed: what comes next would take the place of what was there.
+const WENT_BACK: &str = "the audit log ends before where it ended, or its end is another: somebody changed the database, or it lost \
+     what it had confirmed; `ostiary audit verify` says more";
 
 /// Seals.
 #[derive(Debug)]
@@ -169,25 +174,42 @@ impl Sealer {
 
     /// The end of the chain, and what waits to come after it.
     async fn look(&mut self) -> Result<(Head, Vec<Row>), Error> {
+        // First the checkpoint: another node may make one of what comes after the end that is found.
+        let newest = match self.seen {
+            None => chain::last_checkpoint(&mut self.db.read().await?).await?,
+            Some(_) => None,
+        };
         let found = chain::head(&mut self.db.read().await?).await?;
+        let head = found.unwrap_or(Head::BEGINNING);
+        let goes_on = match self.seen {
+            None => self.is_the_end(head, newest.as_ref()).await?,
+            Some(seen) => head == seen || head.sequence > seen.sequence,
+        };
+        if !goes_on {
+            return Err(Error::other(WENT_BACK));
+        }
         if found.is_none() {
             self.db.write(async |tx| chain::begin(tx).await).await?;
         }
-        let head = found.unwrap_or(Head::BEGINNING);
-        if let Some(seen) = self.seen.replace(head)
-            && seen != head
-        {
-            if head.sequence < seen.sequence {
-                tracing::error!(
-                    had = seen.sequence,
-                    has = head.sequence,
-                    "the audit log ends before where it ended: somebody changed the database, or restored it from a backup"
-                );
-            }
+        if self.seen.replace(head).is_some_and(|seen| seen != head) {
             self.standing_back = STAND_BACK;
         }
         let waiting = chain::pending(&mut self.db.read().await?, self.batch).await?;
         Ok((head, waiting))
+    }
+
+    /// Whether the chain may go on after `head`: nothing that the newest checkpoint vouches for is gone, and the last entry, unless it was
+    /// deleted for its age, is the one that the head says.
+    async fn is_the_end(&self, head: Head, newest: Option<&Stored>) -> Result<bool, Error> {
+        if let Some(newest) = newest {
+            let Some(checkpoint) = self.key.checkpoint(&newest.signed) else { return Ok(false) };
+            let other = checkpoint.sequence == head.sequence && checkpoint.seal != encode(&head.seal);
+            if checkpoint.sequence > head.sequence || other {
+                return Ok(false);
+            }
+        }
+        let last = chain::entries(&mut self.db.read().await?, head.sequence, &AuditFilter::default(), 1).await?;
+        Ok(last.first().is_none_or(|last| last.sequence != head.sequence || last.seal == head.seal))
     }
 
     fn seals(&self, head: Head, rows: &[Row]) -> (Head, Vec<[u8; 32]>) {

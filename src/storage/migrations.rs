@@ -1,11 +1,15 @@
-//! Bringing the schema up to date, once, however many processes start.
+//! Bringing the schema up to date, once, however many processes start; and saying before what that would do.
+
+pub mod effects;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection as Sqlite, TransactionBehavior};
 use secrecy::ExposeSecret;
-use sqlx::migrate::{MigrateError, Migrator};
+use serde::Serialize;
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -14,6 +18,9 @@ use super::db::{
     Access, DatabaseTarget, open_sqlite, postgres_options, primary_code, use_write_ahead_log, warn_of_what_does_not_last,
 };
 use super::error::Error;
+use effects::{Effect, Phase, effects};
+
+pub use trial::{Trial, dry_run};
 
 /// How long PostgreSQL may take to answer at the start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,6 +44,10 @@ pub enum MigrationError {
         "{0} can't be opened: {1}. Check the owner and the permissions of the file and its folder, or name another in database.url"
     )]
     File(PathBuf, Error),
+    #[error("{0} is in the way of the copy that is tried: delete it, if no other `ostiary migrate --dry-run` runs now")]
+    InTheWay(PathBuf),
+    #[error("the update fails on the copy: {0}. The database itself is as it was")]
+    Fails(String),
     #[error("the database can't be opened: {0}")]
     Storage(#[from] Error),
 }
@@ -114,25 +125,93 @@ pub async fn inspect(target: &DatabaseTarget) -> Result<Applied, MigrationError>
     }
 }
 
+/// A migration that a database has yet to take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub version: i64,
+    pub name: String,
+    pub phase: Phase,
+    pub effects: Vec<Effect>,
+}
+
+/// What bringing a database up to date would do to it; nothing is changed.
+pub async fn plan(target: &DatabaseTarget) -> Result<Vec<Step>, MigrationError> {
+    let done = match target {
+        DatabaseTarget::Sqlite(path) if !path.exists() => Vec::new(),
+        DatabaseTarget::Sqlite(path) => planned_sqlite(path).map_err(|failure| failure.about(path.clone()))?,
+        DatabaseTarget::Postgres(url) => {
+            let mut connection = connect_postgres(url.expose_secret()).await?;
+            let done = planned_postgres(&mut connection).await?;
+            connection.close().await.map_err(Error::from)?;
+            done
+        }
+    };
+    Ok(pending(&done).map(step).collect())
+}
+
+fn pending(done: &[i64]) -> impl Iterator<Item = &'static Migration> {
+    MIGRATOR.iter().filter(|migration| !done.contains(&migration.version))
+}
+
+fn step(migration: &Migration) -> Step {
+    let sql = migration.sql.as_str();
+    let effects = effects(sql);
+    let contracts = effects.iter().any(|effect| effect.phase == Phase::Contract);
+    // The first ones declare nothing.
+    let phase = Phase::declared(sql).unwrap_or(if contracts { Phase::Contract } else { Phase::Expand });
+    Step { version: migration.version, name: migration.description.to_string(), phase, effects }
+}
+
+fn planned_sqlite(path: &Path) -> Result<Vec<i64>, Failure> {
+    let connection = open_sqlite(path, Access::Read)?;
+    match count_sqlite(&connection)? {
+        (0, _) => Ok(Vec::new()),
+        (_, 0) => Err(Failure::Migration(MigrationError::NotADatabase(path.to_owned()))),
+        _ => applied(&connection),
+    }
+}
+
+async fn planned_postgres(connection: &mut PgConnection) -> Result<Vec<i64>, MigrationError> {
+    let ours = "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = '_sqlx_migrations'";
+    let ours: i64 = sqlx::query_scalar(ours).fetch_one(&mut *connection).await.map_err(Error::from)?;
+    if ours == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
+    let rows: Vec<(i64, Vec<u8>, bool)> = sqlx::query_as(rows).fetch_all(connection).await.map_err(Error::from)?;
+    let mut versions = Vec::new();
+    for (version, checksum, success) in rows {
+        if let Some(problem) = problem(version, Some(&checksum), success) {
+            return Err(problem.into());
+        }
+        versions.push(version);
+    }
+    Ok(versions)
+}
+
 /// Opens and migrates an SQLite database, and returns the connection.
 pub(super) async fn sqlite(path: &Path) -> Result<Sqlite, MigrationError> {
     let path = path.to_owned();
     // It may have to wait for another process that does the same.
-    let migrated = spawn_blocking(move || {
-        migrate_sqlite(&path).map_err(|failure| match failure {
-            Failure::Migration(error) => error,
-            Failure::Sqlite(error) if matches!(primary_code(&error), Some(CORRUPT | NOT_A_DATABASE)) => {
-                MigrationError::NotADatabase(path)
-            }
-            Failure::Sqlite(error) => MigrationError::File(path, error.into()),
-        })
-    });
+    let migrated = spawn_blocking(move || migrate_sqlite(&path).map_err(|failure| failure.about(path)));
     migrated.await.map_err(|error| Error::other(error.to_string()))?
 }
 
 enum Failure {
     Sqlite(rusqlite::Error),
     Migration(MigrationError),
+}
+
+impl Failure {
+    fn about(self, path: PathBuf) -> MigrationError {
+        match self {
+            Self::Migration(error) => error,
+            Self::Sqlite(error) if matches!(primary_code(&error), Some(CORRUPT | NOT_A_DATABASE)) => {
+                MigrationError::NotADatabase(path)
+            }
+            Self::Sqlite(error) => MigrationError::File(path, error.into()),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -160,7 +239,7 @@ fn migrate_sqlite(path: &Path) -> Result<Sqlite, Failure> {
          execution_time BIGINT NOT NULL)",
     )?;
     let done = applied(&transaction)?;
-    for migration in MIGRATOR.iter().filter(|migration| !done.contains(&migration.version)) {
+    for migration in pending(&done) {
         transaction.execute_batch(migration.sql.as_str())?;
         transaction.execute(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (?1, ?2, TRUE, ?3, 0)",
@@ -179,18 +258,22 @@ fn applied(connection: &Sqlite) -> Result<Vec<i64>, Failure> {
     while let Some(row) = rows.next()? {
         let version: i64 = row.get(0)?;
         let checksum: Option<Vec<u8>> = row.get(1)?;
-        let problem = match MIGRATOR.iter().find(|known| known.version == version) {
-            _ if !row.get::<_, bool>(2)? => Some(MigrateError::Dirty(version)),
-            None => Some(MigrateError::VersionMissing(version)),
-            Some(known) if checksum.as_deref() != Some(&known.checksum) => Some(MigrateError::VersionMismatch(version)),
-            Some(_) => None,
-        };
-        if let Some(problem) = problem {
+        if let Some(problem) = problem(version, checksum.as_deref(), row.get(2)?) {
             return Err(Failure::Migration(problem.into()));
         }
         versions.push(version);
     }
     Ok(versions)
+}
+
+/// What is wrong with a migration that a database has.
+fn problem(version: i64, checksum: Option<&[u8]>, success: bool) -> Option<MigrateError> {
+    match MIGRATOR.iter().find(|known| known.version == version) {
+        _ if !success => Some(MigrateError::Dirty(version)),
+        None => Some(MigrateError::VersionMissing(version)),
+        Some(known) if checksum != Some(&known.checksum) => Some(MigrateError::VersionMismatch(version)),
+        Some(_) => None,
+    }
 }
 
 fn is_another_programs(connection: &Sqlite) -> rusqlite::Result<bool> {

@@ -16,4 +16,5 @@ mod sessions;
 mod signing_keys;
 mod spent;
 mod transactions;
+mod upgrade;
 mod users;

@@ -18,8 +18,14 @@ pub struct Malformed;
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Checkpoint { checkpoint: String },
+    Checkpoint(Checkpoint),
     Entry(Box<Entry>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    checkpoint: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +66,7 @@ struct Entry {
 /// One line, without its end.
 pub(super) fn write(item: Item) -> Result<String, Error> {
     let line = match item {
-        Item::Checkpoint(checkpoint) => Line::Checkpoint { checkpoint },
+        Item::Checkpoint(checkpoint) => Line::Checkpoint(Checkpoint { checkpoint }),
         Item::Entry(Sealed { row, sequence, seal }) => {
             Line::Entry(Box::new(Entry { sequence: Some(sequence), seal: Some(encode(&seal)), ..entry(row) }))
         }
@@ -72,7 +78,7 @@ pub(super) fn write(item: Item) -> Result<String, Error> {
 /// Reads a line.
 pub fn read(line: &str) -> Result<Item, Malformed> {
     let entry = match serde_json::from_str(line).map_err(|_| Malformed)? {
-        Line::Checkpoint { checkpoint } => return Ok(Item::Checkpoint(checkpoint)),
+        Line::Checkpoint(Checkpoint { checkpoint }) => return Ok(Item::Checkpoint(checkpoint)),
         Line::Entry(entry) => *entry,
     };
     let (sequence, seal, copied) = (entry.sequence, entry.seal.as_deref().map(decode).transpose(), entry.copied);
@@ -177,8 +183,17 @@ mod tests {
 
     #[test]
     fn other_lines_are_refused() {
-        for line in ["", "{}", "[]", "{\"checkpoint\":1}", "{\"sequence\":1}"] {
-            assert_eq!(read(line), Err(Malformed), "{line}");
+        let entry = write(Item::Waiting(row(), false)).unwrap();
+        // One that a reader could take for another than we do: with a name twice, or one of the other kind.
+        let ambiguous = [
+            entry.replacen('{', "{\"outcome\":\"success\",", 1),
+            entry.replacen('{', "{\"checkpoint\":\"a.b.c\",", 1),
+            entry.replacen('{', "{\"unknown\":1,", 1),
+            "{\"checkpoint\":\"a.b.c\",\"checkpoint\":\"d.e.f\"}".to_owned(),
+        ];
+        let others = ["", "{}", "[]", "{\"checkpoint\":1}", "{\"sequence\":1}"].map(str::to_owned);
+        for line in others.into_iter().chain(ambiguous) {
+            assert_eq!(read(&line), Err(Malformed), "{line}");
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
 use crate::keys::evidence::{EvidenceKey, digest};
-use crate::protocol::jwt::decode;
+use crate::protocol::evidence::CHECKPOINT_TYPE;
+use crate::protocol::jwt::{Compact, decode};
 
 /// The length of an Ed25519 signature in base64url.
 const SIGNATURE_LENGTH: usize = 86;
@@ -28,8 +29,10 @@ pub struct Anchors {
 impl Anchors {
     /// Reads copies, one a line: as the server writes them, or as a syslog collector does, with other words before.
     pub fn read(&mut self, lines: impl BufRead, key: &EvidenceKey) -> io::Result<()> {
-        for line in lines.lines() {
+        for line in lines.split(b'\n') {
+            // What stands before a checkpoint is a collector's, in whatever encoding.
             let line = line?;
+            let line = String::from_utf8_lossy(&line);
             let Some(signed) = line.split_whitespace().last() else { continue };
             let seal = |checkpoint: &crate::protocol::evidence::Checkpoint| {
                 decode(&checkpoint.seal).ok().and_then(|seal| <[u8; 32]>::try_from(seal).ok())
@@ -39,7 +42,7 @@ impl Anchors {
                     self.checkpoints.insert(checkpoint.number, digest(signed));
                     self.seals.extend(seal(&checkpoint).map(|seal| (checkpoint.sequence, seal)));
                 }
-                None if is_whole(signed) => self.forged += 1,
+                None if claims_to_be_one(signed) => self.forged += 1,
                 None => self.unreadable += 1,
             }
         }
@@ -82,6 +85,9 @@ impl Anchors {
     }
 }
 
-fn is_whole(signed: &str) -> bool {
-    signed.matches('.').count() == 2 && signed.rsplit('.').next().is_some_and(|signature| signature.len() == SIGNATURE_LENGTH)
+/// Whether it says that it is a whole checkpoint: other words of a collector's, and tokens of others, don't.
+fn claims_to_be_one(signed: &str) -> bool {
+    let header = Compact::split(signed).ok().and_then(|compact| compact.header().ok());
+    header.is_some_and(|header| header.typ.as_deref() == Some(CHECKPOINT_TYPE))
+        && signed.rsplit('.').next().is_some_and(|signature| signature.len() == SIGNATURE_LENGTH)
 }

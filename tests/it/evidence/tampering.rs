@@ -1,6 +1,6 @@
 //! Y11: whatever somebody does to the table who has no key, the first entry that it was done to is named, and what was done.
 
-use ostiary::audit::verify::{Fault, Finding, Report};
+use ostiary::audit::verify::{Anchors, Fault, Finding, Report};
 use ostiary::storage::audit::chain::Head;
 use ostiary::storage::instance;
 
@@ -215,14 +215,61 @@ on_both! {
         let report = scene.verify_with(&copies).await;
         assert_eq!((first(&report), report.findings[0].until), ((Fault::CutOff, Some(8)), Some(10)), "{report:#?}");
 
-        // And the server goes on from there.
-        scene.write_and_vouch(5).await;
+        // The server that saw more seals nothing on from there; one that is started anew does.
+        scene.write(5).await;
+        scene.clock.advance(300);
+        assert!(scene.sealer.round().await.is_err_and(|error| error.to_string().contains("ends before where it ended")));
+        assert_eq!(scene.head().await, seven);
+        scene.restart();
+        scene.seal().await;
         assert!(scene.verify().await.intact);
         let report = scene.verify_with(&copies).await;
         assert_eq!((first(&report), report.findings[0].until), ((Fault::CutOff, Some(8)), Some(10)), "{report:#?}");
         // As a collector of syslog writes it, with a line that a crash left unfinished.
         let torn = format!("2026-11-22T09:30:00Z host ostiary[7]: {copies}\n{}", &copies[..40]);
         assert_eq!(first(&scene.verify_with(&torn).await), (Fault::CutOff, Some(8)));
+    }
+
+    /// What a server that starts finds out by itself: it would lend its seal to what takes the place of what was cut off.
+    async fn nothing_is_sealed_on_from_an_end_that_is_none(database: TestDatabase) {
+        let mut scene = Scene::new(database.another().await).await;
+        scene.write_and_vouch(7).await;
+        let seven = scene.head().await;
+        scene.write_and_vouch(3).await;
+        cut_back(&scene, seven).await;
+        for changes in [&[][..], &["UPDATE audit_checkpoints SET signed = replace(signed, 'e', 'f') WHERE number = 3"]] {
+            scene.sql(changes).await;
+            scene.write(1).await;
+            scene.restart();
+            assert!(scene.sealer.round().await.is_err(), "{changes:?}");
+            assert_eq!(scene.head().await, seven, "{changes:?}");
+        }
+        // The end was exchanged, the entries were not.
+        let mut scene = ten(database).await;
+        exchange(&scene, Head { sequence: 10, seal: [9; 32] }).await;
+        scene.sql(&["DELETE FROM audit_checkpoints"]).await;
+        scene.write(1).await;
+        scene.restart();
+        assert!(scene.sealer.round().await.is_err());
+        assert_eq!(scene.head().await.sequence, 10);
+    }
+
+    /// The last thing that is compared: nothing else tells.
+    async fn an_end_with_another_seal_than_the_last_entry_is_named(database: TestDatabase) {
+        let scene = ten(database).await;
+        exchange(&scene, Head { sequence: 10, seal: [9; 32] }).await;
+        let report = scene.verify().await;
+        assert_eq!((first(&report), report.faults), ((Fault::Edited, Some(10)), 1), "{report:#?}");
+    }
+
+    /// A collector has other lines too, some of them with tokens of others, and not all in UTF-8.
+    async fn other_lines_between_the_copies_accuse_nobody(database: TestDatabase) {
+        let scene = ten(database).await;
+        let foreign = format!("eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.e30.{}", "A".repeat(86));
+        let lines = [b"caf\xe9 \xff\n".as_slice(), b"GET /?token=x ", foreign.as_bytes(), b"\nhost ostiary: ", scene.copies().await.as_bytes()].concat();
+        let mut anchors = Anchors::default();
+        anchors.read(lines.as_slice(), &scene.key).unwrap();
+        assert_eq!((anchors.forged, anchors.unreadable), (0, 2));
     }
 
     async fn a_checkpoint_that_was_changed_or_taken_out_is_noticed(database: TestDatabase) {
@@ -253,10 +300,14 @@ on_both! {
     }
 }
 
-async fn cut_back(scene: &Scene, to: Head) {
+async fn exchange(scene: &Scene, to: Head) {
     let now = scene.head().await;
     let bytes = |head: Head| [head.sequence.to_be_bytes().as_slice(), &head.seal].concat();
     let exchanged = scene.db.write(async |tx| instance::exchange(tx, "audit_head", &bytes(now), &bytes(to)).await).await;
     assert!(exchanged.unwrap());
+}
+
+async fn cut_back(scene: &Scene, to: Head) {
+    exchange(scene, to).await;
     scene.sql(&["DELETE FROM audit_log WHERE sequence > 7"]).await;
 }
