@@ -211,7 +211,7 @@ async fn drive(command: Command) -> Result<()> {
         }
         Command::Keys => print(&Signer::of_the_clients()?.jwks().to_string()),
         Command::People { model, crowd } => people::add(&model, crowd.people).await,
-        Command::Seed { person, client, size } => seed::sow(&person, &client, size).await,
+        Command::Seed { person, client, size } => Box::pin(seed::sow(&person, &client, size)).await,
         Command::Tokens { registration, of_a_person, count } => {
             let mut visitor = Visitor::new(registration).await?;
             for _ in 0..count {

@@ -1,24 +1,29 @@
 //! A large installation: people, clients, families of refresh tokens, and an audit log that verifies, all through the storage's own
 //! functions. `scripts/seed` calls it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ostiary::cli::start::Installation;
 use ostiary::clock::Clock;
 use ostiary::config;
 use ostiary::jobs::sealer::Sealer;
+use ostiary::protocol::client::Client;
 use ostiary::protocol::id::{ClientId, GrantId, SessionId, UserId};
+use ostiary::protocol::resource::Reach;
 use ostiary::protocol::sign_in_name::SignInName;
 use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::random;
 use ostiary::storage::audit::{self, Actor, Event, Outcome};
-use ostiary::storage::clients::{self, Client};
+use ostiary::storage::clients;
 use ostiary::storage::consents::{self, Consent};
 use ostiary::storage::error::Error as StorageError;
 use ostiary::storage::grants::{self, Grant};
 use ostiary::storage::refresh_tokens::{self, RefreshToken};
 use ostiary::storage::users::{self, User};
+use serde_json::Map;
 
 use super::Result;
 
@@ -112,7 +117,7 @@ impl Seed {
                     user_id: id.clone(),
                     client_id: client_id(number % 1_000)?,
                     scope: scope.clone(),
-                    claims: Default::default(),
+                    claims: BTreeSet::new(),
                     agreements: Vec::new(),
                     created_at: self.now,
                     updated_at: self.now,
@@ -154,7 +159,7 @@ impl Seed {
     }
 
     fn family(&self, people: &[UserId], clients: usize, number: usize) -> Result<(Grant, Vec<RefreshToken>)> {
-        let expires_at = if number % EXPIRED == 0 { self.now } else { self.now + MONTH };
+        let expires_at = if number.is_multiple_of(EXPIRED) { self.now } else { self.now + MONTH };
         let grant = Grant {
             id: GrantId::parse(random::uuid())?,
             client_id: client_id(number % clients)?,
@@ -163,7 +168,7 @@ impl Seed {
             own_session: false,
             scope: self.client.metadata.scope.clone(),
             claims: None,
-            reach: Default::default(),
+            reach: Reach::default(),
             auth_time: self.now,
             amr: vec!["pwd".to_owned()],
             acr: "urn:ostiary:acr:password".to_owned(),
@@ -194,7 +199,7 @@ impl Seed {
     /// Entries as a token request writes them, sealed.
     async fn entries(&self, people: &[UserId], clients: usize, count: usize) -> Result<()> {
         let (since, installation) = (Instant::now(), &self.installation);
-        let evidence = std::sync::Arc::clone(&installation.evidence);
+        let evidence = Arc::clone(&installation.evidence);
         let mut sealer = Sealer::new(&installation.db, &installation.clock, evidence, &installation.config.audit);
         for first in (0..count).step_by(BATCH) {
             let last = count.min(first + BATCH);
@@ -225,7 +230,7 @@ impl Seed {
             address: Some("192.0.2.1".to_owned()),
             trace_id: random::uuid().replace('-', ""),
             count: 1,
-            details: Default::default(),
+            details: Map::new(),
         })
     }
 }

@@ -160,7 +160,7 @@ async fn the_program_runs_in_the_image_which_holds_nothing_else() {
     let before = image.command(&["health"]).output().expect("it runs");
     assert_eq!(before.status.code(), Some(1), "nothing listens yet: {before:?}");
     let mut server = image.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !image.command(&["health"]).stderr(Stdio::null()).stdout(Stdio::null()).status().expect("it runs").success() {
         assert!(server.try_wait().expect("a child").is_none() && Instant::now() < deadline, "the server does not get ready");
     }

@@ -50,7 +50,7 @@ fn migrations() -> BTreeMap<String, String> {
 
 #[test]
 fn migrations_that_landed_never_change() {
-    let hex = |sql: &str| Sha256::digest(sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |sql: &str| Sha256::digest(sql.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let found: Vec<_> = migrations().iter().map(|(name, sql)| (name.clone(), hex(sql))).collect();
     let landed: Vec<_> = LANDED.iter().map(|(name, hash)| ((*name).to_owned(), (*hash).to_owned())).collect();
     assert_eq!(found, landed);
