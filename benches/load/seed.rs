@@ -36,6 +36,9 @@ const FAMILY: usize = 4;
 /// Of how many families one has run out, so that there is something to clean up.
 const EXPIRED: usize = 10;
 
+/// How long ago: nobody remembers them any more.
+const FORGOTTEN: Seconds = Seconds::hours(48);
+
 /// How long the living ones live.
 const MONTH: Seconds = Seconds(2_592_000);
 
@@ -159,7 +162,7 @@ impl Seed {
     }
 
     fn family(&self, people: &[UserId], clients: usize, number: usize) -> Result<(Grant, Vec<RefreshToken>)> {
-        let expires_at = if number.is_multiple_of(EXPIRED) { self.now } else { self.now + MONTH };
+        let expires_at = if number.is_multiple_of(EXPIRED) { self.now - FORGOTTEN } else { self.now + MONTH };
         let grant = Grant {
             id: GrantId::parse(random::uuid())?,
             client_id: client_id(number % clients)?,
