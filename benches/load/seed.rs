@@ -100,7 +100,8 @@ impl Seed {
         let ids = (0..count).map(client_id).collect::<Result<Vec<_>>>()?;
         let added = self.installation.db.write(async |tx| {
             for id in &ids {
-                clients::insert(tx, &Client { id: id.clone(), ..self.client.clone() }).await?;
+                let copy = Client { id: id.clone(), secrets: Vec::new(), ..self.client.clone() };
+                clients::insert(tx, &copy).await?;
             }
             Ok(())
         });
