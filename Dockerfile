@@ -8,7 +8,7 @@
 # /data. It runs as user 10001: a folder of the host in the place of the volume has to belong to 10001 and to be closed to others
 # (mode 0700).
 
-# Everything that is not Rust comes with its source in the crates (SQLite, AWS-LC, mimalloc) and needs the C compiler of this
+# Everything that is not Rust comes with its source in the crates (SQLite, AWS-LC) and needs the C compiler of this
 # image and nothing else.
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
@@ -24,10 +24,13 @@ COPY --from=build --chown=10001:10001 /image-of-data /
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
-# The container's own loopback can't be reached from outside. SQLite's temporary files find no other place to be written.
+# The container's own loopback can't be reached from outside. SQLite's temporary files find no other place to be written. The C
+# library keeps some ten megabytes less for itself (docs/performance.md).
 ENV OSTIARY_SERVER__LISTEN=0.0.0.0:8080 \
     OSTIARY_SERVER__DATA_DIR=/data \
     SQLITE_TMPDIR=/data \
+    MALLOC_ARENA_MAX=2 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
     PATH=/usr/local/bin
 EXPOSE 8080
 STOPSIGNAL SIGTERM

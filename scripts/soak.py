@@ -17,6 +17,8 @@ import urllib.parse
 PROGRAM, MINUTES = os.environ["SOAK_PROGRAM"], float(os.environ["SOAK_MINUTES"])
 PLOT, KILL, URL = (os.environ[name] for name in ("SOAK_PLOT", "SOAK_KILL", "SOAK_URL"))
 CLIENTS = 8
+# Seconds that each client takes at least for its five requests.
+PERIOD = 5 * CLIENTS / float(os.environ["SOAK_RATE"] or "inf")
 # By how much the second half may lie above the first: as a factor, or as a number.
 SLACK = {"resident memory (MB)": (1.10, 8), "file descriptors": (1.10, 8), "database connections": (1.10, 2)}
 
@@ -108,6 +110,7 @@ class Load:
         return answer.status, body
 
     def step(self, connection):
+        next_step = time.monotonic() + PERIOD
         _, body = self.post(connection, "/token", {"grant_type": "client_credentials"})
         token = json.loads(body).get("access_token", "none")
         self.post(connection, "/introspect", {"token": token})
@@ -115,6 +118,7 @@ class Load:
         self.post(connection, "/token", {"grant_type": "refresh_token", "refresh_token": "unknown"})
         connection.request("GET", "/jwks")
         self.read(connection, "/jwks")
+        time.sleep(max(0, next_step - time.monotonic()))
 
     def end(self):
         self.ends = True

@@ -27,10 +27,6 @@ use self::people::{Kind, Turns};
 use self::proof::Signer;
 use self::visitor::{Registration, Visitor};
 
-/// The binary's allocator, so that the ceiling doesn't differ in this.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 #[derive(Debug, Parser)]

@@ -29,7 +29,7 @@ pub enum Kind {
 /// Adds people of both kinds to the installation that the environment describes, with the password of `model`.
 pub async fn add(model: &str, count: usize) -> Result<()> {
     let installation = Installation::open(config::load(None)?).await?;
-    let sealer = Sealer::new(&installation.master.derive("seal/totp"));
+    let sealer = Sealer::new(&installation.root.derive("seal/totp"));
     let model = {
         let mut conn = installation.db.read().await?;
         users::by_canonical_name(&mut conn, model).await?.ok_or("there is no such person")?

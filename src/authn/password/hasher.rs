@@ -3,8 +3,10 @@
 //! A hash costs tens of megabytes and tens of milliseconds on purpose, so a flood of logins must not choose how many are
 //! computed at once: as many as configured run, some wait, and the rest is told at once that the server is busy.
 
+mod buffers;
+
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
@@ -12,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
+use self::buffers::Buffers;
 use super::Password;
 use super::imitation::Imitation;
 use super::imported::ImportedHash;
@@ -58,16 +61,14 @@ struct Shared {
     admitted: Arc<Semaphore>,
     /// The permits of `admitted` when nothing is hashed.
     capacity: usize,
-    /// Memory of earlier hashes: allocating and faulting it in anew costs 2 ms of 15. What stays in it is overwritten by the
-    /// next hash; wiping it would cost as much again, and who can read it can read the pepper and the passwords too.
-    buffers: Mutex<Vec<Vec<Block>>>,
+    buffers: Arc<Buffers>,
     /// Stands in for the hash of an account that has none. No password matches it.
     dummy: PasswordHash,
     imitation: Imitation,
 }
 
 impl PasswordHasher {
-    /// `pepper` is a key derived from the master key: a stolen database alone does not allow guessing.
+    /// `pepper` is a key derived from the root: a stolen database alone does not allow guessing.
     pub fn new(pepper: [u8; 32], config: &PasswordConfig) -> Result<Self, HashingError> {
         let params =
             Params::new(config.memory_kib, config.iterations, config.parallelism, Some(OUTPUT_LENGTH)).map_err(failed)?;
@@ -81,7 +82,7 @@ impl PasswordHasher {
             running: Arc::new(Semaphore::new(concurrent)),
             admitted: Arc::new(Semaphore::new(concurrent + config.max_waiting)),
             capacity: concurrent + config.max_waiting,
-            buffers: Mutex::new(Vec::new()),
+            buffers: Arc::default(),
             dummy,
         })))
     }
@@ -163,7 +164,9 @@ impl PasswordHasher {
         tokio::task::spawn_blocking(move || {
             let _permits = permits;
             let _time = HASH_TIME.timer();
-            work(&shared)
+            let done = work(&shared);
+            shared.buffers.watch();
+            done
         })
         .await
         .map_err(failed)?
@@ -189,17 +192,13 @@ impl Shared {
     fn compute(&self, params: &Params, password: &Password, salt: &[u8], output: &mut [u8]) -> Result<(), HashingError> {
         let argon2 = Argon2::new_with_secret(self.pepper.as_slice(), Algorithm::Argon2id, Version::V0x13, params.clone())
             .map_err(failed)?;
-        let mut buffer = self.lock().pop().unwrap_or_default();
+        let mut buffer = self.buffers.take();
         buffer.resize(params.block_count(), Block::new());
         let result = argon2.hash_password_into_with_memory(password.as_str().as_bytes(), salt, output, &mut buffer);
         if buffer.len() == self.params.block_count() {
-            self.lock().push(buffer);
+            self.buffers.give(buffer);
         }
         result.map_err(failed)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Block>>> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

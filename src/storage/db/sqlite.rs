@@ -40,7 +40,8 @@ pub(in crate::storage) fn open(path: &Path, access: Access) -> rusqlite::Result<
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;",
     )?;
     if access == Access::Read {
-        connection.execute_batch("PRAGMA query_only = ON")?;
+        // What is often read the system keeps in memory once for all of them (in KiB).
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -256")?;
     }
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
