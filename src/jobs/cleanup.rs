@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::pace::delete_all;
 use super::retention;
 use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
@@ -25,9 +26,6 @@ use crate::telemetry::metrics::job_ran;
 
 /// How often.
 const INTERVAL: Duration = Duration::from_mins(10);
-
-/// Rows deleted in one transaction: few enough that nobody waits for it.
-const BATCH: i64 = 500;
 
 /// How long a spent code is remembered after its end, so that a late replay still revokes what it gave out.
 const MEMORY: Seconds = Seconds::hours(24);
@@ -56,33 +54,33 @@ pub async fn run(db: Db, clock: Clock, config: Config, evidence: Arc<EvidenceKey
 pub async fn clean(db: &Db, now: Timestamp, config: &Config) -> Result<(), Error> {
     let idle = Seconds(config.session.idle);
     let remembered = now - MEMORY;
-    while db.write(async |tx| authorization_codes::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| authorization_codes::delete_expired(tx, remembered, rows));
     let ended = now - Seconds(config.tokens.authorization_request);
-    while db.write(async |tx| pushed_requests::delete_expired(tx, ended, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| pushed_requests::delete_expired(tx, ended, rows));
     let undecided = now - UNDECIDED;
-    while db.write(async |tx| device_codes::delete_expired(tx, remembered, undecided, BATCH).await).await? > 0 {}
-    while db.write(async |tx| access_tokens::delete_expired(tx, now, BATCH).await).await? > 0 {}
-    while db.write(async |tx| access_tokens::delete_expired_revocations(tx, now, BATCH).await).await? > 0 {}
-    while db.write(async |tx| refresh_tokens::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
-    while db.write(async |tx| grants::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
-    while db.write(async |tx| sessions::delete_expired(tx, now, idle, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| device_codes::delete_expired(tx, remembered, undecided, rows));
+    delete_all!(db, |tx, rows| access_tokens::delete_expired(tx, now, rows));
+    delete_all!(db, |tx, rows| access_tokens::delete_expired_revocations(tx, now, rows));
+    delete_all!(db, |tx, rows| refresh_tokens::delete_expired(tx, remembered, rows));
+    delete_all!(db, |tx, rows| grants::delete_expired(tx, remembered, rows));
+    delete_all!(db, |tx, rows| sessions::delete_expired(tx, now, idle, rows));
     let devices = Seconds::days(config.limits.device_days.into());
-    while db.write(async |tx| login_failures::delete_expired(tx, now, devices, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| login_failures::delete_expired(tx, now, devices, rows));
     let counted = now - Seconds::days(31);
-    while db.write(async |tx| mail_counts::delete_expired(tx, counted, BATCH).await).await? > 0 {}
-    while db.write(async |tx| email_codes::delete_expired(tx, now, BATCH).await).await? > 0 {}
-    while db.write(async |tx| invitations::delete_expired(tx, remembered, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| mail_counts::delete_expired(tx, counted, rows));
+    delete_all!(db, |tx, rows| email_codes::delete_expired(tx, now, rows));
+    delete_all!(db, |tx, rows| invitations::delete_expired(tx, remembered, rows));
     let explained = now - Seconds::days(config.explain.days.into());
-    while db.write(async |tx| explanations::delete_expired(tx, explained, BATCH).await).await? > 0 {}
-    while db.write(async |tx| client_registrations::delete_expired_initial(tx, now, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| explanations::delete_expired(tx, explained, rows));
+    delete_all!(db, |tx, rows| client_registrations::delete_expired_initial(tx, now, rows));
     let unused = now - Seconds::days(config.client_id_metadata_documents.unused_days.into());
     let origin = Origin { at: now, address: None, trace_id: random::identifier() };
     let forgotten = Event { actor: Actor::System, ..audit::event(Kind::ClientDeleted, origin) };
-    while db.write(async |tx| client_documents::delete_unused(tx, unused, BATCH, &forgotten).await).await? > 0 {}
+    delete_all!(db, |tx, rows| client_documents::delete_unused(tx, unused, rows, &forgotten));
     let unused = now - Seconds::days(config.client_registration.unused_days.into());
-    while db.write(async |tx| client_registrations::delete_unused(tx, unused, BATCH, &forgotten).await).await? > 0 {}
+    delete_all!(db, |tx, rows| client_registrations::delete_unused(tx, unused, rows, &forgotten));
     // A request is judged by the time when its head came, and nodes may be a little apart.
     let long_spent = now - Seconds::minutes(5);
-    while db.write(async |tx| spent::delete_expired(tx, long_spent, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| spent::delete_expired(tx, long_spent, rows));
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! That it was done is an entry of the chain itself, written first: entries that are missing at the beginning were deleted by us, or
 //! by somebody else.
 
+use super::pace::delete_all;
 use crate::audit::{self, Kind, Origin};
 use crate::keys::evidence::EvidenceKey;
 use crate::protocol::evidence::Checkpoint;
@@ -11,9 +12,6 @@ use crate::random;
 use crate::storage::audit::{Actor, Event, chain, insert as record};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-
-/// Rows deleted in one transaction.
-const BATCH: i64 = 500;
 
 /// Deletes the entries that were sealed more than `days` before `now`; none when `days` is 0.
 ///
@@ -39,8 +37,11 @@ pub async fn prune(db: &Db, key: &EvidenceKey, now: Timestamp, days: u32) -> Res
     let mut event = Event { actor: Actor::System, ..audit::event(Kind::AuditPruned, origin) };
     event.details.insert("until".to_owned(), checkpoint.sequence.into());
     event.details.insert("checkpoint".to_owned(), checkpoint.number.into());
+    // What happened before this and is not sealed yet comes from somebody who kept a copy: an entry is sealed within seconds.
+    let before = checkpoint.made_at.rfc3339().unwrap_or_default();
+    event.details.insert("before".to_owned(), before.into());
     db.write(async |tx| record(tx, &event).await).await?;
-    while db.write(async |tx| chain::delete_entries(tx, checkpoint.sequence, BATCH).await).await? > 0 {}
-    while db.write(async |tx| chain::delete_checkpoints(tx, checkpoint.number, BATCH).await).await? > 0 {}
+    delete_all!(db, |tx, rows| chain::delete_entries(tx, checkpoint.sequence, rows));
+    delete_all!(db, |tx, rows| chain::delete_checkpoints(tx, checkpoint.number, rows));
     Ok(())
 }

@@ -241,6 +241,21 @@ pub async fn deny(tx: &mut Tx, user_code: &[u8; 32], user: &UserId, now: Timesta
     Ok(updated == 1)
 }
 
+/// Says no too to everything else that this client asks the person and that they have not decided about. Gives the hashes of the user codes.
+pub async fn deny_others(tx: &mut Tx, (client, user): (&ClientId, &UserId), now: Timestamp) -> Result<Vec<[u8; 32]>, Error> {
+    let denied = tx
+        .query(
+            "UPDATE device_codes SET denied_at = $3 WHERE asked_of = $1 AND client_id = $2 AND expires_at > $3 \
+             AND user_id IS NULL AND denied_at IS NULL RETURNING user_code",
+        )
+        .bind(user)
+        .bind(client)
+        .bind(now)
+        .fetch_all::<(Hash,)>()
+        .await?;
+    Ok(denied.into_iter().map(|(hash,)| hash.0).collect())
+}
+
 /// Spends the code, for this grant: `true` for one caller alone, if it is still allowed and has not expired.
 pub async fn consume(tx: &mut Tx, hash: &[u8; 32], grant: &GrantId, now: Timestamp) -> Result<bool, Error> {
     let updated = tx

@@ -29,7 +29,8 @@ enum Statement<'c> {
     Postgres(&'c mut PgConnection, Duration, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
-/// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!`.
+/// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!` or
+/// `sharing!`.
 #[derive(Clone, Copy, Debug)]
 pub struct Locking {
     /// SQLite has one writer at a time, and that is the transaction.
@@ -44,6 +45,15 @@ macro_rules! locking {
     };
 }
 pub(in crate::storage) use locking;
+
+/// Like [`locking!`], of rows that several transactions may rest on at once. One that changes such a row itself must not begin so:
+/// two of them would wait for each other.
+macro_rules! sharing {
+    ($($piece:expr),+ $(,)?) => {
+        $crate::storage::db::Locking { sqlite: concat!($($piece),+), postgres: concat!($($piece),+, " FOR SHARE") }
+    };
+}
+pub(in crate::storage) use sharing;
 
 impl Tx {
     /// Reads rows that nobody changes or deletes before the transaction ends. Where somebody is doing that already it waits,
