@@ -40,7 +40,7 @@ use self::surge::Surge;
 use self::table::Table;
 use crate::clock::Clock;
 use crate::config::{Config, Rate};
-use crate::keys::master::MasterKey;
+use crate::keys::root::Root;
 use crate::outbound::mail::Outbox;
 use crate::protocol::id::UserId;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -123,9 +123,9 @@ pub struct Guard {
 }
 
 impl Guard {
-    pub fn new(config: &Config, master: &MasterKey, db: &Db, clock: &Clock) -> Result<Self, Unusable> {
+    pub fn new(config: &Config, root: &Root, db: &Db, clock: &Clock) -> Result<Self, Unusable> {
         let (limits, rates) = (&config.limits, &config.rates);
-        let outbox = Outbox::new(master, &config.mail);
+        let outbox = Outbox::new(root, &config.mail);
         Ok(Self {
             enabled: limits.enabled,
             clock: clock.clone(),
@@ -135,14 +135,14 @@ impl Guard {
             networks: Networks::new(limits)?,
             proxy: ProxyWatch::new(config),
             table: Table::new(limits.max_buckets),
-            shared: Shared::new(&config.redis, &master.derive("guard/buckets"))?,
+            shared: Shared::new(&config.redis, &root.derive("guard/buckets"))?,
             nodes: config.redis.expected_nodes,
-            keys: hmac::Key::new(HMAC_SHA256, master.derive("guard/keys").as_slice()),
+            keys: hmac::Key::new(HMAC_SHA256, root.derive("guard/keys").as_slice()),
             failures: Arc::new(Failures::new(db.clone(), clock.clone(), outbox, limits.lock_after)),
             waiting_room: WaitingRoom::new(limits.max_delayed, clock.clone()),
             surge: Surge::default(),
-            devices: Devices::new(&master.derive("seal/device"), Seconds::days(limits.device_days.into())),
-            proof_of_work: ProofOfWork::new(&master.derive("guard/proof-of-work"), limits.proof_of_work_bits),
+            devices: Devices::new(&root.derive("seal/device"), Seconds::days(limits.device_days.into())),
+            proof_of_work: ProofOfWork::new(&root.derive("guard/proof-of-work"), limits.proof_of_work_bits),
         })
     }
 

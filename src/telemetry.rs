@@ -10,8 +10,6 @@ pub mod spans;
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -85,27 +83,6 @@ pub fn in_trace<T>(trace_id: TraceId, work: impl FnOnce() -> T) -> T {
 /// The trace id of the request that this thread is working on.
 pub fn current_trace() -> Option<TraceId> {
     TRACE.get()
-}
-
-/// A future that carries a trace id into another task.
-#[derive(Debug)]
-pub struct Traced<F> {
-    trace_id: TraceId,
-    future: Pin<Box<F>>,
-}
-
-impl<F: Future> Traced<F> {
-    pub fn new(trace_id: TraceId, future: F) -> Self {
-        Self { trace_id, future: Box::pin(future) }
-    }
-}
-
-impl<F: Future> Future for Traced<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        in_trace(self.trace_id, || self.future.as_mut().poll(context))
-    }
 }
 
 /// `log.filter` can't be read.

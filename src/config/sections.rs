@@ -88,7 +88,8 @@ section! {
     /// The master key and the signing keys.
     KeysConfig {
         /// File with the master key (32 bytes, base64); `master.key` in `server.data_dir` when empty. It is created at the
-        /// first start with mode 0600, and must be the same on every node.
+        /// first start with mode 0600. Every node needs one that the database accepts: the same, but while it is replaced
+        /// (`ostiary key rotate-master`).
         master_key_file: PathBuf = PathBuf::new();
         /// Algorithms to hold a signing key for. `RS256` and `ES256` are always among them.
         algorithms: Vec<Algorithm> = Algorithm::ALL.to_vec();

@@ -9,6 +9,7 @@ use http::header::{self, HeaderMap};
 use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
+use crate::storage::audit::chain;
 use crate::storage::error::Error;
 use crate::storage::{notices, outbox, signing_keys};
 use crate::telemetry::metrics::{self, Format, Text, family, process};
@@ -48,14 +49,18 @@ pub async fn metrics(State(state): State<AppState>, headers: HeaderMap) -> Respo
 /// What is in the database, and the same for every node.
 struct Stored {
     /// How many wait there, and since when the oldest.
-    queues: [(&'static str, (i64, Option<Timestamp>)); 2],
+    queues: [(&'static str, (i64, Option<Timestamp>)); 3],
     keys: Vec<(KeyAlgorithm, Timestamp)>,
 }
 
 impl Stored {
     async fn read(state: &AppState) -> Result<Self, Error> {
         let mut conn = state.db.read().await?;
-        let queues = [("mail", outbox::backlog(&mut conn).await?), ("notices", notices::backlog(&mut conn).await?)];
+        let queues = [
+            ("mail", outbox::backlog(&mut conn).await?),
+            ("notices", notices::backlog(&mut conn).await?),
+            ("audit", chain::backlog(&mut conn).await?),
+        ];
         Ok(Self { queues, keys: signing_keys::begins(&mut conn).await? })
     }
 

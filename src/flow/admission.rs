@@ -11,6 +11,7 @@ use crate::guard::{Subject, Verdict};
 use crate::protocol::id::UserId;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
+use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::error::{PageError, Problem};
 
@@ -95,6 +96,9 @@ pub async fn admit<L: Limited>(state: &AppState, context: &RequestContext) -> Re
     match state.guard.admit(L::ACTION, &Subject::new(context.address), context.now).await {
         Verdict::Refused { retry_after } => {
             let problem = Problem::too_many(retry_after);
+            if L::KIND == Kind::UserLogin {
+                LOGINS.count(if L::ACTION == Action::Login { "password" } else { "passkey" }, problem.reason);
+            }
             state.refusals.refused(audit::refused(L::KIND, context, problem.reason));
             Err(problem)
         }

@@ -176,7 +176,8 @@ const fn word(waiting: &Waiting) -> &'static str {
     }
 }
 
-/// Writes a no down. It also takes back the yes of the same person, if the device has not fetched that yet.
+/// Writes a no down. It also takes back the yes of the same person, if the device has not fetched that yet; and to a client that asks it
+/// is the answer to everything that this client asks the person now.
 pub async fn deny(
     state: &AppState,
     context: &RequestContext,
@@ -191,12 +192,21 @@ pub async fn deny(
         ..audit::refused(Kind::ConsentDenied, context, ACCESS_DENIED.reason)
     };
     let written = state.db.write(async |tx| {
-        let in_time = device_codes::deny(tx, &hash, &session.user_id, context.now).await?;
-        if in_time {
-            notices::insert_of_answer(tx, &hash, context.now).await?;
-            crate::storage::audit::insert(tx, &denied).await?;
+        if !device_codes::deny(tx, &hash, &session.user_id, context.now).await? {
+            return Ok(false);
         }
-        Ok(in_time)
+        notices::insert_of_answer(tx, &hash, context.now).await?;
+        let mut denied = denied.clone();
+        if let Waiting::Client { .. } = waiting {
+            // Whoever asks several times at once is told no as often.
+            let client = &flow.request.client_id;
+            for other in device_codes::deny_others(tx, (client, &session.user_id), context.now).await? {
+                notices::insert_of_answer(tx, &other, context.now).await?;
+                denied.count += 1;
+            }
+        }
+        crate::storage::audit::insert(tx, &denied).await?;
+        Ok(true)
     });
     if !written.await? {
         let error = late(waiting);

@@ -31,6 +31,23 @@ use crate::telemetry::metrics::LOGINS;
 use crate::web::context::RequestContext;
 use crate::web::error::Problem;
 
+/// What a second factor is a part of, by its id.
+#[derive(Clone, Copy, Debug)]
+pub enum PartOf<'a> {
+    /// A login that waits for it.
+    Login(&'a str),
+    /// The session of somebody who is logged in, and proves more.
+    Session(&'a str),
+}
+
+impl<'a> PartOf<'a> {
+    const fn id(self) -> &'a str {
+        match self {
+            Self::Login(id) | Self::Session(id) => id,
+        }
+    }
+}
+
 /// Where a login is being made.
 #[derive(Clone, Copy, Debug)]
 pub struct Entrance<'a> {
@@ -110,13 +127,15 @@ impl Entrance<'_> {
         Ok(Pending::new(&user, carried.and(method, self.context.now), self.context.now))
     }
 
-    /// Checks what was typed as a second factor. It is counted before it is looked at: for `login`, which names the login or the
-    /// session that it is for, for the account, and for the sender. The password is not locked by that.
+    /// Checks what was typed as a second factor. It is counted before it is looked at: for what it is a part of, for the account, and
+    /// for the sender. The password is not locked by that.
     /// Nobody else uses up what a known device of the person may try.
-    pub async fn check(self, user: &User, login: &str, typed: &str, offer: Offer) -> Result<Checked, Problem> {
+    pub async fn check(self, user: &User, of: PartOf<'_>, typed: &str, offer: Offer) -> Result<Checked, Problem> {
         let Self { state, context, .. } = self;
         let refused = |reason| {
-            LOGINS.count("code", reason);
+            if let PartOf::Login(_) = of {
+                LOGINS.count("code", reason);
+            }
             let (user_id, client_id) = (Some(user.id.clone()), self.client_id.cloned());
             state.refusals.refused(Event { client_id, user_id, ..audit::refused(Kind::SecondFactor, context, reason) });
         };
@@ -127,7 +146,7 @@ impl Entrance<'_> {
         };
         let action = if typed.method() == Method::Totp { Action::Code } else { Action::RecoveryCode };
         let device = state.guard.known_device(self.device, user, context.now);
-        let subject = Subject::new(context.address).account(user.id.as_str()).device(device.as_ref()).session(login);
+        let subject = Subject::new(context.address).account(user.id.as_str()).device(device.as_ref()).session(of.id());
         if !state.guard.admit(action, &subject, context.now).await.is_allowed() {
             refused("too_many_codes");
             return Ok(Checked::TooMany);

@@ -30,7 +30,7 @@ async fn guard_with(change: impl FnOnce(&mut Config)) -> House {
     let folder = tempfile::tempdir().unwrap();
     let target = DatabaseTarget::Sqlite(folder.path().join("test.db"));
     let db = Db::open(&target, &config.database).await.unwrap();
-    let guard = Guard::new(&config, &MasterKey::random(), &db, &Clock::fixed(NOON)).unwrap();
+    let guard = Guard::new(&config, &Root::random(), &db, &Clock::fixed(NOON)).unwrap();
     House { guard, _folder: folder }
 }
 

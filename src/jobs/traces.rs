@@ -52,10 +52,28 @@ pub struct Exporter {
 
 /// What became of a batch.
 enum Sent {
-    Taken,
+    /// All but so many spans.
+    Taken(u64),
     /// It would be again.
     Refused,
     Later,
+    /// The collector failed a moment ago, and was not asked.
+    Unasked,
+}
+
+impl Sent {
+    /// Whether to try once more, after so many attempts.
+    fn is_to_be_again(&self, attempts: &mut u32) -> bool {
+        match self {
+            Self::Taken(_) | Self::Refused => false,
+            Self::Later => {
+                *attempts += 1;
+                *attempts < ATTEMPTS
+            }
+            // No attempt: what waits is bounded, however long that goes on.
+            Self::Unasked => true,
+        }
+    }
 }
 
 impl Exporter {
@@ -89,14 +107,13 @@ impl Exporter {
                     }
                 }
                 () = sleep_until(due), if !is_empty => {
-                    attempts += 1;
-                    match self.send(&batch).await {
-                        Sent::Later if attempts < ATTEMPTS => due = Instant::now() + PAUSE,
-                        sent => {
-                            count(&sent, &batch);
-                            batch.clear();
-                            attempts = 0;
-                        }
+                    let sent = self.send(&batch).await;
+                    if sent.is_to_be_again(&mut attempts) {
+                        due = Instant::now() + PAUSE;
+                    } else {
+                        count(&sent, &batch);
+                        batch.clear();
+                        attempts = 0;
                     }
                 }
             }
@@ -111,13 +128,13 @@ impl Exporter {
     async fn send(&self, batch: &[Ended]) -> Sent {
         let body = otlp::request(&self.service, batch);
         match self.outbound.send(Method::POST, &self.url, self.fields.clone(), body.into()).await {
-            Ok(answer) if answer.status.is_success() => Sent::Taken,
+            Ok(answer) if answer.status.is_success() => taken(&answer.body),
             Ok(answer) => {
                 tracing::warn!(status = answer.status.as_u16(), "the collector of traces does not take them");
                 if is_passing(answer.status) { Sent::Later } else { Sent::Refused }
             }
             // It was told a moment ago.
-            Err(failure) if failure.is_unasked() => Sent::Later,
+            Err(failure) if failure.is_unasked() => Sent::Unasked,
             Err(failure) => {
                 tracing::warn!(%failure, "the collector of traces can't be reached");
                 Sent::Later
@@ -131,8 +148,26 @@ fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
 
+/// What an answer of success says: whoever else may answer so, such as a page to log in at, has taken nothing.
+fn taken(body: &[u8]) -> Sent {
+    match otlp::rejected(body) {
+        Some(0) => Sent::Taken(0),
+        Some(rejected) => {
+            tracing::warn!(rejected, "the collector of traces does not take some of them");
+            Sent::Taken(rejected)
+        }
+        None => {
+            tracing::warn!("what answers at telemetry.otlp_endpoint is no collector of traces that takes JSON");
+            Sent::Refused
+        }
+    }
+}
+
 fn count(sent: &Sent, batch: &[Ended]) {
-    SPANS.add(if matches!(sent, Sent::Taken) { "exported" } else { "dropped" }, "", otlp::count(batch));
+    let all = otlp::count(batch);
+    let dropped = if let Sent::Taken(rejected) = sent { all.min(*rejected) } else { all };
+    SPANS.add("exported", "", all - dropped);
+    SPANS.add("dropped", "", dropped);
 }
 
 /// The fields of a request, with those of the file unless its name is empty.
@@ -157,6 +192,18 @@ fn fields(file: &Path) -> Result<HeaderMap, Unusable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_collector_that_was_not_asked_has_refused_nothing() {
+        let mut attempts = 0;
+        assert!((0..100).all(|_| Sent::Unasked.is_to_be_again(&mut attempts)));
+        let tried = [(); 3].map(|()| {
+            assert!(Sent::Unasked.is_to_be_again(&mut attempts));
+            Sent::Later.is_to_be_again(&mut attempts)
+        });
+        assert_eq!(tried, [true, true, false]);
+        assert!(!Sent::Refused.is_to_be_again(&mut 0) && !Sent::Taken(1).is_to_be_again(&mut 0));
+    }
 
     #[test]
     fn the_fields_of_the_file_are_sent_and_not_shown() {

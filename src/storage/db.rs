@@ -17,17 +17,18 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
 pub use change::Change;
-pub(super) use query::locking;
 pub use query::{Columns, Locking, Query, Record};
+pub(super) use query::{locking, sharing};
 
 use self::change::Subscribers;
 use self::group_commit::{Turn, Writer};
+use self::postgres::Purpose;
 use self::readers::{Lease, Readers};
-use super::audit::Marker;
+use super::audit::{Event, Marker};
 use super::error::Error;
 use super::migrations::{self, MigrationError};
 use crate::config::DatabaseConfig;
-use crate::telemetry::metrics::{COMMIT_TIME, TRANSACTION_RETRIES};
+use crate::telemetry::metrics::{COMMIT_TIME, EVENTS, TRANSACTION_RETRIES};
 use crate::telemetry::spans;
 
 pub(super) use self::postgres::{options as postgres_options, warn_of_what_does_not_last};
@@ -61,7 +62,7 @@ impl DatabaseTarget {
 
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Db(Arc<Shared>);
+pub struct Db(Arc<Shared>, Purpose);
 
 #[derive(Debug)]
 struct Shared {
@@ -99,7 +100,13 @@ impl Db {
                 Backend::Postgres { pool, listening: Box::new(postgres::options(url)?) }
             }
         };
-        Ok(Self(Arc::new(Shared { backend, subscribers, marker: OnceLock::new() })))
+        Ok(Self(Arc::new(Shared { backend, subscribers, marker: OnceLock::new() }), Purpose::Requests))
+    }
+
+    /// The same for what runs in the background: with PostgreSQL it has a quarter of the connections at most, and one of them for sure.
+    #[must_use]
+    pub fn for_jobs(&self) -> Self {
+        Self(Arc::clone(&self.0), Purpose::Jobs)
     }
 
     /// From now on entries of the audit log are marked with this. The first that comes stays.
@@ -111,7 +118,7 @@ impl Db {
     pub async fn read(&self) -> Result<Conn, Error> {
         Ok(Conn(match &self.0.backend {
             Backend::Sqlite { readers, .. } => Link::Reader(readers.lease().await?),
-            Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire().await?),
+            Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire(self.1).await?),
         }))
     }
 
@@ -150,7 +157,7 @@ impl Db {
             Backend::Postgres { pool, .. } => {
                 let mut attempt = 0;
                 loop {
-                    let result = match pool.begin().await {
+                    let result = match pool.begin(self.1).await {
                         Ok(lease) => {
                             let mut tx = Tx::new(Link::Transaction(lease), &self.0);
                             let result = work.run(&mut tx).await;
@@ -287,12 +294,14 @@ enum Link {
 pub struct Tx {
     conn: Conn,
     changes: Vec<Change>,
+    /// Events of the audit log, which are counted once they are committed: type, outcome, how many.
+    recorded: Vec<(&'static str, &'static str, u64)>,
     shared: Arc<Shared>,
 }
 
 impl Tx {
     fn new(link: Link, shared: &Arc<Shared>) -> Self {
-        Self { conn: Conn(link), changes: Vec::new(), shared: Arc::clone(shared) }
+        Self { conn: Conn(link), changes: Vec::new(), recorded: Vec::new(), shared: Arc::clone(shared) }
     }
 
     /// What entries of the audit log are marked with; `None` in an installation whose keys are not open.
@@ -305,6 +314,11 @@ impl Tx {
         if !self.changes.contains(&change) {
             self.changes.push(change);
         }
+    }
+
+    /// Notes an event of the audit log.
+    pub(in crate::storage) fn recorded(&mut self, event: &Event) {
+        self.recorded.push((event.kind, event.outcome.as_str(), u64::try_from(event.count).unwrap_or_default()));
     }
 
     async fn finish<T>(mut self, mut result: Result<T, Error>, subscribers: &Subscribers) -> Result<T, Error> {
@@ -328,6 +342,7 @@ impl Tx {
                     Some(error) => return Err(error.clone()),
                     None => turn.keep(self.changes).await?,
                 }
+                count(&self.recorded);
                 Ok(value)
             }
             Link::Transaction(lease) => {
@@ -343,10 +358,17 @@ impl Tx {
                 lease.commit().await?;
                 drop(time);
                 subscribers.tell(&self.changes);
+                count(&self.recorded);
                 Ok(value)
             }
             Link::Reader(_) | Link::Pooled(_) => result,
         }
+    }
+}
+
+fn count(recorded: &[(&'static str, &'static str, u64)]) {
+    for (kind, outcome, count) in recorded {
+        EVENTS.add(kind, outcome, *count);
     }
 }
 

@@ -20,11 +20,6 @@ pub async fn clock(conn: &mut Conn) -> Result<Timestamp, Error> {
     Ok(conn.query(seconds).fetch_one::<(Timestamp,)>().await?.0)
 }
 
-/// Since when the oldest entry of the audit log waits to be sealed.
-pub async fn oldest_unsealed(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
-    Ok(conn.query("SELECT MIN(occurred_at) FROM audit_inbox").fetch_one::<(Option<Timestamp>,)>().await?.0)
-}
-
 /// When something of this kind was last recorded.
 pub async fn last(conn: &mut Conn, kind: &str) -> Result<Option<Timestamp>, Error> {
     let row = conn

@@ -40,6 +40,17 @@ pub fn count(requests: &[Ended]) -> u64 {
     requests.iter().map(|ended| ended.recording.spans.len() as u64 + 1).sum()
 }
 
+/// How many spans an answer of success says were not taken (`ExportTraceServiceResponse`). `None`: it is none. One without a body takes all.
+pub fn rejected(body: &[u8]) -> Option<u64> {
+    if body.trim_ascii().is_empty() {
+        return Some(0);
+    }
+    let answer: Value = serde_json::from_slice(body).ok().filter(Value::is_object)?;
+    // Whole numbers of 64 bits are text in this form of JSON; not every collector knows.
+    let rejected = &answer["partialSuccess"]["rejectedSpans"];
+    Some(rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or_default())
+}
+
 fn all(ended: &Ended) -> impl Iterator<Item = Value> {
     let parts = ended.recording.spans.iter().enumerate();
     std::iter::once(server(ended)).chain(parts.map(|(index, span)| part(&ended.recording, index, span)))
@@ -47,7 +58,7 @@ fn all(ended: &Ended) -> impl Iterator<Item = Value> {
 
 /// The span of the request itself (semantic conventions for HTTP servers).
 fn server(ended: &Ended) -> Value {
-    let Ended { recording, method, endpoint, status } = ended;
+    let Ended { recording, method, endpoint, status, .. } = ended;
     let mut attributes = vec![
         attribute("http.request.method", method),
         attribute("http.route", endpoint.as_str()),
@@ -109,6 +120,18 @@ mod tests {
     use crate::telemetry::TraceId;
     use crate::telemetry::metrics::Endpoint;
     use crate::telemetry::spans::{self, queue};
+
+    #[test]
+    fn what_a_collector_does_not_take_it_says() {
+        let taken = [(r"", 0), ("{}", 0), (r#"{"partialSuccess":{}}"#, 0), (r#"{"partialSuccess":{"errorMessage":"slow"}}"#, 0)];
+        let partly = [(r#"{"partialSuccess":{"rejectedSpans":"3"}}"#, 3), (r#"{"partialSuccess":{"rejectedSpans":4}}"#, 4)];
+        for (body, expected) in taken.into_iter().chain(partly) {
+            assert_eq!(rejected(body.as_bytes()), Some(expected), "{body}");
+        }
+        for body in ["<!doctype html>", "[]", "\"ok\"", "ok"] {
+            assert_eq!(rejected(body.as_bytes()), None, "{body}");
+        }
+    }
 
     #[test]
     fn a_request_and_its_parts_are_spans_of_one_trace() {

@@ -34,7 +34,7 @@ use crate::protocol::metadata::issuer_path;
 use crate::telemetry::findings::Findings;
 use crate::telemetry::metrics::{PANICS, REFUSALS};
 use crate::telemetry::spans::{self, Recorder, Recording};
-use crate::telemetry::{Traced, findings, in_trace};
+use crate::telemetry::{findings, in_trace};
 
 /// The longest request target.
 const MAX_URI: usize = 8 * 1_024;
@@ -144,7 +144,7 @@ impl Shell {
 
     /// Handles one request. [`Peer`] is taken from its extensions.
     pub fn handle(&self, mut request: Request<Body>) -> Handling {
-        let trace_id = TraceId::random();
+        let (trace_id, shared) = (TraceId::random(), Arc::clone(&self.shared));
         let (reader, line) = (Reader::of(&request, &self.shared.audiences), LogLine::begin(&request));
         let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
@@ -158,14 +158,14 @@ impl Shell {
         let context = if told { context.behind_proxy(request.headers()) } else { context };
         if let Some(problem) = refuse(&request) {
             let work = Work::Refused(Box::new(problem));
-            return Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, recording, work };
+            return Handling { shared, trace_id, reader, line, asked, findings, recording, work, left_behind: None };
         }
         request.extensions_mut().insert(context);
         let mut router = self.router.clone();
         let begin = || in_trace(trace_id, || catch_unwind(AssertUnwindSafe(|| Box::pin(router.call(request)))));
         let handling = findings.collect(|| spans::collect(&mut recording, begin));
         let work = handling.map_or(Work::Panicked, Work::Begun);
-        Handling { shared: Arc::clone(&self.shared), trace_id, reader, line, asked, findings, recording, work }
+        Handling { shared, trace_id, reader, line, asked, findings, recording, work, left_behind: None }
     }
 }
 
@@ -235,7 +235,8 @@ impl Shared {
 /// One request on its way to its answer.
 ///
 /// Work that has begun is finished: when this future is dropped because the client went away, the rest of it runs in a task of
-/// its own, so that nothing is ever cancelled between two steps that belong together.
+/// its own, so that nothing is ever cancelled between two steps that belong together. What came of it is counted, recorded and
+/// explained as if somebody had waited for the answer: going away hides nothing.
 #[must_use = "futures do nothing unless polled"]
 pub struct Handling {
     shared: Arc<Shared>,
@@ -248,6 +249,8 @@ pub struct Handling {
     /// How it goes, where that is recorded.
     recording: Option<Box<Recording>>,
     work: Work,
+    /// Nobody waits for the answer.
+    left_behind: Option<LeftBehind>,
 }
 
 enum Work {
@@ -326,15 +329,21 @@ impl Drop for Handling {
         if matches!(work, Work::Done) {
             return;
         }
+        // The program is ending.
+        let runtime = tokio::runtime::Handle::try_current().ok().filter(|_| self.left_behind.is_none());
+        let Some(runtime) = runtime else { return self.shared.watch.cut_off() };
         self.shared.watch.abandoned();
-        let Work::Begun(future) = work else { return };
-        // Without a runtime, the program is ending.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let left_behind = LeftBehind::new(&self.shared);
-        runtime.spawn(Traced::new(self.trace_id, async move {
-            let _left_behind = left_behind;
-            _ = future.await;
-        }));
+        runtime.spawn(Self {
+            shared: Arc::clone(&self.shared),
+            trace_id: self.trace_id,
+            reader: self.reader.clone(),
+            line: self.line.take(),
+            asked: std::mem::replace(&mut self.asked, Asked::nothing(self.shared.clock.now())),
+            findings: std::mem::take(&mut self.findings),
+            recording: self.recording.take(),
+            work,
+            left_behind: Some(LeftBehind::new(&self.shared)),
+        });
     }
 }
 

@@ -28,8 +28,11 @@ section! {
         otlp_endpoint: String = String::new();
         /// A file with header fields for the collector, one `name: value` on a line: where it wants a token.
         otlp_headers_file: PathBuf = PathBuf::new();
-        /// The share of the traces that is collected, from 0 to 1. `traceparent` of a trusted proxy goes before it.
+        /// The share of the traces that is collected, from 0 to 1.
         sample_ratio: f64 = 1.0;
+        /// Go on with the traces of the proxies in `server.trusted_proxies`, whose `traceparent` then says what is collected too. Only where they
+        /// take it out of what strangers send: an ordinary proxy passes it on, and anybody could flood the collector.
+        trust_traceparent: bool = false;
         /// `service.name` of the spans.
         service_name: String = "ostiary".to_owned();
     }

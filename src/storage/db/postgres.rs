@@ -8,6 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, Postgres};
 use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::Connections;
@@ -18,6 +19,13 @@ use crate::telemetry::metrics::{POOL_TIMEOUTS, POOL_WAIT};
 
 /// The channel of NOTIFY on which the nodes tell each other what they changed.
 pub(super) const CHANNEL: &str = "ostiary_changes";
+
+/// For whom a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Requests,
+    Jobs,
+}
 
 /// How long a silent LISTEN connection is believed to be alive.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -32,7 +40,8 @@ pub(in crate::storage) fn options(url: &str) -> Result<PgConnectOptions, Error> 
 /// How long a connection may take to say that it is well when it comes back.
 const RETURN: Duration = Duration::from_secs(2);
 
-/// What a statement may take longer than the server was told to let it, before the server counts as dead.
+/// What a statement may take longer than the server was told to let it, before the server counts as dead; and all that a question
+/// may take which costs the server nothing.
 const WAY: Duration = Duration::from_millis(500);
 
 /// How often is looked for a connection that became free, while a new one is being made.
@@ -43,9 +52,18 @@ const LIFETIME: Duration = Duration::from_mins(30);
 
 /// The connections. What bounds them stands on both sides: the server ends a statement, a wait for a lock, and an idle
 /// transaction; and where nothing comes back, because the network or the server died, this side waits no longer either.
+///
+/// Who answers a request and what runs in the background take them from the same pool, each within bounds: however many wait on one
+/// side, there is one for the other.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
     connections: PgPool,
+    /// How long a connection is waited for.
+    acquire_timeout: Duration,
+    /// All but one, unless there are so few that one request could not do with the rest.
+    for_requests: Arc<Semaphore>,
+    /// A quarter, and one at least.
+    for_jobs: Arc<Semaphore>,
     /// How long an answer is waited for.
     patience: Duration,
     /// Connections that were made before this are not used any more.
@@ -72,27 +90,51 @@ impl Pool {
             // sqlx tests a connection when it comes back; asking again each time it goes out would cost every request a round trip.
             .test_before_acquire(false)
             .before_acquire(move |connection, age| {
-                let since = *doubts.lock().unwrap_or_else(PoisonError::into_inner);
+                let doubts = Arc::clone(&doubts);
                 Box::pin(async move {
+                    let since = *doubts.lock().unwrap_or_else(PoisonError::into_inner);
                     if since.is_some_and(|since| age.age >= since.elapsed()) {
                         return Ok(false);
                     }
                     if age.idle_for > Duration::from_secs(2) {
-                        sqlx::Connection::ping(connection).await?;
+                        // A firewall that forgot this connection has forgotten the others too: none of them is waited for.
+                        let asked = Instant::now();
+                        let Ok(answered) = timeout(WAY, sqlx::Connection::ping(connection)).await else {
+                            let mut since = doubts.lock().unwrap_or_else(PoisonError::into_inner);
+                            *since = since.max(Some(asked));
+                            return Err(sqlx::Error::PoolTimedOut);
+                        };
+                        answered?;
                     }
                     Ok(true)
                 })
             })
             .connect_lazy_with(options);
         let patience = Duration::from_secs(config.statement_timeout) + WAY;
-        Ok(Self { connections, patience, distrusted })
+        let share = |number: u32| Arc::new(Semaphore::new(usize::try_from(number.max(1)).unwrap_or(1)));
+        Ok(Self {
+            connections,
+            acquire_timeout: Duration::from_secs(config.acquire_timeout),
+            for_requests: share(if config.max_connections > 2 { config.max_connections - 1 } else { config.max_connections }),
+            for_jobs: share(config.max_connections / 4),
+            patience,
+            distrusted,
+        })
     }
 
     /// A connection.
-    pub(super) async fn acquire(&self) -> Result<Lease, Error> {
+    pub(super) async fn acquire(&self, purpose: Purpose) -> Result<Lease, Error> {
         let _time = POOL_WAIT.timer();
-        let connection = self.connection().await.inspect_err(count_timeout)?;
-        Ok(Lease { connection: Some(connection), failure: None, patience: self.patience, open: false })
+        let share = match purpose {
+            Purpose::Requests => &self.for_requests,
+            Purpose::Jobs => &self.for_jobs,
+        };
+        let acquired = timeout(self.acquire_timeout, async {
+            let share = Arc::clone(share).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            Ok((share, self.connection().await?))
+        });
+        let (share, connection) = acquired.await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(count_timeout)?;
+        Ok(Lease { connection: Some(connection), share: Some(share), failure: None, patience: self.patience, open: false })
     }
 
     /// One that is free, or a new one. sqlx would go on trying to make one where PostgreSQL allows no more, while others become free.
@@ -102,22 +144,20 @@ impl Pool {
             if let Ok(acquired) = timeout(LOOK, acquired.as_mut()).await {
                 return acquired;
             }
-            // It comes without the questions that are asked of others; they matter where a server was found read-only.
-            if self.distrusted().is_none_or(|since| since.elapsed() > LIFETIME)
-                && let Some(free) = self.connections.try_acquire()
+            // It comes without the questions that are asked of others: whether it lives, and leads to where writes go.
+            let mut asked = Asked(self.connections.try_acquire());
+            if let Some(free) = &mut asked.0
+                && let Ok(Ok(())) = timeout(WAY, must_be_the_primary(free)).await
+                && let Some(free) = asked.0.take()
             {
                 return Ok(free);
             }
         }
     }
 
-    fn distrusted(&self) -> Option<Instant> {
-        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A transaction on one.
-    pub(super) async fn begin(&self) -> Result<Lease, Error> {
-        let mut lease = self.acquire().await?;
+    pub(super) async fn begin(&self, purpose: Purpose) -> Result<Lease, Error> {
+        let mut lease = self.acquire(purpose).await?;
         lease.open = true;
         lease.command("BEGIN").await?;
         Ok(lease)
@@ -135,6 +175,8 @@ impl Pool {
     }
 
     pub(super) async fn close(&self) {
+        self.for_requests.close();
+        self.for_jobs.close();
         self.connections.close().await;
     }
 }
@@ -172,11 +214,22 @@ pub(in crate::storage) async fn warn_of_what_does_not_last(connection: &mut PgCo
     Ok(())
 }
 
+/// A connection that has yet to answer. It ends with this: sqlx would wait for it before it made room for another.
+struct Asked(Option<PoolConnection<Postgres>>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
+    }
+}
+
 /// A connection of the pool, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     /// `None` only while it is dropped.
     connection: Option<PoolConnection<Postgres>>,
+    /// Of what there is for its purpose; given back when the connection is.
+    share: Option<OwnedSemaphorePermit>,
     failure: Option<Error>,
     patience: Duration,
     /// Whether there is a transaction on it, or may be.
@@ -224,9 +277,12 @@ impl Drop for Lease {
             return;
         }
         // sqlx asks it whether it is well, and would wait for the answer for as long as the network is silent.
-        let returned = connection.return_to_pool();
+        let (returned, share) = (connection.return_to_pool(), self.share.take());
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(RETURN, returned));
+            runtime.spawn(async move {
+                let _in_time = timeout(RETURN, returned).await;
+                drop(share);
+            });
         }
     }
 }

@@ -40,7 +40,7 @@ families! {
     IN_FLIGHT: Gauge "ostiary_http_requests_in_flight" [],
         "Requests that are being handled.";
     ABANDONED: Counter "ostiary_http_requests_abandoned_total" [],
-        "Requests whose client went away before the answer. What they began was finished.";
+        "Requests whose client went away before the answer. What they began was finished, and is counted as if it had been waited for.";
     PANICS: Counter "ostiary_http_panics_total" [],
         "Handlers that panicked. Each is a bug.";
     REFUSALS: Counter "ostiary_refusals_total" [reason],
@@ -99,7 +99,7 @@ families! {
     MAILS: Counter "ostiary_mails_total" [outcome],
         "Attempts to send a mail: sent, postponed, refused, expired, or the mail server did not work (down).";
     QUEUED: Gauge "ostiary_queue_length" [queue],
-        "What waits in the database to be brought to others: mail, notices. The same on every node.";
+        "What waits in the database to be brought to others: mail, notices; and entries of the audit log that are not sealed yet: audit. The same on every node.";
     QUEUE_AGE: Gauge "ostiary_queue_oldest_seconds" [queue],
         "How long the oldest of it has waited.";
     // Background work

@@ -1,8 +1,10 @@
 //! Who records requests, and hands over those that are collected.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::StatusCode;
+use tokio::sync::mpsc;
 
 use super::{Context, Recording, SpanId};
 use crate::protocol::time::Timestamp;
@@ -12,12 +14,19 @@ use crate::telemetry::metrics::{Endpoint, SPANS};
 /// Requests that may wait to be exported.
 const CAPACITY: usize = 2_048;
 
+/// Spans of all of them, which are what takes memory: about 200 bytes each.
+const MOST_SPANS: usize = 16_384;
+
 /// Records requests. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     /// Traces whose id is below this are collected.
     below: u64,
+    /// Whether `traceparent` counts, where it comes from a trusted proxy.
+    heeds_parents: bool,
     sender: mpsc::Sender<Ended>,
+    /// Spans that were handed over and are not exported yet.
+    waiting: Arc<AtomicUsize>,
 }
 
 /// What was recorded and is to be exported.
@@ -30,12 +39,31 @@ pub struct Ended {
     pub method: &'static str,
     pub endpoint: Endpoint,
     pub status: StatusCode,
+    /// What it takes of the memory for all.
+    _room: Room,
+}
+
+/// Room for so many spans, until it is dropped.
+#[derive(Debug)]
+struct Room(usize, Arc<AtomicUsize>);
+
+impl Room {
+    fn take(spans: usize, waiting: &Arc<AtomicUsize>) -> Option<Self> {
+        let taken = Self(spans, Arc::clone(waiting));
+        (waiting.fetch_add(spans, Ordering::Relaxed) + spans <= MOST_SPANS).then_some(taken)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.1.fetch_sub(self.0, Ordering::Relaxed);
+    }
 }
 
 /// A recorder that collects this share of the traces, and what comes out of it.
 pub fn queue(ratio: f64) -> (Recorder, Receiver) {
     let (sender, receiver) = mpsc::channel(CAPACITY);
-    (Recorder { below: share(ratio), sender }, receiver)
+    (Recorder { below: share(ratio), heeds_parents: false, sender, waiting: Arc::default() }, receiver)
 }
 
 /// Of all numbers of 64 bits.
@@ -45,6 +73,16 @@ fn share(ratio: f64) -> u64 {
 }
 
 impl Recorder {
+    /// Goes on with traces of trusted proxies: an ordinary one passes on what strangers send, so that is asked for.
+    #[must_use]
+    pub fn heeding_parents(self, heeds_parents: bool) -> Self {
+        Self { heeds_parents, ..self }
+    }
+
+    pub const fn heeds_parents(&self) -> bool {
+        self.heeds_parents
+    }
+
     /// A request begins: a trace of its own, or a part of another program's, which then has decided whether it is collected.
     pub fn begin(&self, request_id: TraceId, at: Timestamp, traceparent: Option<&str>) -> Box<Recording> {
         let earlier = traceparent.and_then(Context::parse);
@@ -62,10 +100,16 @@ impl Recorder {
             return;
         }
         recording.took = recording.began.elapsed();
-        let spans = recording.spans.len() as u64 + 1;
-        let ended = Ended { recording, method: known(method), endpoint, status };
-        if self.sender.try_send(ended).is_err() {
-            SPANS.add("dropped", "", spans);
+        let spans = recording.spans.len() + 1;
+        let ended = Room::take(spans, &self.waiting).map(|room| Ended {
+            recording,
+            method: known(method),
+            endpoint,
+            status,
+            _room: room,
+        });
+        if ended.is_none_or(|ended| self.sender.try_send(ended).is_err()) {
+            SPANS.add("dropped", "", spans as u64);
         }
     }
 
@@ -122,5 +166,29 @@ mod tests {
             kept += 1;
         }
         assert_eq!(kept, CAPACITY);
+    }
+
+    #[test]
+    fn requests_of_many_spans_take_the_room_of_many() {
+        use crate::telemetry::spans::{MAX_SPANS, collect, span};
+        let (recorder, mut receiver) = queue(1.0);
+        let send = || {
+            let mut recording = Some(recorder.begin(TraceId::random(), Timestamp::from_seconds(1), None));
+            collect(&mut recording, || (0..MAX_SPANS).for_each(|_| drop(span("a"))));
+            recorder.end(recording.unwrap(), "GET", Endpoint::NONE, StatusCode::OK);
+        };
+        let fit = MOST_SPANS / (MAX_SPANS + 1);
+        (0..fit + 5).for_each(|_| send());
+        let mut held = Vec::new();
+        while let Ok(ended) = receiver.try_recv() {
+            held.push(ended);
+        }
+        assert_eq!(held.len(), fit);
+        // What is being exported takes its room still.
+        send();
+        assert!(receiver.try_recv().is_err());
+        held.clear();
+        send();
+        assert!(receiver.try_recv().is_ok());
     }
 }

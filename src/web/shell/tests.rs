@@ -7,10 +7,24 @@ use crate::web::error::ErrorRenderer;
 fn shell() -> Shell {
     let router = Router::new()
         .route("/log", get(|| async { tracing::info!("working") }))
+        .route(
+            "/later/refused",
+            get(|| async {
+                tokio::task::yield_now().await;
+                let _span = spans::span("after");
+                crate::web::error::Error::from(Problem::request(StatusCode::FORBIDDEN, "left_in_a_test", "No"))
+            }),
+        )
+        .route("/later/panic", get(panics_later))
         .route("/fault", get(|| async { crate::web::error::Error::from(Problem::internal("the disk is on fire")) }));
     let bare = ErrorRenderer::default();
     let audiences = Audiences { page: bare.clone(), api: bare, api_path: "/api/v1".to_owned() };
     Shell::new(router, Clock::system(), &ServerConfig::default(), audiences)
+}
+
+async fn panics_later() {
+    tokio::task::yield_now().await;
+    panic!("on purpose");
 }
 
 /// The status, the request id, and what was logged.
@@ -60,4 +74,36 @@ fn a_line_about_each_request_names_the_endpoint_and_never_what_was_sent() {
         "{log}"
     );
     assert!(log.contains(" trace_id=") && !log.contains("4711") && !log.contains("secret"), "{log}");
+}
+
+/// What is done after its client went away: the log, and how the request was recorded.
+fn leave(path: &str) -> (Shell, String, crate::telemetry::spans::Ended) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (recorder, mut ended_ones) = spans::queue(1.0);
+    let shell = shell().watching(Watch { lines: true, recorder: Some(recorder), ..Watch::default() });
+    let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
+    let mut ended = None;
+    let log = telemetry::tests::logged(crate::config::LogFormat::Text, "info", || {
+        ended = runtime.block_on(async {
+            let mut handling = Box::pin(shell.handle(request));
+            let begin = std::future::poll_fn(|context| Poll::Ready(handling.as_mut().poll(context).is_pending()));
+            assert!(begin.await);
+            drop(handling);
+            ended_ones.recv().await
+        });
+    });
+    (shell, log, ended.unwrap())
+}
+
+#[test]
+fn whoever_goes_away_hides_nothing() {
+    let refusals = || REFUSALS.all().into_iter().filter(|((reason, _), _)| *reason == "left_in_a_test").count();
+    let (shell, log, ended) = leave("/later/refused");
+    assert_eq!((ended.status, refusals(), shell.panics()), (StatusCode::FORBIDDEN, 1, 0));
+    assert!(log.contains("answered method=\"GET\"") && log.contains("status=403"), "{log}");
+    assert_eq!(ended.recording.spans.iter().map(|span| span.name.as_str()).collect::<Vec<_>>(), ["after"]);
+
+    let (shell, log, ended) = leave("/later/panic");
+    assert_eq!((ended.status, shell.panics()), (StatusCode::INTERNAL_SERVER_ERROR, 1));
+    assert!(log.contains("a handler panicked") && log.contains("status=500"), "{log}");
 }

@@ -72,7 +72,7 @@ impl Watch {
         }
         let recorder = self.recorder.as_ref()?;
         // Who may say what belongs to which trace may have everything recorded.
-        let parent = request.headers().get("traceparent").filter(|_| is_trusted());
+        let parent = request.headers().get("traceparent").filter(|_| recorder.heeds_parents() && is_trusted());
         Some(recorder.begin(trace_id, at, parent.and_then(|parent| parent.to_str().ok())))
     }
 
@@ -110,8 +110,14 @@ impl Watch {
     /// A client went away before the answer.
     pub(super) fn abandoned(&self) {
         if self.counts {
-            IN_FLIGHT.discount();
             ABANDONED.count();
+        }
+    }
+
+    /// The program ends before the answer.
+    pub(super) fn cut_off(&self) {
+        if self.counts {
+            IN_FLIGHT.discount();
         }
     }
 }

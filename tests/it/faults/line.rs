@@ -153,3 +153,20 @@ async fn a_refresh_whose_answer_was_lost_is_answered_when_it_is_sent_again() {
     let again = refresh(&scene.server, &scene.client, &text(&answer.json(), "refresh_token")).await;
     assert_eq!(again.status, 200, "{again:#?}");
 }
+
+/// What a firewall does overnight: the connections of the pool lead nowhere, and nobody is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn connections_that_were_forgotten_fail_no_request() {
+    let scene = Scene::new().await;
+    let (server, token) = (&scene.server, &scene.access_token);
+    for answer in all((0..8).map(|_| server.userinfo(token))).await {
+        assert_eq!(answer.status, 200, "{answer:#?}");
+    }
+    // Only one that was idle for two seconds is asked whether it lives.
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    scene.proxy.forget_connections();
+    for answer in all((0..8).map(|_| server.userinfo(token))).await {
+        assert_eq!(answer.status, 200, "{answer:#?}");
+    }
+}

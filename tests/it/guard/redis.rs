@@ -10,7 +10,7 @@ use ostiary::guard::gcra::{self, Decision};
 use ostiary::guard::limit::Action;
 use ostiary::guard::shared::{Mode, Shared};
 use ostiary::guard::{Guard, Subject};
-use ostiary::keys::master::MasterKey;
+use ostiary::keys::root::Root;
 
 use super::attack::{Visitor, attack, is_refused, limited_with, row};
 use crate::support::database::TestDatabase;
@@ -33,7 +33,7 @@ impl Node {
         let clock = Clock::fixed(START);
         let mut config = Config { redis, ..Config::default() };
         config.rates.token = Rate::new(BURST, 1, 3_600);
-        let guard = Guard::new(&config, &MasterKey::from_bytes([7; 32]), &database.db, &clock).expect("a guard");
+        let guard = Guard::new(&config, &Root::from_bytes([7; 32]), &database.db, &clock).expect("a guard");
         guard.connect().await;
         Self { guard, clock, _database: database }
     }

@@ -28,6 +28,8 @@ pub struct Proxy {
     mood: watch::Sender<Mood>,
     /// How often every connection was ended.
     ends: watch::Sender<u32>,
+    /// How often those that there were then were forgotten.
+    forgets: watch::Sender<u32>,
     target: watch::Sender<PathBuf>,
     loses: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
@@ -41,6 +43,7 @@ impl Proxy {
         let port = listener.local_addr().expect("an address").port();
         let (mood, feels) = watch::channel(Mood::Passes);
         let (ends, ended) = watch::channel(0);
+        let (forgets, forgotten) = watch::channel(0);
         let (target, leads) = watch::channel(target);
         let (loses, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let task = tokio::spawn({
@@ -48,19 +51,23 @@ impl Proxy {
             async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let target = leads.borrow().clone();
-                    let mut ended = ended.clone();
+                    let (mut ended, mut forgotten) = (ended.clone(), forgotten.clone());
                     ended.borrow_and_update();
+                    forgotten.borrow_and_update();
                     let connection = connection(client, target, feels.clone(), Arc::clone(&loses), Arc::clone(&lost));
                     tokio::spawn(async move {
+                        let mut connection = std::pin::pin!(connection);
                         tokio::select! {
-                            () = connection => {}
+                            () = &mut connection => {}
                             _ = ended.changed() => {}
+                            // Open at both ends, and nobody between them.
+                            Ok(()) = forgotten.changed() => drop(ended.changed().await),
                         }
                     });
                 }
             }
         });
-        Self { port, mood, ends, target, loses, lost, task }
+        Self { port, mood, ends, forgets, target, loses, lost, task }
     }
 
     pub fn pass(&self) {
@@ -84,6 +91,11 @@ impl Proxy {
     pub fn lead_to(&self, target: PathBuf) {
         self.target.send_replace(target);
         self.end_connections();
+    }
+
+    /// As a firewall does with connections that were idle: what they carry goes nowhere from now on, and new ones work.
+    pub fn forget_connections(&self) {
+        self.forgets.send_modify(|times| *times += 1);
     }
 
     fn end_connections(&self) {

@@ -128,6 +128,8 @@ async fn what_happens_is_counted() {
         "ostiary_job_last_success_timestamp_seconds{task=\"sealer\"}",
         "ostiary_password_hash_places{state=\"most\"}",
         "ostiary_database_connections{state=\"most\"}",
+        "ostiary_queue_length{queue=\"audit\"}",
+        "ostiary_queue_oldest_seconds{queue=\"audit\"}",
     ] {
         assert!(samples.contains_key(series), "{series} in {samples:#?}");
     }
@@ -148,6 +150,23 @@ async fn logins_are_counted_by_what_came_of_them() {
     assert_eq!(samples.get("ostiary_logins_total{method=\"password\",outcome=\"wrong_password\"}"), Some(&1.0), "{samples:#?}");
     let hashed = samples.get("ostiary_password_hash_duration_seconds_count").expect("hashes");
     assert!(*hashed >= 2.0, "{hashed}");
+}
+
+/// M8: the limit that comes before anything is looked at.
+#[tokio::test]
+async fn logins_that_are_not_looked_at_are_counted_too() {
+    let limits = [("OSTIARY_METRICS__LISTEN", "127.0.0.1:0"), ("OSTIARY_RATES__LOGIN_HARD", "2/h")];
+    let server = Server::with_person_and(&limits);
+    let login = Url::parse(&format!("{}/login", server.issuer)).expect("a URL");
+    let mut person = Person::new();
+    for _ in 0..4 {
+        let page = person.send(login.clone(), None).await.text().await.expect("text");
+        let (action, mut fields) = fill_in(&page).expect("a form");
+        fields.iter_mut().filter(|(name, _)| name == "password").for_each(|(_, value)| *value = "wrong".to_owned());
+        person.send(login.join(&action).expect("action"), Some(fields)).await;
+    }
+    let samples = samples(&server).await;
+    assert_eq!(samples.get("ostiary_logins_total{method=\"password\",outcome=\"rate_limited\"}"), Some(&2.0), "{samples:#?}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use ostiary::telemetry::otlp::{self, Service};
 use ostiary::telemetry::spans::{Ended, Receiver, queue};
 use ostiary::web::context::Peer;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::process::Server;
 use crate::program::Program;
@@ -85,12 +86,14 @@ on_both! {
 }
 
 #[tokio::test]
-async fn traceparent_counts_from_a_trusted_proxy_alone() {
+async fn traceparent_counts_from_a_trusted_proxy_alone_and_where_it_was_asked_for() {
     let server = TestServer::start_with(TestDatabase::sqlite().await, |config| {
         config.server.trusted_proxies = vec!["10.0.0.0/8".parse().expect("a network")];
     });
-    let (server, mut receiver) = recorded(server.await, 0.0);
-    for (peer, trusted) in [("10.1.2.3:1", true), ("203.0.113.1:1", false)] {
+    let mut server = server.await;
+    for (peer, heeds, trusted) in [("10.1.2.3:1", false, false), ("203.0.113.1:1", true, false), ("10.1.2.3:1", true, true)] {
+        let (recorder, mut receiver) = queue(0.0);
+        server.shell = app::shell(&server.state).recording(Some(recorder.heeding_parents(heeds)));
         let mut request = Request::get("/jwks").body(Body::empty()).unwrap();
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
         request.headers_mut().insert("traceparent", parent);
@@ -217,6 +220,45 @@ async fn a_collector_that_is_gone_costs_nothing_but_the_traces() {
     exporter.run(receiver, std::future::ready(())).await;
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(dropped() - before >= 3_000, "of the queue's end and of its beginning: {}", dropped() - before);
+}
+
+/// How many spans were exported, and how many dropped, since the process began.
+fn exported_and_dropped() -> (u64, u64) {
+    let all = SPANS.all();
+    let number = |word| all.iter().find(|(words, _)| *words == (word, "")).map_or(0, |(_, number)| *number);
+    (number("exported"), number("dropped"))
+}
+
+/// Records so many requests, and sends them to what answers so.
+async fn send_to(answer: &'static str, requests: u16) {
+    let asked = Arc::new(Notify::new());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let noticed = Arc::clone(&asked);
+    let answer = move || {
+        noticed.notify_one();
+        std::future::ready(answer)
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/traces", post(answer))).await });
+    let server = TestServer::start_with(TestDatabase::sqlite().await, |config| config.telemetry.otlp_endpoint = url);
+    let (server, receiver) = recorded(server.await, 1.0);
+    for _ in 0..requests {
+        assert_eq!(server.get("/health/live").await.status, 200);
+    }
+    let exporter = Exporter::new(&server.state.config, &server.clock).expect("usable");
+    exporter.run(receiver, asked.notified()).await;
+}
+
+/// M11: what answers with 200 is not always a collector, and one that is may take a part.
+#[tokio::test]
+async fn what_a_collector_does_not_take_counts_as_dropped() {
+    let before = exported_and_dropped();
+    send_to("<!doctype html><title>Log in</title>", 40).await;
+    let between = exported_and_dropped();
+    assert!(between.1 - before.1 >= 40, "{before:?} {between:?}");
+    send_to(r#"{"partialSuccess":{"rejectedSpans":"39","errorMessage":"full"}}"#, 40).await;
+    let after = exported_and_dropped();
+    assert!(after.1 - between.1 >= 39 && after.0 > between.0, "{between:?} {after:?}");
 }
 
 #[test]
