@@ -11,6 +11,7 @@ pub use line::{Malformed, read};
 
 use super::pages::{Item, Pages};
 use crate::keys::evidence::EvidenceKey;
+use crate::keys::root::SealedRoot;
 use crate::protocol::jwt::{decode, encode};
 use crate::protocol::printable::{printable, printable_json};
 use crate::protocol::time::Timestamp;
@@ -18,6 +19,7 @@ use crate::storage::audit::AuditFilter;
 use crate::storage::audit::chain::{Head, Row};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
+use crate::storage::master_keys;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,9 +57,12 @@ pub struct Header {
     pub exported_at: String,
     /// Whether every entry is here, and every checkpoint.
     pub whole: bool,
-    /// The key, sealed with the master key, in base64url.
+    /// The key, sealed with the root, in base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The root, sealed with each master key that was accepted.
+    #[serde(default, skip_serializing_if = "SealedRoot::is_empty")]
+    pub root: SealedRoot,
     /// Where the chain ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence: Option<i64>,
@@ -95,11 +100,16 @@ impl Export {
     ) -> Result<Self, Error> {
         let whole = filter == AuditFilter::default();
         let pages = Pages::open(db, filter).await?;
+        let root = match key {
+            Some(_) => SealedRoot::from(master_keys::list(&mut db.read().await?).await?.as_slice()),
+            None => SealedRoot::default(),
+        };
         let header = Header {
             ostiary_audit_log: Header::VERSION,
             exported_at: now.rfc3339().unwrap_or_default(),
             whole,
             key: key.map(|key| encode(key.sealed())),
+            root,
             sequence: pages.head().map(|head| head.sequence),
             seal: pages.head().map(|head| encode(&head.seal)),
         };
@@ -164,7 +174,7 @@ fn record(item: &Item) -> String {
     let (row, sequence): (&Row, Option<i64>) = match item {
         Item::Entry(entry) => (&entry.row, Some(entry.sequence)),
         Item::Waiting(row, _) => (row, None),
-        Item::Checkpoint(_) => return String::new(),
+        Item::Checkpoint(..) => return String::new(),
     };
     let optional = |text: &Option<String>| cell(text.as_deref().unwrap_or_default());
     let cells = [

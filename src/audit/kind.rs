@@ -102,6 +102,8 @@ kinds! {
     KeyCreated = "key.created", "A signing key was generated and published.";
     KeyRotated = "key.rotated", "A signing key began to sign in place of another.";
     KeyRetired = "key.retired", "A signing key was taken out of the published set.";
+    MasterKeyAdded = "master_key.added", "Another master key opens the database from now on.";
+    MasterKeyDropped = "master_key.dropped", "A master key opens the database no longer.";
     // Mail
     MailRefused = "mail.refused", "The mail server refused a mail for good: it was not sent.";
     MailExpired = "mail.expired", "A mail was of no use any more before it could be sent.";

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::protocol::time::Timestamp;
 use crate::storage::audit::AuditFilter;
 use crate::storage::audit::chain::{self, Head, Row, Sealed, Stored};
 use crate::storage::db::Db;
@@ -14,11 +15,14 @@ const PAGE: i64 = 500;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Item {
     Entry(Sealed),
-    /// As it was signed.
-    Checkpoint(String),
+    /// As it was signed, and what its row says beside that; an export has no rows.
+    Checkpoint(String, Option<Columns>),
     /// An entry that is not in the chain yet, and whether the chain has one with the same id.
     Waiting(Row, bool),
 }
+
+/// What a checkpoint's row says of it: number, sequence, and when it was made.
+pub type Columns = (i64, i64, Timestamp);
 
 /// Reads the log.
 #[derive(Debug)]
@@ -101,7 +105,9 @@ impl Pages {
                 self.checkpoints.extend(more);
             }
             match self.checkpoints.pop_front() {
-                Some(next) if next.sequence < sequence => items.push(Item::Checkpoint(next.signed)),
+                Some(next) if next.sequence < sequence => {
+                    items.push(Item::Checkpoint(next.signed, Some((next.number, next.sequence, next.made_at))));
+                }
                 Some(next) => {
                     self.checkpoints.push_front(next);
                     return Ok(());

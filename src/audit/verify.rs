@@ -12,10 +12,11 @@ pub use anchors::Anchors;
 pub use report::{Fault, Finding, Report};
 
 use self::report::finding;
-use super::pages::Item;
+use super::pages::{Columns, Item};
 use crate::keys::evidence::{EvidenceKey, digest};
 use crate::protocol::evidence::Checkpoint;
 use crate::protocol::jwt::decode;
+use crate::protocol::time::Timestamp;
 use crate::storage::audit::chain::{Head, Row, Sealed};
 
 /// Findings that are kept; after these they are only counted.
@@ -23,6 +24,15 @@ const MOST: usize = 100;
 
 /// Of an entry that is as it was sealed, and has no mark of ours.
 const NOT_OURS: &str = "it was sealed, but not written by this installation";
+
+/// Of an entry of ours that is sealed, or waits to be, after everything as old was deleted.
+const PLAYED_BACK: &str = "it is older than what had been deleted for its age by then: somebody kept a copy, and put it back";
+
+/// Of a gap.
+const TAKEN_OUT: &str = "entries were taken out";
+
+/// Of a checkpoint that stands in a gap.
+const NOT_THERE: &str = "a checkpoint vouches for entries that are not there";
 
 /// How many entries that were taken out between two that were renumbered are looked for.
 const RENUMBERED: i64 = 64;
@@ -39,6 +49,8 @@ pub struct Verifier {
     shift: i64,
     suspect: Option<Suspect>,
     pruned_until: i64,
+    /// What happened before this was deleted for its age by the entry that comes next.
+    pruned_before: Option<Timestamp>,
     /// Whether the first entry follows the beginning, or what a checkpoint vouches for.
     begins_at_checkpoint: bool,
 }
@@ -73,6 +85,7 @@ impl Verifier {
             shift: 0,
             suspect: None,
             pruned_until: 0,
+            pruned_before: None,
             begins_at_checkpoint: false,
             anchors,
         };
@@ -85,7 +98,7 @@ impl Verifier {
     pub fn take(&mut self, item: Item) {
         match item {
             Item::Entry(entry) => self.entry(&entry),
-            Item::Checkpoint(signed) => self.checkpoint(signed),
+            Item::Checkpoint(signed, columns) => self.checkpoint(signed, columns),
             Item::Waiting(row, copied) => self.waiting(&row, copied),
         }
     }
@@ -146,7 +159,7 @@ impl Verifier {
             // How much may be missing at the beginning is judged at the end.
             End::After(last, _) if sequence > last && self.report.entries == 0 => None,
             End::After(last, _) if sequence > last => {
-                self.found(Fault::Deleted, Some(last + 1), Some(sequence - 1), None, "entries were taken out");
+                self.found(Fault::Deleted, Some(last + 1), Some(sequence - 1), None, TAKEN_OUT);
                 None
             }
             End::After(..) => {
@@ -181,15 +194,24 @@ impl Verifier {
     fn marked(&mut self, entry: &Sealed, ours: bool) {
         if !ours {
             self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), NOT_OURS);
+        } else if self.pruned_before.is_some_and(|before| entry.row.occurred_at < before) {
+            self.found(Fault::Inserted, Some(entry.sequence), None, Some(entry), PLAYED_BACK);
         }
     }
 
-    fn checkpoint(&mut self, signed: String) {
+    fn checkpoint(&mut self, signed: String, columns: Option<Columns>) {
         self.report.checkpoints += 1;
         let Some(checkpoint) = self.key.checkpoint(&signed) else {
             self.found(Fault::Forged, None, None, None, "a checkpoint was not signed by this installation, or was changed");
             return;
         };
+        let says = |(number, sequence, made_at): Columns| {
+            (number, sequence, made_at.as_seconds()) == (checkpoint.number, checkpoint.sequence, checkpoint.iat)
+        };
+        if !columns.is_none_or(says) {
+            let what = "the columns of a checkpoint say other than what was signed";
+            self.found(Fault::Forged, Some(checkpoint.sequence), None, None, what);
+        }
         if let Some((before, text)) = &self.checkpoint {
             if checkpoint.number != before.number + 1 {
                 self.found(
@@ -218,7 +240,7 @@ impl Verifier {
             End::Nowhere => {}
             End::After(..) if self.shift != 0 => {}
             End::After(last, _) if last < checkpoint.sequence => {
-                self.cut_off(last + 1, checkpoint.sequence, "a checkpoint vouches for entries that are not there");
+                self.cut_off(last + 1, checkpoint.sequence, NOT_THERE);
             }
             End::After(last, found) if last > checkpoint.sequence || found != seal => {
                 let since = self.report.vouched_until + 1;
@@ -244,8 +266,12 @@ impl Verifier {
         let ours = self.key.is_ours(row);
         if copied {
             self.stray(row, "a copy of an entry of the chain was put where entries wait to be sealed");
+        } else if ours && self.pruned_before.is_some_and(|before| row.occurred_at < before) {
+            self.stray(row, PLAYED_BACK);
         } else if ours {
             self.report.waiting += 1;
+            let oldest = self.report.waiting_since.get_or_insert(row.occurred_at);
+            *oldest = row.occurred_at.min(*oldest);
             if row.kind == "audit.pruned" {
                 self.pruned(row);
             }
@@ -263,10 +289,19 @@ impl Verifier {
         let details: serde_json::Value = serde_json::from_str(&row.details).unwrap_or_default();
         let until = details.get("until").and_then(serde_json::Value::as_i64);
         self.pruned_until = self.pruned_until.max(until.unwrap_or_default());
+        // Nothing of ours comes as late as that.
+        let before = details.get("before").and_then(serde_json::Value::as_str).and_then(Timestamp::parse_rfc3339);
+        self.pruned_before = self.pruned_before.max(before);
     }
 
     /// Everything has come; `head` is where the chain ends by the database's own word.
     pub fn finish(mut self, head: Option<Head>) -> Report {
+        // Entries that we deleted while the log was read, after those before them had come.
+        let (pruned_until, found) = (self.pruned_until, self.report.findings.len());
+        self.report
+            .findings
+            .retain(|finding| ![TAKEN_OUT, NOT_THERE].contains(&finding.what) || finding.until > Some(pruned_until));
+        self.report.faults -= i64::try_from(found - self.report.findings.len()).unwrap_or_default();
         let last = if let End::After(last, _) = self.end { last } else { 0 };
         let ends = head.map_or(0, |head| head.sequence);
         if self.shift == 0 && ends > last {
@@ -285,7 +320,7 @@ impl Verifier {
             self.found(Fault::Deleted, Some(1), Some(missing), None, what);
         }
         // Copies are compared where an entry stands; one that none stands for shows that entries were taken out.
-        let passed = self.anchors.passed(self.report.first.unwrap_or(i64::MAX));
+        let passed = self.anchors.passed(self.report.first.unwrap_or(i64::MAX).max(pruned_until + 1));
         if let Some(copied) = passed.filter(|_| self.report.faults == 0) {
             self.cut_off(copied, copied, "a copied checkpoint vouches for an entry that is not there");
         }

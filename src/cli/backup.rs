@@ -3,23 +3,25 @@
 pub(super) mod archive;
 pub(super) mod postgres;
 
-use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use self::archive::{MASTER_KEY, Manifest, POSTGRES, Part, SQLITE};
+use self::archive::{Head, MASTER_KEY, Manifest, Opening, POSTGRES, Part, SQLITE};
 use super::failure::{Exit, Failure};
 use super::output::{Output, instant};
+use super::scratch::{Scratch, clean_up_on_signals};
 use super::start::{self, Installation};
 use crate::audit::{self, Kind};
 use crate::config::Config;
 use crate::keys::age::{Identity, Recipient};
 use crate::keys::master::VARIABLE;
+use crate::keys::root::SealedRoot;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::backup;
 use crate::storage::db::DatabaseTarget;
-use crate::storage::migrations;
+use crate::storage::{master_keys, migrations};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -52,14 +54,16 @@ Examples:
         #[arg(long, conflicts_with = "recipients")]
         unencrypted: bool,
     },
-    /// Read a backup to its end and compare it with its checksums.
-    #[command(after_help = "Example:\n  ostiary backup verify /backups/2026-11-22.age --identity backup-key.txt")]
+    /// Read a backup to its end and compare it with its checksums and, with --public-key, with the signature.
+    #[command(after_help = "\
+Example:
+  ostiary audit key >audit-key.jwk
+  ostiary backup verify /backups/2026-11-22.age --identity backup-key.txt --public-key audit-key.jwk")]
     Verify {
         /// The backup.
         file: PathBuf,
-        /// The file with the key that opens it.
-        #[arg(long, value_name = "FILE")]
-        identity: Option<PathBuf>,
+        #[command(flatten)]
+        opening: Opening,
     },
 }
 
@@ -78,6 +82,14 @@ struct Created {
 }
 
 #[derive(Serialize)]
+struct Verified {
+    /// Whether it was compared: without --public-key anybody may have made it.
+    signature: &'static str,
+    #[serde(flatten)]
+    manifest: Manifest,
+}
+
+#[derive(Serialize)]
 struct NewKey {
     file: PathBuf,
     recipient: String,
@@ -87,23 +99,20 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
     match command {
         Command::Key { file } => key(file, output),
         Command::Create { file, recipients, .. } => Box::pin(create(file, &recipients, config, output)).await,
-        Command::Verify { file, identity } => {
-            let manifest = archive::read(&file, &identities(identity.as_deref())?, |_, _| Ok(None))?;
-            output.answer(&manifest, |manifest| {
+        Command::Verify { file, opening } => {
+            let keys = opening.keys()?;
+            let manifest = archive::read(&file, &keys, |_, _| Ok(None))?.manifest;
+            let signature = if keys.signer.is_some() { "good" } else { "not compared" };
+            output.answer(&Verified { signature, manifest: manifest.shown() }, |Verified { signature, manifest }| {
                 let parts: Vec<_> = manifest.parts.iter().map(|part| format!("{}, {} bytes", part.name, part.bytes)).collect();
-                format!("The backup of {} is whole ({}; schema {}).", manifest.created_at, parts.join("; "), manifest.schema)
+                let parts = parts.join("; ");
+                format!(
+                    "The backup of {} is whole ({parts}; schema {}). Its signature is {signature}.",
+                    manifest.created_at, manifest.schema
+                )
             })
         }
     }
-}
-
-/// The keys in a file that the command line named.
-pub(super) fn identities(file: Option<&Path>) -> Result<Vec<Identity>, Failure> {
-    let Some(path) = file else { return Ok(Vec::new()) };
-    let unreadable = |error| Failure::usage(format!("the key file {} can't be read: {error}", path.display()));
-    let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
-    Identity::parse_file(&text)
-        .ok_or_else(|| Failure::usage(format!("{} holds no key of age (AGE-SECRET-KEY-1…)", path.display())))
 }
 
 fn key(file: PathBuf, output: Output) -> Result<(), Failure> {
@@ -129,27 +138,34 @@ async fn create(file: PathBuf, recipients: &[Recipient], config: Config, output:
     if file.exists() {
         return Err(Failure::conflict(format!("{} exists already", file.display())));
     }
+    clean_up_on_signals()?;
     let installation = Installation::open(config).await?;
     let config = &installation.config;
 
     let name = if matches!(target, DatabaseTarget::Sqlite(_)) { SQLITE } else { POSTGRES };
-    let snapshot = Snapshot::take(&target, config)?;
-    let mut sources = vec![(name, snapshot.path.as_path())];
+    let snapshot = snapshot(&target, config)?;
+    let mut sources = vec![(name, snapshot.path())];
     let key_file = start::key_file(config);
     let in_file = std::env::var_os(VARIABLE).is_none() && key_file.is_file();
     if !recipients.is_empty() && in_file {
         sources.insert(0, (MASTER_KEY, &key_file));
     }
     let parts = sources.iter().map(|(name, path)| Part::of(name, path)).collect::<Result<_, _>>().map_err(Failure::failed)?;
-    let manifest = Manifest::new(instant(installation.clock.now()), config.server.issuer.clone(), schema, parts);
-    let (bytes, sha256) = write(&file, &manifest, &sources, recipients)?;
+    let accepted = master_keys::list(&mut installation.db.read().await?).await?;
+    let manifest = Manifest {
+        root: SealedRoot::from(accepted.as_slice()),
+        ..Manifest::new(instant(installation.clock.now()), config.server.issuer.clone(), schema, parts)
+    };
+    let head = Head::new(manifest, &installation.root, &installation.evidence)?;
+    let (bytes, sha256) = write(&file, &head, &sources, recipients)?;
+    drop(snapshot);
 
     let mut event = Event { actor: Actor::CommandLine, ..audit::event(Kind::BackupCreated, installation.origin()) };
     event.details.insert("sha256".to_owned(), sha256.clone().into());
     event.details.insert("encrypted".to_owned(), (!recipients.is_empty()).into());
     installation.db.write(async |tx| crate::storage::audit::insert(tx, &event).await).await?;
     installation.db.close().await;
-    let created = Created { file, bytes, sha256, encrypted: !recipients.is_empty(), manifest };
+    let created = Created { file, bytes, sha256, encrypted: !recipients.is_empty(), manifest: head.manifest.shown() };
     output.answer(&created, |created| {
         let without = "\nIt is not encrypted, and without the master key, which has to be kept elsewhere.";
         let more = if created.encrypted { "" } else { without };
@@ -158,56 +174,33 @@ async fn create(file: PathBuf, recipients: &[Recipient], config: Config, output:
 }
 
 /// Under another name first: what has the backup's name is whole.
-fn write(
-    file: &Path,
-    manifest: &Manifest,
-    sources: &[(&str, &Path)],
-    recipients: &[Recipient],
-) -> Result<(u64, String), Failure> {
-    let failed = |error: std::io::Error| Failure::new(Exit::Failed, format!("{} can't be written: {error}", file.display()));
-    let partial = start::beside(file, ".partial");
-    let open = start::create_private(&partial).map_err(failed)?;
-    let written = archive::write(&open, manifest, sources, recipients);
-    let written = written.and_then(|written| fs::rename(&partial, file).map(|()| written));
-    if written.is_err() {
-        _ = fs::remove_file(&partial);
-    }
-    let written = written.map_err(failed)?;
-    start::sync_folder_of(file).map_err(failed)?;
+fn write(file: &Path, head: &Head, sources: &[(&str, &Path)], recipients: &[Recipient]) -> Result<(u64, String), Failure> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::conflict(format!("{} was made by somebody else meanwhile", file.display())),
+        io::ErrorKind::WouldBlock => Failure::unusable(format!("another backup to {} is under way", file.display())),
+        _ => Failure::new(Exit::Failed, format!("{} can't be written: {error}", file.display())),
+    };
+    let partial = Scratch::claim(start::beside(file, ".partial")).map_err(failed)?;
+    let written = archive::write(partial.file(), head, sources, recipients).map_err(failed)?;
+    partial.publish(file).map_err(failed)?;
     Ok(written)
 }
 
-/// The database as it was at one moment, in a file that goes when this is dropped.
-struct Snapshot {
-    path: PathBuf,
-}
-
-impl Snapshot {
-    fn take(target: &DatabaseTarget, config: &Config) -> Result<Self, Failure> {
-        let path = config.server.data_dir.join("backup.snapshot");
-        let busy = |error: std::io::Error| {
-            Failure::unusable(format!(
-                "{0} can't be made: {error}. If no other backup is under way, one was killed: delete that file",
-                path.display()
-            ))
-        };
-        drop::<File>(start::create_private(&path).map_err(busy)?);
-        let snapshot = Self { path };
-        match target {
-            DatabaseTarget::Sqlite(database) => {
-                backup::snapshot(database, &snapshot.path)?;
-                if let Some(damage) = backup::damage(&snapshot.path)? {
-                    return Err(Failure::unusable(format!("the database is damaged: {damage}. Restore it from a backup")));
-                }
+/// The database as it was at one moment, in a file that goes when it is dropped.
+fn snapshot(target: &DatabaseTarget, config: &Config) -> Result<Scratch, Failure> {
+    let path = config.server.data_dir.join("backup.snapshot");
+    let snapshot = Scratch::claim(path.clone()).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Failure::unusable("another backup is under way: wait until it has ended"),
+        _ => Failure::unusable(format!("{} can't be made: {error}", path.display())),
+    })?;
+    match target {
+        DatabaseTarget::Sqlite(database) => {
+            backup::snapshot(database, snapshot.path())?;
+            if let Some(damage) = backup::damage(snapshot.path())? {
+                return Err(Failure::unusable(format!("the database is damaged: {damage}. Restore it from a backup")));
             }
-            DatabaseTarget::Postgres(url) => postgres::dump(url, &snapshot.path)?,
         }
-        Ok(snapshot)
+        DatabaseTarget::Postgres(url) => postgres::dump(url, snapshot.file())?,
     }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        _ = fs::remove_file(&self.path);
-    }
+    Ok(snapshot)
 }

@@ -1,22 +1,21 @@
 //! `ostiary restore`: an installation from a backup.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::audit::verify;
-use super::backup::archive::{self, MASTER_KEY, Manifest, POSTGRES, SQLITE};
-use super::backup::{identities, postgres};
+use super::backup::archive::{self, Head, Keys, MASTER_KEY, Manifest, Opening, POSTGRES, SQLITE};
+use super::backup::postgres;
 use super::failure::{Exit, Failure};
 use super::output::Output;
+use super::scratch::{Scratch, clean_up_on_signals};
 use super::start::{self, Installation, Lock};
-use crate::audit::{self, Kind};
 use crate::config::Config;
-use crate::keys::age::Identity;
 use crate::keys::master::{MasterKey, VARIABLE};
-use crate::storage::audit::{Actor, Event};
+use crate::keys::root::{CHECK, SealedRoot};
 use crate::storage::backup;
 use crate::storage::db::DatabaseTarget;
 use crate::storage::migrations;
@@ -26,15 +25,14 @@ The data folder and the database that the configuration names must be empty. Wha
 was revoked after it is valid again, so end the sessions of the people in question.
 
 Example:
-  ostiary --config /etc/ostiary.toml restore /backups/2026-11-22.age --identity backup-key.txt";
+  ostiary --config /etc/ostiary.toml restore /backups/2026-11-22.age --identity backup-key.txt --public-key audit-key.jwk";
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The backup.
     file: PathBuf,
-    /// The file with the key that opens it.
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 #[derive(Serialize)]
@@ -45,7 +43,7 @@ struct Restored {
 }
 
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
-    let identities = identities(arguments.identity.as_deref())?;
+    let keys = arguments.opening.keys()?;
     let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
     let _lock = Lock::acquire(&config)?;
     let applied = migrations::inspect(&target).await.map_err(Failure::unusable)?;
@@ -54,148 +52,170 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     }
     if let DatabaseTarget::Sqlite(database) = &target {
         // SQLite would take what is in it for the newest part of the restored database.
-        for suffix in ["-wal", "-shm", "-journal"] {
-            let log = start::beside(database, suffix);
+        for log in LOGS.map(|suffix| start::beside(database, suffix)) {
             if log.exists() {
                 return Err(Failure::conflict(format!("{} is left of another database: move it away", log.display())));
             }
         }
     }
-    let unpacked = Unpacked::read(&arguments.file, &identities, &config, &target)?;
-    unpacked.fits(&config)?;
+    clean_up_on_signals()?;
+    let unpacked = Unpacked::read(&arguments.file, &keys, &config, &target)?;
+    unpacked.has_key(&config)?;
+    let created_at = unpacked.head.manifest.created_at.clone();
     match &target {
         DatabaseTarget::Sqlite(database) => {
-            if let Some(damage) = backup::damage(&unpacked.database)? {
+            if let Some(damage) = backup::damage(unpacked.database.path())? {
                 return Err(Failure::new(Exit::Failed, format!("the database in the backup is damaged: {damage}")));
             }
-            let check = backup::fact(&unpacked.database, MasterKey::CHECK)?;
-            if !check.is_none_or(|check| unpacked.master(&config).is_ok_and(|master| master.is_of(&check))) {
-                return Err(Failure::conflict("the master key is not the one that the database in the backup was made with"));
-            }
-            unpacked.keep_key(&config)?;
+            let accepted = backup::accepted(unpacked.database.path())?;
+            let check = backup::fact(unpacked.database.path(), CHECK)?;
+            unpacked.opens(&SealedRoot::from(accepted.as_slice()), check.as_deref(), &config)?;
+            backup::mark_restored(unpacked.database.path(), &created_at)?;
+            let unpacked = unpacked.keep_key(&config)?;
             // Last, and in one step: until then the folder is as empty as it was.
-            fs::rename(&unpacked.database, database).map_err(Failure::unusable)?;
-            start::sync_folder_of(database).map_err(Failure::unusable)?;
+            publish(unpacked, database)?;
         }
         DatabaseTarget::Postgres(url) => {
-            unpacked.keep_key(&config)?;
-            postgres::restore(url, &unpacked.database)?;
+            unpacked.opens(&unpacked.head.manifest.root, None, &config)?;
+            let unpacked = unpacked.keep_key(&config)?;
+            postgres::restore(url, unpacked.path(), &backup::mark_restored_sql(&created_at))?;
         }
     }
-    let manifest = unpacked.manifest.clone();
-    drop(unpacked);
 
+    // It writes down that this was done, if it comes so far; else whoever opens it next does.
     let installation = Installation::open(config).await?;
     let (report, _) = verify::of_database(&installation, &[]).await?;
-    let mut event = Event { actor: Actor::CommandLine, ..audit::event(Kind::BackupRestored, installation.origin()) };
-    event.details.insert("created_at".to_owned(), manifest.created_at.clone().into());
-    installation.db.write(async |tx| crate::storage::audit::insert(tx, &event).await).await?;
     installation.db.close().await;
     if !report.intact {
         return Err(Failure::new(
             Exit::Tampered,
             format!(
-                "the installation is as it was at {}, but somebody had changed its audit log: run `ostiary audit verify`",
-                manifest.created_at
+                "the installation is as it was at {created_at}, but somebody had changed its audit log: run `ostiary audit verify`"
             ),
         ));
     }
-    let restored = Restored { created_at: manifest.created_at, schema: migrations::newest() };
+    let restored = Restored { created_at, schema: migrations::newest() };
     output.answer(&restored, |restored| format!("The installation is as it was at {}.", restored.created_at))
 }
 
 /// A backup's files, beside where they belong. They go when this is dropped.
 struct Unpacked {
-    manifest: Manifest,
-    database: PathBuf,
-    key: PathBuf,
+    head: Head,
+    database: Scratch,
+    /// If the backup has one.
+    key: Option<Scratch>,
 }
 
 impl Unpacked {
-    fn read(file: &Path, identities: &[Identity], config: &Config, target: &DatabaseTarget) -> Result<Self, Failure> {
+    fn read(file: &Path, keys: &Keys, config: &Config, target: &DatabaseTarget) -> Result<Self, Failure> {
         let folder = &config.server.data_dir;
         start::create_folder(folder)?;
-        let database = match target {
-            DatabaseTarget::Sqlite(database) => start::beside(database, ".restoring"),
-            DatabaseTarget::Postgres(_) => folder.join("ostiary.dump.restoring"),
+        let (path, wanted) = match target {
+            DatabaseTarget::Sqlite(database) => (start::beside(database, ".restoring"), SQLITE),
+            DatabaseTarget::Postgres(_) => (folder.join("ostiary.dump.restoring"), POSTGRES),
         };
-        let wanted = if matches!(target, DatabaseTarget::Sqlite(_)) { SQLITE } else { POSTGRES };
-        // Dropped when reading fails in the middle, so that nothing is left of it.
-        let mut unpacked = Self { manifest: empty(), database, key: start::beside(&start::key_file(config), ".restoring") };
-        for stale in [&unpacked.database, &unpacked.key] {
-            _ = fs::remove_file(stale);
+        // SQLite would take it for a part of what is unpacked.
+        for left in LOGS.map(|suffix| start::beside(&path, suffix)) {
+            _ = fs::remove_file(left);
         }
-        let mut files: Vec<File> = Vec::new();
-        unpacked.manifest = archive::read(file, identities, |manifest, part| {
+        let (database, key) = (claim(&path)?, claim(&start::beside(&start::key_file(config), ".restoring"))?);
+        let head = archive::read(file, keys, |manifest, part| {
             refuse(manifest, wanted)?;
-            let path = match part.name.as_str() {
-                MASTER_KEY => &unpacked.key,
-                name if name == wanted => &unpacked.database,
+            let to = match part.name.as_str() {
+                MASTER_KEY => &key,
+                name if name == wanted => &database,
                 name => {
                     return Err(Failure::new(Exit::Failed, format!("the backup holds {name}, which this version does not know")));
                 }
             };
-            let created = start::create_private(path).map_err(Failure::unusable)?;
-            files.push(created.try_clone().map_err(Failure::unusable)?);
-            Ok(Some(Box::new(created) as Box<dyn Write>))
+            Ok(Some(Box::new(to.file().try_clone().map_err(Failure::unusable)?) as Box<dyn Write>))
         })?;
-        for file in files {
-            file.sync_all().map_err(Failure::unusable)?;
+        for unpacked in [&database, &key] {
+            unpacked.file().sync_all().map_err(Failure::unusable)?;
         }
-        Ok(unpacked)
+        let key = head.manifest.part(MASTER_KEY).is_some().then_some(key);
+        Ok(Self { head, database, key })
     }
 
-    /// Whether there is a master key, and but one.
-    fn fits(&self, config: &Config) -> Result<(), Failure> {
+    /// Whether there is a master key, here or in the backup.
+    fn has_key(&self, config: &Config) -> Result<(), Failure> {
         let key_file = start::key_file(config);
         let from_environment = std::env::var_os(VARIABLE).is_some();
-        if !self.key.exists() {
-            return if key_file.exists() || from_environment {
-                Ok(())
-            } else {
-                Err(Failure::unusable(format!(
-                    "the backup is without the master key: put the one that belongs to it into {} first",
-                    key_file.display()
-                )))
+        if self.key.is_some() || key_file.exists() || from_environment {
+            return Ok(());
+        }
+        Err(Failure::unusable(format!(
+            "the backup is without the master key: put one that belongs to it into {} first",
+            key_file.display()
+        )))
+    }
+
+    /// Whether the master key as it will be opens the database: this root of it, or in a database of before there were several keys
+    /// the one of this check value.
+    fn opens(&self, root: &SealedRoot, check: Option<&[u8]>, config: &Config) -> Result<(), Failure> {
+        let master = self.master(config)?;
+        let opened = root.open(&master);
+        let fits = match (check, &opened) {
+            // Of a dump that an older version made nothing is known before it is restored but the key that comes with it.
+            (None, _) if root.is_empty() => self.key.as_ref().is_none_or(|key| {
+                MasterKey::load_or_create(key.path()).is_ok_and(|key| key.fingerprint() == master.fingerprint())
+            }),
+            (check, Ok(root)) => check.is_none_or(|check| root.is_of(check)),
+            (_, Err(_)) => false,
+        };
+        if fits {
+            return match opened {
+                Ok(root) if !self.head.is_of(&root) => {
+                    Err(Failure::conflict("somebody changed the backup, or made it elsewhere"))
+                }
+                _ => Ok(()),
             };
         }
-        let same = |path: &Path| fs::read(path).map(zeroize::Zeroizing::new).map_err(Failure::unusable);
-        if key_file.exists() && same(&key_file)?.trim_ascii() != same(&self.key)?.trim_ascii() {
-            return Err(Failure::conflict(format!(
-                "{} is another master key than the backup's: move it away",
-                key_file.display()
-            )));
-        }
-        Ok(())
+        let (key_file, given) = (start::key_file(config), master.fingerprint());
+        let place = match std::env::var_os(VARIABLE) {
+            Some(_) => VARIABLE.to_owned(),
+            None => key_file.display().to_string(),
+        };
+        Err(Failure::conflict(if self.key.is_some() {
+            format!("{place} is another master key than the backup's (fingerprint {given}): move it away")
+        } else {
+            format!("{place} (fingerprint {given}) is not a master key that the database in the backup accepts")
+        }))
     }
 
     /// The master key as it will be.
     fn master(&self, config: &Config) -> Result<MasterKey, Failure> {
         let key_file = start::key_file(config);
-        let path = if key_file.exists() { &key_file } else { &self.key };
+        let path = self.key.as_ref().filter(|_| !key_file.exists()).map_or(key_file.as_path(), Scratch::path);
         MasterKey::obtain(path).map_err(Failure::unusable)
     }
 
-    fn keep_key(&self, config: &Config) -> Result<(), Failure> {
+    /// Puts the key where it belongs, unless there is one, and gives the database.
+    fn keep_key(self, config: &Config) -> Result<Scratch, Failure> {
         let key_file = start::key_file(config);
-        if !self.key.exists() || key_file.exists() || std::env::var_os(VARIABLE).is_some() {
-            return Ok(());
+        match self.key {
+            Some(key) if !key_file.exists() && std::env::var_os(VARIABLE).is_none() => publish(key, &key_file)?,
+            _ => {}
         }
-        fs::rename(&self.key, &key_file).map_err(Failure::unusable)?;
-        start::sync_folder_of(&key_file).map_err(Failure::unusable)
+        Ok(self.database)
     }
 }
 
-impl Drop for Unpacked {
-    fn drop(&mut self) {
-        for path in [&self.database, &self.key] {
-            _ = fs::remove_file(path);
-        }
-    }
+/// What SQLite puts beside a database.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+fn claim(path: &Path) -> Result<Scratch, Failure> {
+    Scratch::claim(path.to_owned()).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Failure::unusable("another restore is under way in this folder: wait until it has ended"),
+        _ => Failure::unusable(format!("{} can't be made: {error}", path.display())),
+    })
 }
 
-fn empty() -> Manifest {
-    Manifest::new(String::new(), String::new(), 0, Vec::new())
+fn publish(scratch: Scratch, name: &Path) -> Result<(), Failure> {
+    scratch.publish(name).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Failure::conflict(format!("{} was made by somebody else meanwhile", name.display())),
+        _ => Failure::unusable(format!("{} can't be made: {error}", name.display())),
+    })
 }
 
 /// What is known of a backup before anything of it is written.

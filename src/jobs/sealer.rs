@@ -14,6 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 pub use copies::Copies;
 
+use super::pace::Batch;
+use crate::audit::Kind;
 use crate::clock::Clock;
 use crate::config::AuditConfig;
 use crate::keys::evidence::{EvidenceKey, digest};
@@ -29,17 +31,20 @@ use crate::telemetry::metrics::job_ran;
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Entries sealed in one transaction, at least and at most.
-const BATCH: (i64, i64) = (16, 256);
-
-/// What one transaction may take: others wait for it. Fewer entries go into the next one when it took longer, more when it took less than half.
-const LONGEST: Duration = Duration::from_millis(20);
+/// Entries sealed in one transaction.
+const BATCH: Batch = Batch::between(16, 256);
 
 /// How many rounds are left to a node that is seen to seal.
 const STAND_BACK: u32 = 5;
 
 /// How long the last round may take when the server stops.
 const LAST_ROUND: Duration = Duration::from_secs(5);
+
+/// How long the last copies of checkpoints may take then.
+const LAST_COPIES: Duration = Duration::from_secs(2);
+
+/// What a checkpoint follows at once: who may open the database, which commands say while perhaps no server runs.
+const VOUCHED_AT_ONCE: [Kind; 2] = [Kind::MasterKeyAdded, Kind::MasterKeyDropped];
 
 /// Why nothing is sealed: what comes next would take the place of what was there.
 const WENT_BACK: &str = "the audit log ends before where it ended, or its end is another: somebody changed the database, or it lost \
@@ -57,7 +62,7 @@ pub struct Sealer {
     seen: Option<Head>,
     standing_back: u32,
     /// Entries that go into the next transaction.
-    batch: i64,
+    batch: Batch,
     newest: Option<Stored>,
     keys_changed: Arc<AtomicBool>,
 }
@@ -78,10 +83,10 @@ impl Sealer {
             clock: clock.clone(),
             key,
             interval: Seconds(config.checkpoint_interval),
-            copies: Copies::new(config),
+            copies: Copies::new(config, clock),
             seen: None,
             standing_back: 0,
-            batch: BATCH.0,
+            batch: BATCH,
             newest: None,
             keys_changed,
         }
@@ -118,6 +123,9 @@ impl Sealer {
                 tracing::warn!("the last entries of the audit log were not sealed in time; the next server to start does it");
             }
         }
+        if timeout(LAST_COPIES, self.copies.written()).await.is_err() {
+            tracing::warn!("the last checkpoints of the audit log were not copied in time: they are in the database alone");
+        }
     }
 
     fn stands_back(&mut self) -> bool {
@@ -128,17 +136,13 @@ impl Sealer {
     /// Seals everything that waits, and makes a checkpoint if one is due.
     pub async fn round(&mut self) -> Result<(), Error> {
         let head = self.seal_all().await?;
-        self.vouch(head, None).await?;
-        self.copies.write(self.clock.now()).await;
-        Ok(())
+        self.vouch(head, None).await
     }
 
     /// The same, with a checkpoint of all of it.
     pub async fn finish(&mut self) -> Result<(), Error> {
         let head = self.seal_all().await?;
-        self.vouch(head, Some(Occasion::Shutdown)).await?;
-        self.copies.write(self.clock.now()).await;
-        Ok(())
+        self.vouch(head, Some(Occasion::Shutdown)).await
     }
 
     async fn seal_all(&mut self) -> Result<Head, Error> {
@@ -150,9 +154,14 @@ impl Sealer {
             let (next, seals) = self.seals(head, &waiting);
             let begun = Instant::now();
             let appended = self.db.write(async |tx| chain::append(tx, head, next, &waiting, &seals).await).await;
-            self.pace(begun.elapsed());
+            self.batch.took(begun.elapsed());
             match appended {
-                Ok(true) => self.seen = Some(next),
+                Ok(true) => {
+                    self.seen = Some(next);
+                    if waiting.iter().any(|row| VOUCHED_AT_ONCE.iter().any(|kind| kind.as_str() == row.kind)) {
+                        self.keys_changed.store(true, Ordering::Relaxed);
+                    }
+                }
                 // Another node was quicker.
                 Ok(false) => {
                     self.standing_back = STAND_BACK;
@@ -161,15 +170,6 @@ impl Sealer {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    fn pace(&mut self, took: Duration) {
-        let next = match took {
-            took if took > LONGEST => self.batch / 2,
-            took if took < LONGEST / 2 => self.batch * 2,
-            _ => self.batch,
-        };
-        self.batch = next.clamp(BATCH.0, BATCH.1);
     }
 
     /// The end of the chain, and what waits to come after it.
@@ -194,7 +194,7 @@ impl Sealer {
         if self.seen.replace(head).is_some_and(|seen| seen != head) {
             self.standing_back = STAND_BACK;
         }
-        let waiting = chain::pending(&mut self.db.read().await?, self.batch).await?;
+        let waiting = chain::pending(&mut self.db.read().await?, self.batch.rows()).await?;
         Ok((head, waiting))
     }
 
@@ -250,7 +250,7 @@ impl Sealer {
         match self.db.write(async |tx| chain::insert_checkpoint(tx, &stored).await).await {
             Ok(()) => {
                 self.keys_changed.store(false, Ordering::Relaxed);
-                self.copies.add(stored.signed.clone());
+                self.copies.add(&stored.signed);
                 self.newest = Some(stored);
                 Ok(())
             }

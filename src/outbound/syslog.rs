@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
 
@@ -9,6 +10,9 @@ use crate::protocol::time::Timestamp;
 
 /// Facility 10 (security), severity 5 (notice): RFC 5424 §6.2.1.
 const PRIORITY: u8 = 10 * 8 + 5;
+
+/// Before a socket that was full is tried again.
+const FULL: Duration = Duration::from_millis(20);
 
 /// Where messages go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +32,8 @@ impl Collector {
         }
     }
 
-    /// Sends a message. That it arrives nobody can tell: syslog answers nothing.
+    /// Sends a message. That it arrives nobody can tell: syslog answers nothing. It waits for a socket that is full as long as the
+    /// caller does.
     pub async fn send(&self, at: Timestamp, kind: &str, message: &str) -> io::Result<()> {
         let text = line(at, kind, message);
         match self {
@@ -45,9 +50,17 @@ impl Collector {
     }
 }
 
+/// The kernel does not say when a socket of another program has room again: it is asked.
 #[cfg(unix)]
 async fn to_socket(path: &std::path::Path, text: &[u8]) -> io::Result<()> {
-    tokio::net::UnixDatagram::unbound()?.send_to(text, path).await.map(drop)
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    loop {
+        match socket.send_to(text, path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(FULL).await,
+            sent => return sent.map(drop),
+        }
+    }
 }
 
 #[cfg(not(unix))]

@@ -15,7 +15,6 @@ use crate::protocol::evidence::Fields;
 use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::random;
-use crate::telemetry::metrics::EVENTS;
 
 /// Something that happened, to be written in the same transaction as what it records.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,7 +175,6 @@ impl std::fmt::Debug for Marker {
 
 /// Writes an event, with the mark of this installation (half a microsecond). It is sealed within a second or so.
 pub async fn insert(tx: &mut Tx, event: &Event) -> Result<(), Error> {
-    EVENTS.add(event.kind, event.outcome.as_str(), u64::try_from(event.count).unwrap_or_default());
     let id = entry_id(event.at, random::bytes());
     let details = serde_json::to_string(&event.details).map_err(|_| Error::other("details of an event can't be written"))?;
     let fields = Fields {
@@ -216,6 +214,7 @@ pub async fn insert(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     .bind(mark)
     .execute()
     .await?;
+    tx.recorded(event);
     Ok(())
 }
 

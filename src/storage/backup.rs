@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use super::db::{Access, open_sqlite};
+use data_encoding::HEXLOWER;
+
+use super::db::{Access, Conn, Tx, open_sqlite};
 use super::error::Error;
+use super::instance;
+use super::master_keys::Accepted;
 
 /// Writes what `database` holds at this moment to `copy`, which is empty or doesn't exist; writers go on meanwhile.
 ///
@@ -22,6 +26,50 @@ pub fn fact(database: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
         Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
         found => Ok(Some(found?)),
     }
+}
+
+/// The master keys that a database accepts that is not in use. None where there is no table of them yet.
+pub fn accepted(database: &Path) -> Result<Vec<Accepted>, Error> {
+    let connection = open_sqlite(database, Access::Read)?;
+    let tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'master_keys'";
+    if connection.query_row(tables, (), |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare("SELECT fingerprint, sealed_root, created_at FROM master_keys")?;
+    let keys = statement
+        .query_map((), |row| Ok(Accepted { fingerprint: row.get(0)?, sealed_root: row.get(1)?, created_at: row.get(2)? }))?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Under which name a database that was restored says so, until it is written down.
+const RESTORED: &str = "restored_from";
+
+/// Has a database that is not in use say that it was restored from the backup of this time (RFC 3339).
+pub fn mark_restored(database: &Path, created_at: &str) -> Result<(), Error> {
+    let sql = "INSERT INTO instance (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    open_sqlite(database, Access::Write)?.execute(sql, (RESTORED, created_at.as_bytes()))?;
+    Ok(())
+}
+
+/// The same as a statement for PostgreSQL.
+pub fn mark_restored_sql(created_at: &str) -> String {
+    let value = HEXLOWER.encode(created_at.as_bytes());
+    format!(
+        "INSERT INTO instance (name, value) VALUES ('{RESTORED}', decode('{value}', 'hex')) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    )
+}
+
+/// Whether it says so.
+pub async fn is_restored(conn: &mut Conn) -> Result<bool, Error> {
+    Ok(instance::load(conn, RESTORED).await?.is_some())
+}
+
+/// Takes the mark away, and gives what it said: once.
+pub async fn take_restored(tx: &mut Tx) -> Result<Option<String>, Error> {
+    let mark = tx.query("DELETE FROM instance WHERE name = $1 RETURNING value").bind(RESTORED);
+    let mark = mark.fetch_optional::<(Vec<u8>,)>().await?;
+    Ok(mark.map(|(created_at,)| String::from_utf8_lossy(&created_at).into_owned()))
 }
 
 /// What is wrong with an SQLite database, in SQLite's words; `None` if it is whole.

@@ -66,7 +66,7 @@ struct Entry {
 /// One line, without its end.
 pub(super) fn write(item: Item) -> Result<String, Error> {
     let line = match item {
-        Item::Checkpoint(checkpoint) => Line::Checkpoint(Checkpoint { checkpoint }),
+        Item::Checkpoint(checkpoint, _) => Line::Checkpoint(Checkpoint { checkpoint }),
         Item::Entry(Sealed { row, sequence, seal }) => {
             Line::Entry(Box::new(Entry { sequence: Some(sequence), seal: Some(encode(&seal)), ..entry(row) }))
         }
@@ -75,10 +75,16 @@ pub(super) fn write(item: Item) -> Result<String, Error> {
     as_json(&line)
 }
 
-/// Reads a line.
+/// Reads a line, which has to be as it is written, to the byte: what reads otherwise elsewhere, such as an object with a member twice,
+/// would be verified as one thing and taken for another.
 pub fn read(line: &str) -> Result<Item, Malformed> {
+    let item = parse(line)?;
+    if write(item.clone()).is_ok_and(|written| written == line) { Ok(item) } else { Err(Malformed) }
+}
+
+fn parse(line: &str) -> Result<Item, Malformed> {
     let entry = match serde_json::from_str(line).map_err(|_| Malformed)? {
-        Line::Checkpoint(Checkpoint { checkpoint }) => return Ok(Item::Checkpoint(checkpoint)),
+        Line::Checkpoint(Checkpoint { checkpoint }) => return Ok(Item::Checkpoint(checkpoint, None)),
         Line::Entry(entry) => *entry,
     };
     let (sequence, seal, copied) = (entry.sequence, entry.seal.as_deref().map(decode).transpose(), entry.copied);
@@ -171,7 +177,7 @@ mod tests {
         for item in [
             Item::Entry(Sealed { row: row(), sequence: 7, seal: vec![9; 32] }),
             Item::Entry(Sealed { row: odd.clone(), sequence: 8, seal: Vec::new() }),
-            Item::Checkpoint("a.b.c".to_owned()),
+            Item::Checkpoint("a.b.c".to_owned(), None),
             Item::Waiting(row(), false),
             Item::Waiting(odd, true),
         ] {
@@ -190,6 +196,8 @@ mod tests {
             entry.replacen('{', "{\"checkpoint\":\"a.b.c\",", 1),
             entry.replacen('{', "{\"unknown\":1,", 1),
             "{\"checkpoint\":\"a.b.c\",\"checkpoint\":\"d.e.f\"}".to_owned(),
+            entry.replacen("\"details\":{", "\"details\":{\"b\":\"other\",", 1),
+            entry.replacen(':', ": ", 1),
         ];
         let others = ["", "{}", "[]", "{\"checkpoint\":1}", "{\"sequence\":1}"].map(str::to_owned);
         for line in others.into_iter().chain(ambiguous) {

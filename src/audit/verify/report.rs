@@ -1,6 +1,8 @@
 //! What a verification found.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::protocol::time::Timestamp;
 
 /// What somebody did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -58,6 +60,9 @@ pub struct Report {
     pub last: Option<i64>,
     /// Entries that are not sealed yet.
     pub waiting: i64,
+    /// When the oldest of them happened.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rfc3339")]
+    pub waiting_since: Option<Timestamp>,
     pub checkpoints: i64,
     /// Copies of checkpoints that were compared.
     pub copies: i64,
@@ -66,6 +71,11 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// All, those too that were not kept.
     pub faults: i64,
+}
+
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn rfc3339<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.and_then(Timestamp::rfc3339).serialize(serializer)
 }
 
 pub(super) fn finding(fault: Fault, sequence: Option<i64>, until: Option<i64>, id: Option<&str>, what: &'static str) -> Finding {

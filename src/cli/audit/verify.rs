@@ -9,16 +9,21 @@ use crate::audit::export::{Header, read};
 use crate::audit::pages::Pages;
 use crate::audit::verify::{Anchors, Finding, Report, Verifier};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::output::{Output, printable};
+use crate::cli::output::{Output, complain, instant, printable};
 use crate::cli::start::{Installation, master_key};
 use crate::config::Config;
 use crate::keys::evidence::EvidenceKey;
+use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::audit::AuditFilter;
 
+/// Longer than an entry waits to be sealed where a server runs.
+const LONG: Seconds = Seconds(60);
+
 pub const EXAMPLE: &str = "\
-It works beside a running server and without one, on the configured database or, with --from-dump, on what `ostiary audit export` wrote; it
-needs the master key. What was cut off the end since a checkpoint shows only when copies of checkpoints are given that were kept
-outside the database (audit.checkpoint_file, audit.checkpoint_syslog): see docs/audit.md.
+It works beside a running server and without one, on the configured database or, with --from-dump, on what `ostiary audit export`
+wrote; it needs a master key that is accepted, or was when the export was written. What was cut off the end since a checkpoint
+shows only when copies of checkpoints are given that were kept outside the database (audit.checkpoint_file,
+audit.checkpoint_syslog): see docs/audit.md.
 
 Examples:
   ostiary audit verify --checkpoints /mnt/elsewhere/checkpoints
@@ -36,13 +41,29 @@ pub struct Arguments {
 
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
     let Arguments { checkpoints, from_dump } = arguments;
-    let (report, unreadable) = match from_dump {
-        Some(dump) => of_dump(&dump, &checkpoints, config).await?,
-        None => of_database(&Installation::open(config).await?, &checkpoints).await?,
+    let (report, unreadable) = if let Some(dump) = from_dump {
+        of_dump(&dump, &checkpoints, config).await?
+    } else {
+        let installation = Installation::open(config).await?;
+        let (report, unreadable) = of_database(&installation, &checkpoints).await?;
+        if let Some(warning) = unsealed(&report, installation.clock.now()) {
+            complain(&Failure::failed(warning));
+        }
+        (report, unreadable)
     };
     output.answer(&report, |report| text(report, unreadable))?;
     let Some(first) = report.findings.first() else { return Ok(()) };
     Err(Failure::new(Exit::Tampered, format!("somebody changed the audit log: {}", sentence(first))))
+}
+
+/// Says that entries have waited for long: what waits could be taken away without a trace.
+fn unsealed(report: &Report, now: Timestamp) -> Option<String> {
+    let since = report.waiting_since.filter(|since| *since < now - LONG)?;
+    Some(format!(
+        "entries of the audit log wait to be sealed since {}, which a running server does within a second: does one run, and what does \
+         its log say?",
+        instant(since)
+    ))
 }
 
 /// The report on an installation's own log, and how many lines of the copies could not be read.
@@ -71,7 +92,10 @@ async fn of_dump(dump: &Path, checkpoints: &[PathBuf], config: Config) -> Result
         return Err(Failure::usage(format!("{} holds a part of the log only: export it without a filter", dump.display())));
     }
     let key = match header.sealed_key() {
-        Some(sealed) => Arc::new(EvidenceKey::unseal(&master_key(&config)?, sealed).map_err(Failure::unusable)?),
+        Some(sealed) => {
+            let root = header.root.open(&master_key(&config)?).map_err(Failure::unusable)?;
+            Arc::new(EvidenceKey::unseal(&root, sealed).map_err(Failure::unusable)?)
+        }
         None => Installation::open(config).await?.evidence,
     };
     let anchors = anchors(checkpoints, &key)?;
@@ -103,16 +127,18 @@ fn unreadable_file(file: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn text(report: &Report, unreadable: i64) -> String {
-    let Report { entries, first, last, waiting, checkpoints, copies, vouched_until, findings, faults, .. } = report;
+    let Report { entries, first, last, waiting, waiting_since, checkpoints, copies, vouched_until, findings, faults, .. } =
+        report;
     let range = match (first, last) {
         (Some(first), Some(last)) => format!("{entries} ({first} to {last})"),
         _ => "none".to_owned(),
     };
+    let since = waiting_since.map(|since| format!(", the oldest since {}", instant(since))).unwrap_or_default();
     let mut lines = vec![
         if report.intact { "The audit log is as it was written.".to_owned() } else { "The audit log was changed.".to_owned() },
         String::new(),
         format!("  Entries               {range}"),
-        format!("  Waiting to be sealed  {waiting}"),
+        format!("  Waiting to be sealed  {waiting}{since}"),
         format!("  Checkpoints           {checkpoints}, which vouch for entries up to {vouched_until}"),
         format!("  Copies compared       {copies}"),
     ];
@@ -139,4 +165,18 @@ fn sentence(finding: &Finding) -> String {
     };
     let id = id.as_ref().map(|id| format!(" (id {})", printable(id))).unwrap_or_default();
     format!("{} {place}{id}: {what}", fault.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_that_have_waited_for_more_than_a_minute_are_told_of() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let waiting = |seconds| Report { waiting_since: Some(now - Seconds(seconds)), ..Report::default() };
+        assert_eq!(unsealed(&Report::default(), now), None);
+        assert_eq!(unsealed(&waiting(60), now), None);
+        assert!(unsealed(&waiting(61), now).is_some_and(|said| said.contains("since 2027-01-15T07:58:59Z")));
+    }
 }

@@ -1,26 +1,35 @@
 //! The file of a backup: a tar archive of a manifest, the master key and the database, encrypted with age unless it is asked
 //! otherwise.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cli::failure::{Exit, Failure};
 use crate::keys::age::{self, Identity, Recipient};
+use crate::keys::backup_proof::BackupProof;
+use crate::keys::evidence::EvidenceKey;
+use crate::keys::foreign::ForeignKey;
+use crate::keys::root::{Root, SealedRoot};
+use crate::protocol::foreign_jwk::ForeignJwk;
 
 pub const MANIFEST: &str = "manifest.json";
+pub const PROOF: &str = "manifest.proof";
 pub const MASTER_KEY: &str = "master.key";
 pub const SQLITE: &str = "ostiary.db";
 pub const POSTGRES: &str = "ostiary.dump";
 
-/// The one form there is so far.
-const FORMAT: u32 = 1;
+/// The form that is written.
+const FORMAT: u32 = 2;
 
-/// Bytes that a manifest may have.
-const MAX_MANIFEST: u64 = 65_536;
+/// The first one, in which nothing vouches for the manifest, and the newest schema that was saved so.
+const WITHOUT_PROOF: (u32, i64) = (1, 18);
+
+/// Bytes that a manifest, or what vouches for it, may have.
+const MAX_MANIFEST: u64 = 8_192;
 
 /// How every file that age encrypted begins.
 const AGE: &[u8] = b"age-encryption.org/";
@@ -37,7 +46,16 @@ pub struct Manifest {
     pub issuer: String,
     /// The newest migration of the database.
     pub schema: i64,
+    /// The database's root, sealed with each master key that it accepts: so a wrong one is found out before anything is restored.
+    #[serde(default, skip_serializing_if = "SealedRoot::is_empty")]
+    pub root: SealedRoot,
     pub parts: Vec<Part>,
+}
+
+/// What every manifest says, whatever else.
+#[derive(Deserialize)]
+struct Form {
+    format: u32,
 }
 
 /// A file in a backup.
@@ -52,11 +70,88 @@ pub struct Part {
 
 impl Manifest {
     pub fn new(created_at: String, issuer: String, schema: i64, parts: Vec<Part>) -> Self {
-        Self { format: FORMAT, created_at, version: env!("CARGO_PKG_VERSION").to_owned(), issuer, schema, parts }
+        let (version, root) = (env!("CARGO_PKG_VERSION").to_owned(), SealedRoot::default());
+        Self { format: FORMAT, created_at, version, issuer, schema, root, parts }
+    }
+
+    /// As it is shown: who looks needs no sealed keys.
+    pub fn shown(&self) -> Self {
+        Self { root: SealedRoot::default(), ..self.clone() }
     }
 
     pub fn part(&self, name: &str) -> Option<&Part> {
         self.parts.iter().find(|part| part.name == name)
+    }
+}
+
+/// A manifest as it is written, and what vouches for it.
+#[derive(Debug)]
+pub struct Head {
+    pub manifest: Manifest,
+    text: Vec<u8>,
+    /// None in the first form.
+    proof: Option<BackupProof>,
+}
+
+impl Head {
+    pub fn new(manifest: Manifest, root: &Root, evidence: &EvidenceKey) -> Result<Self, Failure> {
+        let text = serde_json::to_vec_pretty(&manifest).map_err(Failure::failed)?;
+        let proof = BackupProof::new(root, evidence, &text).map_err(Failure::failed)?;
+        Ok(Self { manifest, text, proof: Some(proof) })
+    }
+
+    /// Whether it was made with this root, and is as it was made; of the first form nobody knows.
+    pub fn is_of(&self, root: &Root) -> bool {
+        self.proof.as_ref().is_none_or(|proof| proof.is_of(root, &self.text))
+    }
+
+    fn is_signed_by(&self, key: &ForeignKey) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.is_signed_by(key, &self.text))
+    }
+}
+
+/// With what a backup is opened, and whose it has to be.
+#[derive(Debug, clap::Args)]
+pub struct Opening {
+    /// The file with the key that opens it.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// The file with the public key that it has to be signed with (`ostiary audit key`): whoever knows the recipient can make
+    /// another backup, but not one that is signed.
+    #[arg(long, value_name = "FILE")]
+    public_key: Option<PathBuf>,
+}
+
+/// The same, read.
+#[derive(Debug)]
+pub struct Keys {
+    identities: Vec<Identity>,
+    pub signer: Option<ForeignKey>,
+}
+
+impl Opening {
+    pub fn keys(&self) -> Result<Keys, Failure> {
+        let unreadable = |path: &Path, error| Failure::usage(format!("the key file {} can't be read: {error}", path.display()));
+        let identities = match &self.identity {
+            None => Vec::new(),
+            Some(path) => {
+                let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|error| unreadable(path, error))?);
+                Identity::parse_file(&text)
+                    .ok_or_else(|| Failure::usage(format!("{} holds no key of age (AGE-SECRET-KEY-1…)", path.display())))?
+            }
+        };
+        let signer = match &self.public_key {
+            None => None,
+            Some(path) => {
+                let text = fs::read(path).map_err(|error| unreadable(path, error))?;
+                let jwk = serde_json::from_slice(&text).ok().and_then(|jwk| ForeignJwk::parse(&jwk).ok());
+                let key = jwk.filter(|jwk| jwk.signs_with("EdDSA")).and_then(ForeignKey::new);
+                Some(key.ok_or_else(|| {
+                    Failure::usage(format!("{} holds no public key as `ostiary audit key` prints it", path.display()))
+                })?)
+            }
+        };
+        Ok(Keys { identities, signer })
     }
 }
 
@@ -70,13 +165,13 @@ impl Part {
 }
 
 /// Writes the archive to `file`, for `recipients` if there are any, and waits until it is on the disk. Gives its size and SHA-256.
-pub fn write(file: &File, manifest: &Manifest, parts: &[(&str, &Path)], recipients: &[Recipient]) -> io::Result<(u64, String)> {
+pub fn write(file: &File, head: &Head, parts: &[(&str, &Path)], recipients: &[Recipient]) -> io::Result<(u64, String)> {
     let mut hashing = Hashing::new(BufWriter::new(file));
     if recipients.is_empty() {
-        tar(&mut hashing, manifest, parts)?;
+        tar(&mut hashing, head, parts)?;
     } else {
         let mut sealed = age::seal(&mut hashing, recipients)?;
-        tar(&mut sealed, manifest, parts)?;
+        tar(&mut sealed, head, parts)?;
         sealed.finish()?;
     }
     hashing.flush()?;
@@ -84,12 +179,15 @@ pub fn write(file: &File, manifest: &Manifest, parts: &[(&str, &Path)], recipien
     Ok((hashing.bytes, hashing.hex()))
 }
 
-fn tar(to: impl Write, manifest: &Manifest, parts: &[(&str, &Path)]) -> io::Result<()> {
+fn tar(to: impl Write, head: &Head, parts: &[(&str, &Path)]) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
-    let text = serde_json::to_vec_pretty(manifest)?;
-    tar.append_data(&mut header(text.len() as u64), MANIFEST, text.as_slice())?;
+    tar.append_data(&mut header(head.text.len() as u64), MANIFEST, head.text.as_slice())?;
+    if let Some(proof) = &head.proof {
+        let text = serde_json::to_vec(proof)?;
+        tar.append_data(&mut header(text.len() as u64), PROOF, text.as_slice())?;
+    }
     for (name, path) in parts {
-        let bytes = manifest.part(name).map_or(0, |part| part.bytes);
+        let bytes = head.manifest.part(name).map_or(0, |part| part.bytes);
         tar.append_data(&mut header(bytes), name, File::open(path)?)?;
     }
     tar.into_inner()?.flush()
@@ -103,12 +201,13 @@ fn header(bytes: u64) -> tar::Header {
 }
 
 /// Reads the archive at `path`: `take` is told the manifest, and says where each part is to be written (`None`: it is only looked
-/// at). Every part is compared with the manifest.
+/// at). Every part is compared with the manifest, and nothing is taken of a backup that the signer asked for did not sign.
 pub fn read<'a>(
     path: &Path,
-    identities: &[Identity],
+    keys: &Keys,
     mut take: impl FnMut(&Manifest, &Part) -> Result<Option<Box<dyn Write + 'a>>, Failure>,
-) -> Result<Manifest, Failure> {
+) -> Result<Head, Failure> {
+    let Keys { identities, signer } = keys;
     let unreadable =
         |error: io::Error| Failure::new(Exit::Failed, format!("the backup {} can't be read: {error}", path.display()));
     let damaged = |what: &str| Failure::new(Exit::Failed, format!("the backup {} is damaged: {what}", path.display()));
@@ -116,15 +215,33 @@ pub fn read<'a>(
     let mut entries = tar.entries().map_err(unreadable)?;
     let mut next = || entries.next().transpose().map_err(unreadable);
 
-    let first = next()?.filter(|entry| entry.path_bytes().as_ref() == MANIFEST.as_bytes());
-    let first = first.ok_or_else(|| damaged("it does not begin with a manifest"))?;
-    let mut text = Vec::new();
-    first.take(MAX_MANIFEST).read_to_end(&mut text).map_err(unreadable)?;
-    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
-    if manifest.format != FORMAT {
+    let mut small = |name: &str, without: &str| {
+        let entry = next()?.filter(|entry| entry.path_bytes().as_ref() == name.as_bytes()).ok_or_else(|| damaged(without))?;
+        let mut text = Vec::new();
+        entry.take(MAX_MANIFEST).read_to_end(&mut text).map_err(unreadable)?;
+        Ok::<_, Failure>(text)
+    };
+    let text = small(MANIFEST, "it does not begin with a manifest")?;
+    let form: Form = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
+    if ![WITHOUT_PROOF.0, FORMAT].contains(&form.format) {
         return Err(Failure::new(
             Exit::Failed,
-            format!("the backup is of form {}, which this version does not know", manifest.format),
+            format!("the backup is of form {}, which this version does not know", form.format),
+        ));
+    }
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
+    let proof = if manifest.format == WITHOUT_PROOF.0 && manifest.schema <= WITHOUT_PROOF.1 {
+        None
+    } else {
+        let proof = small(PROOF, "nothing vouches for its manifest")?;
+        Some(serde_json::from_slice(&proof).map_err(|error| damaged(&error.to_string()))?)
+    };
+    let head = Head { manifest, text, proof };
+    let manifest = &head.manifest;
+    if signer.as_ref().is_some_and(|signer| !head.is_signed_by(signer)) {
+        return Err(Failure::new(
+            Exit::Tampered,
+            format!("the backup {} was not signed with the public key that was named: somebody else made it", path.display()),
         ));
     }
     if manifest.parts.iter().filter(|part| [SQLITE, POSTGRES].contains(&part.name.as_str())).count() != 1 {
@@ -136,7 +253,7 @@ pub fn read<'a>(
     for part in &manifest.parts {
         let entry = next()?.filter(|entry| entry.path_bytes().as_ref() == part.name.as_bytes());
         let mut entry = entry.ok_or_else(|| damaged(&format!("{} is missing", part.name)))?;
-        let mut to = Hashing::new(take(&manifest, part)?.unwrap_or_else(|| Box::new(io::sink())));
+        let mut to = Hashing::new(take(manifest, part)?.unwrap_or_else(|| Box::new(io::sink())));
         io::copy(&mut entry, &mut to).and_then(|_| to.flush()).map_err(unreadable)?;
         if to.bytes != part.bytes || to.hex() != part.sha256 {
             return Err(damaged(&format!("{} is not what was saved", part.name)));
@@ -147,7 +264,7 @@ pub fn read<'a>(
     }
     // To its end: only there an encrypted file shows that nothing of it was cut off.
     io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(unreadable)?;
-    Ok(manifest)
+    Ok(head)
 }
 
 fn content(path: &Path, identities: &[Identity]) -> Result<Box<dyn Read>, Failure> {

@@ -161,6 +161,11 @@ pub async fn pending(conn: &mut Conn, limit: i64) -> Result<Vec<Row>, Error> {
     }
 }
 
+/// How many entries wait to be sealed, and since when the oldest.
+pub async fn backlog(conn: &mut Conn) -> Result<(i64, Option<Timestamp>), Error> {
+    conn.query("SELECT COUNT(*), MIN(occurred_at) FROM audit_inbox").fetch_one().await
+}
+
 /// Everything in the inbox that has no mark.
 pub async fn unmarked(conn: &mut Conn) -> Result<Vec<Row>, Error> {
     conn.query(concat!("SELECT ", columns!(), ", mac FROM audit_inbox WHERE mac IS NULL")).fetch_all().await

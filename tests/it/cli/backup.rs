@@ -91,6 +91,8 @@ fn nothing_is_written_over() {
     fs::create_dir(other.folder().join("data")).expect("a folder");
     let key = other.folder().join("data/master.key");
     fs::write(&key, "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n").expect("another key");
+    assert!(restore(&other).fails(6).contains("chmod 600"));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
     assert!(restore(&other).fails(5).contains("another master key"));
     assert_eq!(
         fs::read_dir(other.folder().join("data"))
@@ -157,20 +159,25 @@ fn a_backup_that_is_not_encrypted_has_no_master_key_in_it() {
     assert!(other.run(&["restore", "saved.age"]).fails(6).contains("master.key"));
     fs::write(other.folder().join("data/master.key"), "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n").expect("another key");
     fs::set_permissions(other.folder().join("data/master.key"), fs::Permissions::from_mode(0o600)).expect("a mode");
-    assert!(other.run(&["restore", "saved.age"]).fails(5).contains("not the one"));
+    assert!(other.run(&["restore", "saved.age"]).fails(5).contains("not a master key that the database in the backup accepts"));
     assert!(!other.folder().join("data/ostiary.db").exists());
     fs::copy(program.folder().join("data/master.key"), other.folder().join("data/master.key")).expect("the key");
     other.run(&["restore", "saved.age"]).ok();
     assert!(program.run(&["backup", "create", "other.tar"]).fails(2).contains("--recipient"));
 }
 
-/// A tar archive with this manifest and nothing else in it.
+/// As it would stand beside a manifest, and vouching for nothing.
+const PROOF: (&str, &str) = ("manifest.proof", r#"{"mac":"","signature":""}"#);
+
+/// A tar archive with this manifest and nothing of what it names.
 fn only_manifest(manifest: &Value) -> Vec<u8> {
     let text = manifest.to_string();
     let mut tar = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(text.len() as u64);
     tar.append_data(&mut header, "manifest.json", text.as_bytes()).expect("appended");
+    header.set_size(PROOF.1.len() as u64);
+    tar.append_data(&mut header, PROOF.0, PROOF.1.as_bytes()).expect("appended");
     tar.into_inner().expect("an archive")
 }
 
@@ -183,11 +190,11 @@ fn what_this_version_does_not_know_is_refused_before_anything_is_written() {
             "schema": schema, "parts": parts })
     };
     for (code, words, manifest) in [
-        (6, "newer version", manifest(9_999, 1, vec![part("ostiary.db")])),
-        (1, "form 2", manifest(1, 2, vec![])),
-        (2, "another kind of database", manifest(1, 1, vec![part("ostiary.dump")])),
-        (1, "does not know", manifest(1, 1, vec![part("../../evil"), part("ostiary.db")])),
-        (1, "missing", manifest(1, 1, vec![part("ostiary.db")])),
+        (6, "newer version", manifest(9_999, 2, vec![part("ostiary.db")])),
+        (1, "form 3", manifest(1, 3, vec![])),
+        (2, "another kind of database", manifest(1, 2, vec![part("ostiary.dump")])),
+        (1, "does not know", manifest(1, 2, vec![part("../../evil"), part("ostiary.db")])),
+        (1, "missing", manifest(1, 2, vec![part("ostiary.db")])),
     ] {
         let complete = words == "missing";
         fs::write(program.folder().join("saved.tar"), only_manifest(&manifest)).expect("written");
@@ -197,7 +204,9 @@ fn what_this_version_does_not_know_is_refused_before_anything_is_written() {
             let text = manifest.to_string();
             let names: Vec<_> =
                 manifest["parts"].as_array().expect("parts").iter().filter_map(|part| part["name"].as_str()).collect();
-            for (name, content) in [("manifest.json", text.as_str())].into_iter().chain(names.iter().map(|name| (*name, ""))) {
+            for (name, content) in
+                [("manifest.json", text.as_str()), PROOF].into_iter().chain(names.iter().map(|name| (*name, "")))
+            {
                 let mut header = tar::Header::new_gnu();
                 header.set_size(content.len() as u64);
                 header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
@@ -229,7 +238,7 @@ fn age_itself_makes_keys_for_backups_and_opens_them() {
         .status();
     assert!(opened.is_ok_and(|status| status.success()));
     let listed = Command::new("tar").args(["-tf", "opened.tar"]).current_dir(program.folder()).output().expect("tar");
-    assert_eq!(String::from_utf8(listed.stdout).expect("UTF-8"), "manifest.json\nmaster.key\nostiary.db\n");
+    assert_eq!(String::from_utf8(listed.stdout).expect("UTF-8"), "manifest.json\nmanifest.proof\nmaster.key\nostiary.db\n");
 
     // And the other way round: what age encrypted, in many chunks, for a key of ours.
     let recipient = new_key(&program);

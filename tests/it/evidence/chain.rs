@@ -167,6 +167,6 @@ async fn a_key_that_was_taken_away_is_not_replaced() {
     let mut scene = Scene::new(TestDatabase::sqlite().await).await;
     scene.write_and_vouch(1).await;
     scene.sql(&["DELETE FROM instance WHERE name = 'audit_key'"]).await;
-    let error = ostiary::keys::evidence::EvidenceKey::open(&scene.db, &super::scene::master()).await.unwrap_err();
+    let error = ostiary::keys::evidence::EvidenceKey::open(&scene.db, &super::scene::root()).await.unwrap_err();
     assert!(error.to_string().contains("is gone"), "{error}");
 }

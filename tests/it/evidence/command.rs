@@ -1,8 +1,11 @@
 //! `ostiary audit`, and a server that is killed while it records.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -111,6 +114,74 @@ fn entries_are_listed_and_exported_by_filter() {
     assert_eq!(exports.as_array().map(Vec::len), Some(2), "{exports}");
     let key = program.run(&["audit", "key"]).json();
     assert_eq!((&key["kty"], &key["crv"], key.get("d")), (&json!("OKP"), &json!("Ed25519"), None));
+}
+
+/// Keeps a file for itself: whoever opens it waits until it is given up, as one waits for a mount that hangs.
+const LEASE: &str = "import fcntl, signal, sys\n\
+signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+file = open(sys.argv[1], 'r+')\n\
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+print('held', flush=True)\n\
+sys.stdin.read()\n";
+
+/// E7b, and M10.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3: --include-ignored"]
+async fn a_file_for_copies_that_hangs_holds_up_neither_sealing_nor_the_end_and_is_told_of() {
+    let program = Program::new();
+    let file = program.folder().join("checkpoints");
+    fs::write(&file, "").expect("written");
+    let mut holder = Command::new("python3")
+        .args(["-c", LEASE])
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3");
+    let mut said = String::new();
+    BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut said).expect("it answers");
+    assert_eq!(said.trim(), "held");
+
+    let more = "[audit]\ncheckpoint_file = \"checkpoints\"\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
+    let mut server = Server::start_with(program, more);
+    server.cli(&["client", "create", "--name", "Service", "--service"]).ok();
+    let patience = Instant::now();
+    let is_sealed = |server: &Server| {
+        let listed = server.cli(&["--json", "audit", "list", "--type", "client.created"]).json();
+        listed[0]["sequence"].is_i64()
+    };
+    while !is_sealed(&server) {
+        assert!(patience.elapsed() < Duration::from_secs(20), "nothing is sealed");
+    }
+    let url = format!("http://{}/metrics", server.notice["metrics"].as_str().expect("an address"));
+    let failed = "ostiary_job_runs_total{task=\"checkpoint_copies\",outcome=\"failure\"} ";
+    loop {
+        let figures = reqwest::get(&url).await.expect("an answer").text().await.expect("text");
+        let count = figures.lines().find_map(|line| line.strip_prefix(failed)).expect("a figure from the first copy on");
+        if count != "0" {
+            break;
+        }
+        assert!(patience.elapsed() < Duration::from_secs(30), "nobody is told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(fs::metadata(&file).expect("a file").len(), 0, "it hangs still");
+    let stopping = Instant::now();
+    tokio::task::block_in_place(|| server.stop_gently());
+    assert!(stopping.elapsed() < Duration::from_secs(10), "{:?}", stopping.elapsed());
+    holder.kill().expect("killed");
+    holder.wait().expect("it ended");
+}
+
+/// E7b.
+#[test]
+fn how_long_entries_have_waited_to_be_sealed_is_told() {
+    let program = Program::new();
+    some_history(&program);
+    let run = program.run(&["audit", "verify"]);
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""), "{run:?}");
+    assert!(run.stdout.contains("Waiting to be sealed  1, the oldest since 20"), "{run:?}");
+    let since = report(&program.run(&["--json", "audit", "verify"]))["waiting_since"].clone();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')), "{since}");
 }
 
 /// G3 and G4: nothing that was answered is missing, and the chain is whole, however often the server is killed.

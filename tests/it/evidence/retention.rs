@@ -1,9 +1,12 @@
 //! What is too old goes, up to a checkpoint, and the rest stays provable.
 
+use std::sync::Arc;
+
 use ostiary::audit::Kind;
-use ostiary::audit::verify::Fault;
+use ostiary::audit::pages::Pages;
+use ostiary::audit::verify::{Anchors, Fault, Verifier};
 use ostiary::jobs::retention::prune;
-use ostiary::storage::audit::{self, chain};
+use ostiary::storage::audit::{self, AuditFilter, chain};
 
 use super::scene::{Scene, event};
 use crate::support::database::{TestDatabase, on_both};
@@ -55,6 +58,57 @@ on_both! {
             let report = scene.verify().await;
             assert_eq!((report.first, report.entries), (Some(1), 4), "{change}: {report:#?}");
         }
+    }
+
+    /// E14: somebody kept a copy of what was deleted, with its good mark, and puts it where entries wait.
+    async fn what_was_deleted_for_its_age_is_not_played_back_unnoticed(database: TestDatabase) {
+        let mut scene = Scene::new(database).await;
+        scene.write_and_vouch(4).await;
+        scene.clock.advance(10 * DAY);
+        scene.write_and_vouch(2).await;
+        scene.sql(&["CREATE TABLE kept AS SELECT * FROM audit_log WHERE sequence = 2"]).await;
+        prune(&scene.db, &scene.key, scene.clock.now(), 5).await.unwrap();
+        scene.write_and_vouch(1).await;
+        assert!(scene.verify().await.intact);
+        scene.sql(&["INSERT INTO audit_inbox (id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, details, mac) \
+                     SELECT id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, trace_id, count, details, mac FROM kept"]).await;
+        let report = scene.verify().await;
+        assert_eq!((report.findings[0].fault, report.findings[0].sequence, report.faults), (Fault::Inserted, None, 1), "{report:#?}");
+        scene.write_and_vouch(1).await;
+        let report = scene.verify().await;
+        assert_eq!((report.findings[0].fault, report.faults), (Fault::Inserted, 1), "{report:#?}");
+        assert!(report.findings[0].sequence > Some(6), "it was sealed, and is named where it stands: {report:#?}");
+    }
+
+    /// E13: whoever verifies has read what stood before, and finds what comes after.
+    async fn what_is_deleted_while_the_log_is_verified_accuses_nobody(database: TestDatabase) {
+        let mut scene = Scene::new(database).await;
+        let at = scene.clock.now();
+        let many = scene.db.write(async |tx| {
+            for _ in 0..1_200 {
+                audit::insert(tx, &event(at)).await?;
+            }
+            Ok(())
+        });
+        many.await.unwrap();
+        scene.write_and_vouch(1).await;
+        scene.clock.advance(10 * DAY);
+        scene.write_and_vouch(2).await;
+        let mut anchors = Anchors::default();
+        anchors.read(scene.copies().await.as_bytes(), &scene.key).unwrap();
+        let mut verifier = Verifier::new(Arc::clone(&scene.key), anchors);
+        let mut pages = Pages::open(&scene.db, AuditFilter::default()).await.unwrap();
+        pages.next().await.unwrap().unwrap().into_iter().for_each(|item| verifier.take(item));
+        prune(&scene.db, &scene.key, scene.clock.now(), 5).await.unwrap();
+        while let Some(items) = pages.next().await.unwrap() {
+            for item in items {
+                verifier.take(item);
+            }
+        }
+        let report = verifier.finish(pages.head());
+        assert!(report.intact, "{report:#?}");
+        assert_eq!((report.first, report.last), (Some(1), Some(1_203)));
+        assert!(report.entries < 1_203, "something was deleted meanwhile");
     }
 
     /// A kill between two batches.

@@ -9,7 +9,7 @@ use ostiary::clock::Clock;
 use ostiary::config::AuditConfig;
 use ostiary::jobs::sealer::Sealer;
 use ostiary::keys::evidence::EvidenceKey;
-use ostiary::keys::master::MasterKey;
+use ostiary::keys::root::Root;
 use ostiary::protocol::time::Timestamp;
 use ostiary::storage::audit::chain::{self, Head};
 use ostiary::storage::audit::{self, Actor, AuditFilter, Event};
@@ -27,8 +27,8 @@ pub struct Scene {
     pub database: TestDatabase,
 }
 
-pub fn master() -> MasterKey {
-    MasterKey::from_bytes([7; 32])
+pub fn root() -> Root {
+    Root::from_bytes([7; 32])
 }
 
 impl Scene {
@@ -42,7 +42,7 @@ impl Scene {
     pub async fn before_the_first_checkpoint(database: TestDatabase) -> Self {
         let db = database.db.clone();
         let clock = Clock::fixed(START);
-        let key = EvidenceKey::open(&db, &master()).await.expect("a key");
+        let key = EvidenceKey::open(&db, &root()).await.expect("a key");
         let sealer = Sealer::new(&db, &clock, Arc::clone(&key), &AuditConfig::default());
         Self { db, clock, key, sealer, database }
     }
@@ -50,7 +50,7 @@ impl Scene {
     /// Another node of the same installation: its database, and its sealer.
     pub async fn another_node(&self) -> (Db, Sealer) {
         let db = self.database.another_node().await;
-        let key = EvidenceKey::open(&db, &master()).await.expect("the same key");
+        let key = EvidenceKey::open(&db, &root()).await.expect("the same key");
         let sealer = Sealer::new(&db, &self.clock, key, &AuditConfig::default());
         (db, sealer)
     }

@@ -277,6 +277,9 @@ on_both! {
             "UPDATE audit_checkpoints SET signed = replace(signed, 'e', 'f') WHERE number = 2",
             "UPDATE audit_checkpoints SET signed = (SELECT signed FROM audit_checkpoints WHERE number = 1) WHERE number = 2",
             "DELETE FROM audit_checkpoints WHERE number = 2",
+            // What was signed stays as it is.
+            "UPDATE audit_checkpoints SET made_at = made_at - 1000000 WHERE number = 2",
+            "UPDATE audit_checkpoints SET sequence = sequence - 1 WHERE number = 2",
         ] {
             let mut scene = ten(database.another().await).await;
             scene.write_and_vouch(3).await;

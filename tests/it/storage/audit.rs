@@ -3,6 +3,7 @@
 use ostiary::protocol::time::Timestamp;
 use ostiary::storage::audit::{self, Actor, AuditFilter, Event, Outcome};
 use ostiary::storage::page::Page;
+use ostiary::telemetry::metrics::EVENTS;
 
 use super::persona::{at, client_id, user_id};
 use crate::support::database::{TestDatabase, on_both};
@@ -21,6 +22,43 @@ fn event(kind: &'static str, at: Timestamp) -> Event {
         count: 1,
         details: serde_json::Map::new(),
     }
+}
+
+fn counted(kind: &'static str) -> u64 {
+    let all = EVENTS.all();
+    all.iter().filter(|((counted, _), _)| *counted == kind).map(|(_, number)| number).sum()
+}
+
+/// M5: what is undone did not happen.
+async fn events_are_counted_once_they_are_committed(database: TestDatabase, kind: &'static str) {
+    let event = Event { count: 3, ..event(kind, at(0)) };
+    let undone = database.db.write(async |tx| {
+        audit::insert(tx, &event).await?;
+        Err::<(), _>(ostiary::storage::error::Error::Conflict)
+    });
+    assert!(undone.await.is_err());
+    assert_eq!(counted(kind), 0);
+    let refused = database.db.write(async |tx| {
+        audit::insert(tx, &event).await?;
+        // It spoils the transaction, whatever is made of it.
+        _ = tx.query("SELECT nothing FROM nowhere").execute().await;
+        Ok(())
+    });
+    assert!(refused.await.is_err());
+    assert_eq!(counted(kind), 0);
+    database.db.write(async |tx| audit::insert(tx, &event).await).await.unwrap();
+    assert_eq!(counted(kind), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_counted_once_they_are_committed_to_sqlite() {
+    events_are_counted_once_they_are_committed(TestDatabase::sqlite().await, "of_a_test_on_sqlite").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn events_are_counted_once_they_are_committed_to_postgresql() {
+    events_are_counted_once_they_are_committed(TestDatabase::postgres().await, "of_a_test_on_postgresql").await;
 }
 
 on_both! {
