@@ -37,11 +37,11 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
+    if arguments.dry_run {
+        return plan::run(arguments.plan, config, output).await;
+    }
     let installation = Installation::open(config).await?;
     let decision = decide(&installation, &arguments.plan).await?;
-    if arguments.dry_run {
-        return plan::show(&decision.plan, output);
-    }
     let shown = ShownPlan::from(&decision.plan);
     if !decision.plan.is_empty() {
         write(decision, &installation).await?;

@@ -26,6 +26,7 @@ use super::start::Installation;
 use crate::audit::Kind;
 use crate::config::Config;
 use crate::keys::client_secret::ClientSecrets;
+use crate::keys::store::signing_algorithms;
 use crate::outbound::http::Outbound;
 use crate::protocol::authentication::Acr;
 use crate::protocol::authorization_request::ServerPolicy;
@@ -308,14 +309,12 @@ pub(super) fn policy_beside(resources: Vec<Resource>, installation: &Installatio
     let names: Vec<_> = config.tokens.scopes.keys().map(String::as_str).collect();
     let configured = Scope::parse(&names.join(" "))
         .map_err(|error| Failure::new(Exit::Configuration, format!("configuration: 'tokens.scopes': {error}")))?;
-    // This command registers no others, and there is always a key for these.
-    let algorithms = vec![Algorithm::ES256, Algorithm::RS256];
     let api_audience = config.api_audience();
     let policy = ServerPolicy::new(&configured, false, &config.server.issuer);
     let known_scope = ServerPolicy { resources: Arc::new(Resources::new(resources)), ..policy }.every_scope();
     Ok(RegistrationPolicy {
         known_scope,
-        algorithms,
+        algorithms: signing_algorithms(&config.keys),
         legacy_response_types: config.legacy.response_types,
         api_audience,
         private_hosts: config.outbound.private_hosts.clone(),
@@ -323,7 +322,7 @@ pub(super) fn policy_beside(resources: Vec<Resource>, installation: &Installatio
 }
 
 pub(super) fn stored(installation: &Installation, client: &Client, secret: &str, now: Timestamp) -> ClientSecret {
-    ClientSecrets::new(&installation.master).stored(client, random::identifier(), secret, now)
+    ClientSecrets::new(&installation.root).stored(client, random::identifier(), secret, now)
 }
 
 async fn list(installation: &Installation, output: Output) -> Result<(), Failure> {

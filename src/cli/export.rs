@@ -23,7 +23,7 @@ pub struct Arguments {
 }
 
 pub async fn run(arguments: &Arguments, config: Config, output: Output) -> Result<(), Failure> {
-    let installation = Installation::open(config).await?;
+    let installation = Installation::open_as_it_is(config).await?;
     let form = if output.is_json() { Form::Json } else { Form::Toml };
     let now = installation.clock.now();
     let text = export(&present(&installation).await?, form, arguments.secrets_by_reference, now).map_err(Failure::failed)?;

@@ -1,6 +1,7 @@
 //! `ostiary plan`: what would change for the installation to be as documents say.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -52,12 +53,12 @@ pub(super) struct Decision {
 }
 
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
-    let installation = Installation::open(config).await?;
+    let installation = Installation::open_as_it_is(config).await?;
     show(&decide(&installation, &arguments).await?.plan, output)
 }
 
 /// Prints the plan. That something would change is an exit code of its own.
-pub(super) fn show(plan: &Plan, output: Output) -> Result<(), Failure> {
+fn show(plan: &Plan, output: Output) -> Result<(), Failure> {
     output.answer(&ShownPlan::from(plan), ShownPlan::text)?;
     if plan.is_empty() {
         return Ok(());
@@ -100,11 +101,13 @@ fn refused(document: &Document, complaints: &[Complaint]) -> Failure {
 }
 
 fn read(file: &Path, most: u64) -> Result<String, String> {
-    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
-    if size > most {
-        return Err(format!("it has {size} bytes, which is more than {most}"));
+    let mut text = String::new();
+    // Whatever its size is said to be: it may be a device, or still be written.
+    let read = std::fs::File::open(file).and_then(|file| file.take(most + 1).read_to_string(&mut text));
+    match read.map_err(|error| error.to_string())? as u64 {
+        size if size > most => Err(format!("it has more than {most} bytes")),
+        _ => Ok(text),
     }
-    std::fs::read_to_string(file).map_err(|error| error.to_string())
 }
 
 /// The secrets that the documents refer to.

@@ -312,7 +312,7 @@ async fn set_password(installation: &Installation, wanted: &str, source: &Passwo
 async fn reset_factors(installation: &Installation, wanted: &str) -> Result<User, Failure> {
     let user = find(installation, wanted).await?;
     let event = event(Kind::FactorsReset, &user, installation);
-    let outbox = Outbox::new(&installation.master, &installation.config.mail);
+    let outbox = Outbox::new(&installation.root, &installation.config.mail);
     installation.db.write(async |tx| take_away(tx, &outbox, &user, &event).await).await?;
     Ok(user)
 }
@@ -336,7 +336,7 @@ async fn hash(installation: &Installation, source: &PasswordSource, name: &SignI
     let policy = super::password::policy(&installation.config)?;
     let checked = policy.new_password(typed.expose_secret(), name.as_str(), &[]).await;
     let password = checked.map_err(|error| Failure::usage(error.to_string()))?;
-    let hasher = PasswordHasher::new(*installation.master.password_pepper(), config).map_err(Failure::failed)?;
+    let hasher = PasswordHasher::new(*installation.root.password_pepper(), config).map_err(Failure::failed)?;
     hasher.hash(&password).await.map_err(Failure::failed)
 }
 

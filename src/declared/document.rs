@@ -12,6 +12,7 @@ use super::lines::{self, Lines};
 use super::path::{Complaint, Path};
 use crate::protocol::client::{ClientMetadata, ClientStatus};
 use crate::protocol::id::ClientId;
+use crate::protocol::printable::printable;
 use crate::protocol::resource::ResourceMetadata;
 
 /// The names of the two kinds.
@@ -138,7 +139,8 @@ impl Document {
         };
         let place = place.map(|place| format!("{}:{}: ", place.file.display(), place.line)).unwrap_or_default();
         let space = if complaint.path.0.is_empty() { "" } else { " " };
-        format!("{place}{}{space}{}", complaint.path, complaint.sentence)
+        // Names that a document, or whoever named its file, chose.
+        printable(&format!("{place}{}{space}{}", complaint.path, complaint.sentence))
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn run(installation: &Installation, wish: &RegistrationToken, output: 
         return Err(Failure::new(Exit::Configuration, sentence));
     }
     let (token, now) = (random::secret(), installation.clock.now());
-    let hash = TokenHasher::new(&installation.master).hash(TokenKind::InitialAccessToken, &token);
+    let hash = TokenHasher::new(&installation.root).hash(TokenKind::InitialAccessToken, &token);
     let row = InitialAccessToken::new(hash, wish.uses, Seconds::days(wish.days), (Actor::CommandLine, now));
     let mut event =
         Event { actor: Actor::CommandLine, ..audit::event(Kind::ClientRegistrationTokenCreated, installation.origin()) };

@@ -1,9 +1,12 @@
 //! What only others can tell: the issuer as clients reach it, its name, its clock, and the mail server.
 
+use std::time::Duration;
+
 use http::header::{self, HeaderMap};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use tokio::time::timeout;
 use url::{Host, Url};
 
 use super::Finding;
@@ -15,6 +18,9 @@ use crate::config::Config;
 use crate::outbound::http::{Answer, Outbound};
 use crate::outbound::mail::Transport;
 use crate::protocol::time::Timestamp;
+
+/// How long the name servers may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(config: &Config, ours: &Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -29,10 +35,12 @@ pub(super) async fn look(config: &Config, ours: &Clock) -> Vec<Finding> {
 async fn name(url: &Url, host: &str) -> Option<Finding> {
     let Some(Host::Domain(_)) = url.host() else { return None };
     let port = url.port_or_known_default().unwrap_or(443);
-    let found: Vec<_> = match tokio::net::lookup_host((host, port)).await {
-        Ok(found) => found.map(|address| address.ip().to_string()).collect(),
-        Err(_) => Vec::new(),
+    let Ok(found) = timeout(PATIENCE, tokio::net::lookup_host((host, port))).await else {
+        return Some(
+            Finding::error("name", "nobody says what its address is", "Look at the name servers of this machine.").of(host),
+        );
     };
+    let found: Vec<_> = found.into_iter().flatten().map(|address| address.ip().to_string()).collect();
     Some(if found.is_empty() {
         Finding::error("name", "it has no address", "Make an entry for it in the DNS, or correct server.issuer.").of(host)
     } else {

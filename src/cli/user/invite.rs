@@ -33,7 +33,7 @@ pub async fn run(installation: &Installation, address: Option<&str>, roles: Vec<
     let parsed = address.map(EmailAddress::parse).transpose();
     let address = parsed.map_err(|error| Failure::usage(format!("the address: {error}")))?;
     let roles = normal_roles(roles).map_err(|_| super::not_roles())?;
-    let (tokens, outbox) = (TokenHasher::new(&installation.master), Outbox::new(&installation.master, &config.mail));
+    let (tokens, outbox) = (TokenHasher::new(&installation.root), Outbox::new(&installation.root, &config.mail));
     let office = Office { db: &installation.db, tokens: &tokens, outbox: &outbox, issuer: &config.server.issuer };
     let mailed = address.is_some() && outbox.is_on();
     let draft = Draft { address, roles, invited_by: None, lifetime: Seconds::hours(config.registration.invitation_hours) };

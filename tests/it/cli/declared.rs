@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::process::Server;
 use crate::program::{Program, Run};
 use crate::support::database::{TestDatabase, on_both};
+use crate::support::postgres;
 
 const SECRET: &str = "kq0JpVfrc0Rk2n6eZbJw7Zc1mXo9aYtD3hLs5uWv8xE";
 const OTHER: &str = "Zt4NfBq8wLk1sVx6yRc2mDj7hPg0aTe5uIo9nKb3vQM";
@@ -46,6 +47,7 @@ fn beside(database: &TestDatabase) -> (Program, String) {
     fs::create_dir(program.folder().join("secrets")).expect("a folder");
     write(&program, "secrets/robot", &format!("{SECRET}\n"));
     write(&program, "a.toml", DOCUMENT);
+    program.run(&["migrate"]).ok();
     (program, section)
 }
 
@@ -229,5 +231,97 @@ on_both! {
         write("a.toml", &with("client_name = 'Robot'", "client_name = 'Robot'\nstatus = 'disabled'"));
         server.cli(&["apply", "a.toml"]).ok();
         comes(OTHER, 401).await;
+    }
+}
+
+/// Commands that say of themselves that they change nothing.
+const LOOKING: [&[&str]; 3] = [&["plan", "a.toml"], &["apply", "--dry-run", "a.toml"], &["export"]];
+
+#[test]
+fn what_changes_nothing_makes_no_installation_and_updates_none() {
+    let program = Program::new();
+    write(&program, "a.toml", "version = 1");
+    for arguments in LOOKING {
+        assert!(program.run(arguments).fails(6).contains("ostiary migrate"), "{arguments:?}");
+    }
+    assert!(!program.folder().join("data").exists(), "neither a master key nor a database");
+
+    program.run(&["migrate"]).ok();
+    let database = rusqlite::Connection::open(program.folder().join("data/ostiary.db")).expect("database");
+    let count = || database.query_row("SELECT COUNT(*) FROM _sqlx_migrations", (), |row| row.get::<_, i64>(0)).expect("a count");
+    // As the version before left it.
+    database
+        .execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)", ())
+        .expect("older");
+    let older = count();
+    for arguments in LOOKING {
+        assert!(program.run(arguments).fails(6).contains("ostiary migrate"), "{arguments:?}");
+    }
+    assert_eq!(count(), older, "the nodes that run know no newer schema");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn what_changes_nothing_makes_no_tables() {
+    let database = postgres::Database::create("looked_at", "template0").await;
+    let program = Program::new();
+    write(&program, "ostiary.toml", &format!("[database]\nurl = \"{}\"\n", database.url()));
+    write(&program, "a.toml", "version = 1");
+    for arguments in LOOKING {
+        assert!(program.run(arguments).fails(6).contains("ostiary migrate"), "{arguments:?}");
+    }
+    let findings = program.run(&["--json", "doctor", "--offline"]).stdout;
+    assert!(findings.contains("there is none yet"), "{findings}");
+    drop(database);
+}
+
+#[test]
+fn a_client_may_be_signed_for_with_every_algorithm_that_is_configured() {
+    let program = Program::new();
+    program.run(&["migrate"]).ok();
+    let client = "\
+version = 1
+
+[clients.app]
+client_name = 'App'
+redirect_uris = ['https://app.example/cb']
+token_endpoint_auth_method = 'none'
+scope = 'openid'
+id_token_signed_response_alg = 'EdDSA'
+";
+    write(&program, "a.toml", client);
+    program.run(&["apply", "a.toml"]).ok();
+    let doctor = || program.run(&["doctor", "--offline"]).stdout;
+    assert!(!doctor().contains("signing key for"), "{}", doctor());
+    // What is not configured is still refused, and found.
+    write(&program, "ostiary.toml", "[keys]\nalgorithms = [\"PS256\"]\n");
+    assert!(
+        doctor().contains("app: id_token_signed_response_alg names an algorithm that there is no signing key for"),
+        "{}",
+        doctor()
+    );
+    write(&program, "b.toml", &client.replace("clients.app", "clients.other"));
+    assert!(program.run(&["plan", "b.toml"]).fails(3).contains("b.toml:8: clients.other.id_token_signed_response_alg names"));
+}
+
+#[test]
+fn no_more_is_read_than_a_document_or_a_secret_may_have() {
+    let program = Program::new();
+    program.run(&["migrate"]).ok();
+    assert!(program.run(&["plan", "/dev/zero"]).fails(2).contains("more than 16777216 bytes"));
+    write(&program, "a.toml", &with("secrets/robot", "/dev/zero"));
+    assert!(
+        program.run(&["plan", "a.toml"]).fails(3).contains("names /dev/zero, which can't be read: it has more than 4096 bytes")
+    );
+}
+
+#[test]
+fn names_in_a_document_do_nothing_to_the_terminal() {
+    let program = Program::new();
+    program.run(&["migrate"]).ok();
+    for reference in ["{ env = \"A\\u001b[2JB\" }", "{ file = \"A\\u001b[2JB\" }"] {
+        write(&program, "a.toml", &with("{ file = 'secrets/robot' }", reference));
+        let complaint = program.run(&["plan", "a.toml"]).fails(3);
+        assert!(!complaint.contains('\u{1b}') && complaint.contains("A\\u{1b}[2JB, which"), "{complaint}");
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use ostiary::clock::Clock;
 use serde_json::Value;
+use sqlx::{Connection, PgConnection};
 
 use crate::process::Server;
 use crate::program::{Program, Run};
@@ -302,4 +303,37 @@ fn a_mail_server_is_asked_and_given_nothing() {
     assert_level(&examined, "mail", None, "error");
     assert_eq!(examined.1, 1);
     assert_level(&mail("log"), "mail", None, "warning");
+}
+
+#[test]
+fn what_can_not_be_looked_at_is_told_beside_the_rest() {
+    let program = Program::new();
+    program.run(&["client", "list"]).ok();
+    let database = rusqlite::Connection::open(program.folder().join("data/ostiary.db")).expect("database");
+    database.execute_batch("DROP TABLE audit_inbox").expect("dropped");
+    drop(database);
+    let examined = examine(&program, &["--offline"]);
+    for (check, level) in
+        [("audit_log", "error"), ("backup", "error"), ("database", "ok"), ("clients", "ok"), ("signing_key", "note")]
+    {
+        assert_level(&examined, check, None, level);
+    }
+    assert_eq!(examined.1, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn a_database_that_is_silent_after_the_login_is_not_waited_for() {
+    let database = postgres::Database::create("silent", "template0").await;
+    let program = Program::new();
+    configure(&program, &format!("[database]\nurl = \"{}\"\n", database.url()));
+    program.run(&["migrate"]).ok();
+    let mut holder = PgConnection::connect(&database.url()).await.expect("a connection");
+    let held = "BEGIN; LOCK TABLE _sqlx_migrations IN ACCESS EXCLUSIVE MODE";
+    sqlx::raw_sql(held).execute(&mut holder).await.expect("held");
+    let examined = examine(&program, &["--offline"]);
+    assert_level(&examined, "database", None, "error");
+    assert_eq!(finding(&examined.0, "database", None)["saw"], "the database does not answer");
+    assert_level(&examined, "configuration", None, "ok");
+    drop((holder, database));
 }

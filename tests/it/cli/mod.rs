@@ -10,6 +10,7 @@ pub mod guides;
 mod key;
 mod mail;
 mod resource;
+mod restore;
 mod serve;
 mod start;
 mod user;

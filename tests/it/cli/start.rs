@@ -95,7 +95,7 @@ fn another_master_key_than_the_databases_is_refused() {
     let other = installed();
     fs::copy(other.folder().join("data/master.key"), program.folder().join("data/master.key")).expect("copied");
     let complaint = program.run(&["migrate"]).fails(6);
-    assert!(complaint.contains("not the one that the database was made with"), "{complaint}");
+    assert!(complaint.contains("does not accept the master key with the fingerprint"), "{complaint}");
 }
 
 #[test]

@@ -2,9 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::image::{environment, root};
 use crate::program::Program;
@@ -112,6 +121,53 @@ fn is_taken(configuration: Option<&str>, variables: &[(String, String)]) {
 #[test]
 fn the_program_takes_the_configuration_of_the_kustomization() {
     is_taken(Some(&read("deploy/kubernetes/ostiary.toml")), &[]);
+}
+
+/// The mount is an `emptyDir`, to which everybody may write once its group is `fsGroup`.
+#[test]
+fn the_program_makes_its_folder_in_the_volume_of_a_pod() {
+    let manifest = read("deploy/kubernetes/deployment.yaml");
+    let named = manifest.split("OSTIARY_SERVER__DATA_DIR\n").nth(1).expect("it is set");
+    let folder = named.lines().next().and_then(|line| line.trim().strip_prefix("value: ")).expect("a value");
+    let below = folder.strip_prefix("/data/").expect("in the volume");
+    assert!(manifest.contains("mountPath: /data\n") && manifest.contains("emptyDir:") && manifest.contains("fsGroup:"));
+
+    let program = Program::new();
+    let volume = program.folder().join("volume");
+    fs::create_dir(&volume).expect("a folder");
+    fs::set_permissions(&volume, Permissions::from_mode(0o2777)).expect("changed");
+    let migrate = |folder: &Path| {
+        let mut command = program.command(&["migrate"]);
+        command.env("OSTIARY_SERVER__DATA_DIR", folder).output().expect("it runs")
+    };
+    let refused = migrate(&volume);
+    assert_eq!(refused.status.code(), Some(6));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("others may write"));
+    let taken = migrate(&volume.join(below));
+    assert!(taken.status.success(), "{taken:?}");
+}
+
+/// What the compose file makes for the mail server is a certificate that our side of TLS takes.
+#[test]
+#[ignore = "needs openssl: scripts/test"]
+fn the_certificate_of_the_compose_file_is_taken_and_made_once() {
+    let file = read("deploy/compose/compose.yaml");
+    let script = file.split("      - >-\n").nth(1).and_then(|rest| rest.split("    volumes:").next()).expect("the command");
+    let folder = tempfile::tempdir().expect("a folder");
+    let script =
+        script.split_whitespace().collect::<Vec<_>>().join(" ").replace("/certificates", &folder.path().display().to_string());
+    let made = || {
+        succeeds(Command::new("sh").args(["-c", &script]));
+        CertificateDer::from_pem_file(folder.path().join("mail.crt")).expect("a certificate")
+    };
+    let certificate = made();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).expect("a certificate");
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().expect("a verifier");
+    let name = ServerName::try_from("mail").expect("a name");
+    verifier.verify_server_cert(&certificate, &[], &name, &[], UnixTime::now()).expect("it is taken");
+    assert_eq!(made(), certificate, "the mail server goes on with the first");
 }
 
 #[test]
