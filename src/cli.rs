@@ -19,6 +19,7 @@ pub mod password;
 pub mod plan;
 pub mod resource;
 pub mod restore;
+mod scratch;
 pub mod serve;
 pub mod start;
 pub mod user;
@@ -93,7 +94,7 @@ enum Command {
     /// Configuration as code: write the document of what there is.
     #[command(after_help = export::EXAMPLE)]
     Export(export::Arguments),
-    /// Signing keys: list, rotate.
+    /// Signing keys and master keys: list, rotate.
     #[command(subcommand)]
     Key(key::Command),
     /// The audit log: list, export, verify that nobody changed it.

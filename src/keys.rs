@@ -1,12 +1,14 @@
-//! The master key, the signing-key ring, sealing at rest, and hashing of tokens and secrets.
+//! The master key and the root, the signing-key ring, sealing at rest, and hashing of tokens and secrets.
 //!
 //! ```text
-//! master   32 bytes from a file or the environment; everything below is derived from it
+//! master   32 bytes from a file or the environment, which open the root
+//! root     32 bytes in the database, sealed; everything below is derived from it
 //!   ├─ seal   AES-256-GCM: private keys at rest, state that travels through the browser
 //!   └─ hash   HMAC-SHA256: what is stored instead of a token or secret
 //! signer   one private key, parsed once
 //! encryption  for others, and of what others encrypted for this server
 //! dpop_nonce  nonces for proofs of possession
+//! backup_proof  to whom a backup belongs, and who made it
 //! certificate  of clients, and who vouches for them
 //! evidence  what marks, seals and vouches for the audit log
 //! foreign  keys of others, and what they signed
@@ -17,6 +19,7 @@
 //! ```
 
 pub mod age;
+pub mod backup_proof;
 pub mod certificate;
 pub mod client_secret;
 pub mod dpop_nonce;
@@ -27,6 +30,7 @@ pub mod hash;
 pub mod master;
 pub mod notification;
 pub mod ring;
+pub mod root;
 pub mod rotation;
 pub mod seal;
 pub mod signer;

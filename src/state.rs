@@ -20,9 +20,9 @@ use crate::guard::{self, Guard, Subject, Verdict};
 use crate::keys::certificate::{self, Authorities};
 use crate::keys::client_secret::ClientSecrets;
 use crate::keys::hash::TokenHasher;
-use crate::keys::master::MasterKey;
 use crate::keys::notification::Notifications;
 use crate::keys::ring::KeyRing;
+use crate::keys::root::Root;
 use crate::keys::seal::Sealer;
 use crate::keys::subject::Subjects;
 use crate::outbound::client_keys::ClientKeys;
@@ -163,7 +163,7 @@ pub struct Parts {
     pub config: Config,
     pub clock: Clock,
     pub db: Db,
-    pub master: MasterKey,
+    pub root: Root,
     pub keys: Arc<KeyRing>,
     pub refusals: audit::Queue,
     pub explanations: explain::Queue,
@@ -171,12 +171,12 @@ pub struct Parts {
 
 impl AppState {
     pub fn new(parts: Parts) -> Result<Self, StateError> {
-        let Parts { config, clock, db, master, keys, refusals, explanations } = parts;
+        let Parts { config, clock, db, root, keys, refusals, explanations } = parts;
         let issuer = Url::parse(&config.server.issuer).map_err(|_| StateError::Issuer)?;
         let origin = issuer.origin().ascii_serialization();
         let scopes = configured_scopes(&config.tokens.scopes)?;
         let outbound = Outbound::new(&config.outbound, &clock)?;
-        let tokens = TokenHasher::new(&master);
+        let tokens = TokenHasher::new(&root);
         let clients = ClientCache::new(&db);
         let resources = ResourceCache::new(&db);
         let policy = ServerPolicy {
@@ -192,13 +192,13 @@ impl AppState {
         };
         Ok(Self(Arc::new(Shared {
             known_clients: Clients::new(&config, &db, &clients, &outbound, terms),
-            proofs: Proofs::new(&master, &tokens, config.dpop.require_nonce, config.origins(&origin), &db),
+            proofs: Proofs::new(&root, &tokens, config.dpop.require_nonce, config.origins(&origin), &db),
             tokens,
-            flows: Sealer::new(&master.derive("seal/flows")),
-            codes: Sealer::new(&master.derive("seal/email-codes")),
+            flows: Sealer::new(&root.derive("seal/flows")),
+            codes: Sealer::new(&root.derive("seal/email-codes")),
             password_policy: Policy::new(&config.password, issuer.host_str().unwrap_or_default())?,
-            totp_secrets: Sealer::new(&master.derive("seal/totp")),
-            passwords: PasswordHasher::new(*master.password_pepper(), &config.password)?,
+            totp_secrets: Sealer::new(&root.derive("seal/totp")),
+            passwords: PasswordHasher::new(*root.password_pepper(), &config.password)?,
             passkeys: RelyingParty::new(&config.passkeys, &issuer)?,
             client_keys: ClientKeys::new(&outbound),
             request_objects: RequestObjects::new(&outbound),
@@ -206,14 +206,14 @@ impl AppState {
             trusted_issuers: TrustedIssuers::load(&config.jwt_bearer.issuers)?,
             software_statements: SoftwareStatements::load(&config.client_registration)?,
             certificate_authorities: Authorities::load(&config.tls.client_ca_file)?,
-            client_secrets: ClientSecrets::new(&master),
-            notifications: Notifications::new(&master),
-            subjects: Subjects::new(&master),
+            client_secrets: ClientSecrets::new(&root),
+            notifications: Notifications::new(&root),
+            subjects: Subjects::new(&root),
             outbound,
-            outbox: Outbox::new(&master, &config.mail),
-            guard: Guard::new(&config, &master, &db, &clock)?,
+            outbox: Outbox::new(&root, &config.mail),
+            guard: Guard::new(&config, &root, &db, &clock)?,
             clients,
-            csrf: Csrf::new(&master.derive("csrf"), origin.clone()),
+            csrf: Csrf::new(&root.derive("csrf"), origin.clone()),
             cookies: Cookies::for_issuer(&config.server.issuer),
             metadata: document(&config, &keys, &scopes),
             policy,

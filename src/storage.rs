@@ -25,6 +25,7 @@ pub mod instance;
 pub mod invitations;
 pub mod login_failures;
 pub mod mail_counts;
+pub mod master_keys;
 pub mod migrations;
 pub mod notices;
 pub mod outbox;

@@ -86,7 +86,7 @@ pub enum Failure {
     Storage(#[from] Error),
     #[error(transparent)]
     Hashing(#[from] HashingError),
-    #[error("the authenticator secret of a person does not open: the master key is another one, or the row was moved")]
+    #[error("the authenticator secret of a person does not open: the row was moved or changed")]
     Sealed,
 }
 

@@ -165,7 +165,7 @@ fn is_well_formed(secret: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::DatabaseConfig;
-    use crate::keys::master::MasterKey;
+    use crate::keys::root::Root;
     use crate::protocol::sign_in_name::SignInName;
     use crate::storage::db::DatabaseTarget;
     use crate::storage::users::{self, UserStatus};
@@ -203,7 +203,7 @@ mod tests {
                 version: 1,
             };
             db.write(async |tx| users::insert(tx, &user).await).await.unwrap();
-            Self { db, tokens: TokenHasher::new(&MasterKey::random()), user, _folder: folder }
+            Self { db, tokens: TokenHasher::new(&Root::random()), user, _folder: folder }
         }
 
         async fn log_in(&self, former: Option<&Session>) -> Begun {

@@ -1,4 +1,8 @@
-//! `ostiary key`: the keys that sign, and those that others encrypt with.
+//! `ostiary key`: the keys that sign, those that others encrypt with, and the master keys that open the database.
+
+mod master;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -36,6 +40,28 @@ Examples:
         /// again for keys that it doesn't know refuses the new tokens until it does.
         #[arg(long)]
         now: bool,
+    },
+    /// Show which master keys open the database, by their fingerprints, and which of them this configuration names.
+    #[command(after_help = "Example:\n  ostiary key status")]
+    Status,
+    /// Have the database accept another master key beside the present one. Nothing else changes, and nobody is logged out.
+    ///
+    /// Each node may be started with either key from now on. When all have the new one (keys.master_key_file, OSTIARY_MASTER_KEY),
+    /// drop the old one: `ostiary key drop-master`. Doing it again, after it was interrupted too, does no harm.
+    #[command(after_help = "Example:\n  ostiary key rotate-master --new-key-file /etc/ostiary/master-2.key")]
+    RotateMaster {
+        /// The file with the new key, which is made, with mode 0600, if it does not exist.
+        #[arg(long, value_name = "FILE")]
+        new_key_file: PathBuf,
+    },
+    /// Have the database accept a master key no longer: nothing starts with it any more. What runs goes on.
+    ///
+    /// The key that this configuration names can't be dropped, and so one always remains.
+    #[command(after_help = "Example:\n  ostiary key drop-master e8d08b2e49b9a884")]
+    DropMaster {
+        /// Which: see `ostiary key status`.
+        #[arg(value_parser = master::fingerprint)]
+        fingerprint: String,
     },
 }
 
@@ -103,6 +129,9 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             let rotated = rotate(&installation, algorithms, when).await?;
             output.answer(&rotated, |rotated| rotated.iter().map(Rotated::text).collect::<Vec<_>>().join("\n"))
         }
+        Command::Status => master::status(&installation, output).await,
+        Command::RotateMaster { new_key_file } => master::rotate(&installation, &new_key_file, output).await,
+        Command::DropMaster { fingerprint } => master::drop(&installation, &fingerprint, output).await,
     }
 }
 
@@ -120,8 +149,8 @@ fn list(keys: &[Printed]) -> String {
 
 async fn rotate(installation: &Installation, algorithms: Vec<KeyAlgorithm>, when: When) -> Result<Vec<Rotated>, Failure> {
     let event = Event { actor: Actor::CommandLine, ..audit::event(Kind::KeyRotated, installation.origin()) };
-    let Installation { config, master, db, .. } = installation;
-    let ring = KeyRing::open(db, master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
+    let Installation { config, root, db, .. } = installation;
+    let ring = KeyRing::open(db, root, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
     let held = ring.kept();
     if let Some(missing) = algorithms.iter().find(|algorithm| !held.contains(algorithm)) {
         return Err(Failure::not_found(format!("there is no key for {} (keys.algorithms)", missing.as_str())));

@@ -51,7 +51,7 @@ const SETUP_LINK_LIFETIME: Seconds = Seconds::hours(1);
 pub async fn run(config: Config, output: Output) -> Result<(), Failure> {
     telemetry::init(&config.log).map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
     let _lock = Lock::acquire(&config)?;
-    let server = Server::prepare(Installation::open(config).await?).await?;
+    let server = Box::pin(Server::prepare(Installation::open(config).await?)).await?;
     // Before the notice: whoever has read it may end the server.
     let shutdown = Shutdown::new();
     shutdown.on_signals().map_err(|error| Failure::failed(format!("can't wait for signals: {error}")))?;
@@ -89,7 +89,7 @@ impl Server {
 
     /// The same on a socket that listens already.
     pub async fn prepare_on(listener: TcpListener, installation: Installation) -> Result<Self, Failure> {
-        let Installation { config, clock, master, db, evidence } = installation;
+        let Installation { config, clock, root, db, evidence, .. } = installation;
         let unusable = |error| Failure::new(Exit::Configuration, format!("configuration: {error}"));
         let tls = Tls::new(&config.tls).map_err(unusable)?;
         let beside = match (config.tls.second_listener(), &tls) {
@@ -98,11 +98,11 @@ impl Server {
         };
         let observing = Observing::prepare(&config, &clock).await?;
         let event = key_rotation::by_the_server(clock.now());
-        let keys = KeyRing::open(&db, &master, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
+        let keys = KeyRing::open(&db, &root, &config.keys, &config.tokens, &event).await.map_err(Failure::unusable)?;
         let (queue, refusals) = audit::queue();
-        let sealer = Sealer::new(&db, &clock, Arc::clone(&evidence), &config.audit);
+        let sealer = Sealer::new(&db.for_jobs(), &clock, Arc::clone(&evidence), &config.audit);
         let (explained, explanations) = explain::queue(&config.explain);
-        let state = AppState::new(Parts { config, clock, db, master, keys, refusals: queue, explanations: explained })
+        let state = AppState::new(Parts { config, clock, db, root, keys, refusals: queue, explanations: explained })
             .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
         let postman = postman(&state)?;
         state.guard.connect().await;
@@ -130,7 +130,7 @@ impl Server {
     /// Serves until `shutdown` is requested: from then on it is not ready, and ends when what is under way has been finished.
     pub async fn run_until(self, shutdown: Shutdown) {
         let Self { state, evidence, listener, tls, beside, observing, refusals, explanations, sealer, postman } = self;
-        let (db, clock) = (state.db.clone(), state.clock.clone());
+        let (db, clock) = (state.db.for_jobs(), state.clock.clone());
         let background = [
             tokio::spawn(db.watch()),
             tokio::spawn(state.keys.follow(&db)),
@@ -236,7 +236,7 @@ fn limits(config: &Config) -> Limits {
 /// Who tells applications of logouts and answers.
 fn messenger(state: &AppState) -> Messenger {
     Messenger::new(notices::Parts {
-        db: state.db.clone(),
+        db: state.db.for_jobs(),
         clock: state.clock.clone(),
         outbound: state.outbound.apart("notices"),
         clients: state.clients.clone(),
@@ -255,7 +255,7 @@ fn postman(state: &AppState) -> Result<Option<Postman>, Failure> {
         return Ok(None);
     };
     let sender = Sender::new(&state.config).map_err(|_| unusable("configuration: 'mail.from' is not an address".to_owned()))?;
-    let (db, clock, outbox) = (state.db.clone(), state.clock.clone(), state.outbox.clone());
+    let (db, clock, outbox) = (state.db.for_jobs(), state.clock.clone(), state.outbox.clone());
     Ok(Some(Postman::new(mail::Parts { db, clock, outbox, transport, sender, timeout: state.config.mail.timeout })))
 }
 

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::failure::Failure;
-use crate::audit::Origin;
+use crate::audit::{self, Kind, Origin};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::keys::evidence::EvidenceKey;
 use crate::keys::master::{MasterKey, VARIABLE};
-use crate::storage::adoption;
+use crate::keys::root::Root;
+use crate::storage::audit::{Actor, Event, insert};
 use crate::storage::db::{DatabaseTarget, Db};
+use crate::storage::{adoption, backup, migrations};
 use crate::telemetry::TraceId;
 
 /// An installation, opened.
@@ -21,7 +23,9 @@ use crate::telemetry::TraceId;
 pub struct Installation {
     pub config: Config,
     pub clock: Clock,
+    /// The one that this configuration names, of those that the database accepts.
     pub master: MasterKey,
+    pub root: Root,
     pub db: Db,
     /// Of the audit log.
     pub evidence: Arc<EvidenceKey>,
@@ -38,11 +42,41 @@ impl Installation {
         let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
         keep_private(&target)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
-        master.verify_or_store(&db).await.map_err(Failure::unusable)?;
-        let evidence = Box::pin(EvidenceKey::open(&db, &master)).await.map_err(Failure::unusable)?;
         let clock = Clock::system();
+        let root = Box::pin(Root::open(&db, &master, clock.now())).await.map_err(Failure::unusable)?;
+        let evidence = Box::pin(EvidenceKey::open(&db, &root)).await.map_err(Failure::unusable)?;
         adoption::adopt(&db, clock.now()).await?;
-        Ok(Self { config, clock, master, db, evidence })
+        let installation = Self { config, clock, master, root, db, evidence };
+        Box::pin(installation.record_restoration()).await?;
+        Ok(installation)
+    }
+
+    /// Writes down that the database was restored from a backup: once, also when whoever restored it was stopped right after.
+    async fn record_restoration(&self) -> Result<(), Failure> {
+        if !backup::is_restored(&mut self.db.read().await?).await? {
+            return Ok(());
+        }
+        let event = Event { actor: Actor::CommandLine, ..audit::event(Kind::BackupRestored, self.origin()) };
+        let recorded = self.db.write(async |tx| {
+            let Some(created_at) = backup::take_restored(tx).await? else { return Ok(()) };
+            let mut event = event.clone();
+            event.details.insert("created_at".to_owned(), created_at.into());
+            insert(tx, &event).await
+        });
+        recorded.await.map_err(Failure::from)
+    }
+
+    /// Opens it for a command that says that it changes nothing: what is missing is not made, and the schema stays what it is.
+    pub async fn open_as_it_is(config: Config) -> Result<Self, Failure> {
+        let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
+        if !migrations::plan(&target).await.map_err(Failure::unusable)?.is_empty() {
+            return Err(Failure::unusable(
+                "there is no database yet, or one of an older version, and this command changes nothing: `ostiary migrate --plan` says \
+                 what there is to do, and `ostiary migrate` does it",
+            ));
+        }
+        master_key(&config)?;
+        Box::pin(Self::open(config)).await
     }
 
     /// For the audit log: done on this machine, now.

@@ -105,7 +105,7 @@ impl Postman {
             tracing::error!(
                 id,
                 kind = waiting.kind,
-                "a mail in the outbox can't be opened: another master key, or another version"
+                "a mail in the outbox can't be opened: its row was changed, or it is of another version"
             );
             return self.postpone(&claim, clock.now() + UNREADABLE_PAUSE, "unreadable").await;
         };

@@ -4,7 +4,7 @@
 use secrecy::SecretString;
 
 use super::hash::{TokenHasher, TokenKind};
-use super::master::MasterKey;
+use super::root::Root;
 use super::seal::Sealer;
 use crate::protocol::client::{Client, ClientAuthMethod, ClientSecret};
 use crate::protocol::id::ClientId;
@@ -18,8 +18,8 @@ pub struct ClientSecrets {
 }
 
 impl ClientSecrets {
-    pub fn new(master: &MasterKey) -> Self {
-        Self { tokens: TokenHasher::new(master), sealer: Sealer::new(&master.derive("seal/client-secret")) }
+    pub fn new(root: &Root) -> Self {
+        Self { tokens: TokenHasher::new(root), sealer: Sealer::new(&root.derive("seal/client-secret")) }
     }
 
     /// A row for a new secret of this client.
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn only_the_secret_that_is_a_key_is_kept_and_opens_in_its_own_row() {
-        let secrets = ClientSecrets::new(&MasterKey::random());
+        let secrets = ClientSecrets::new(&Root::random());
         let stored = |method| secrets.stored(&client(method), "1".to_owned(), "hunter2", Timestamp::from_seconds(1));
         for method in ["client_secret_basic", "client_secret_post"] {
             assert_eq!(stored(method).sealed, None, "{method}");

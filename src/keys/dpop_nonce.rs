@@ -1,4 +1,4 @@
-//! Nonces for DPoP proofs (RFC 9449 §8): one for each span of time, derived from the master key, so that every node knows those of
+//! Nonces for DPoP proofs (RFC 9449 §8): one for each span of time, derived from the root, so that every node knows those of
 //! every other and none is stored.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::{Choice, ConstantTimeEq};
 
-use super::master::MasterKey;
+use super::root::Root;
 use crate::protocol::time::{Seconds, Timestamp};
 
 /// For how long one nonce is given out. It is taken for as long again.
@@ -18,8 +18,8 @@ pub const SPAN: Seconds = Seconds::minutes(5);
 pub struct Nonces(hmac::Key);
 
 impl Nonces {
-    pub fn new(master: &MasterKey) -> Self {
-        Self(hmac::Key::new(HMAC_SHA256, master.derive("dpop-nonce").as_slice()))
+    pub fn new(root: &Root) -> Self {
+        Self(hmac::Key::new(HMAC_SHA256, root.derive("dpop-nonce").as_slice()))
     }
 
     /// What a proof that is made now should hold.
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_in_its_span_and_the_next() {
-        let nonces = Nonces::new(&MasterKey::from_bytes([1; 32]));
+        let nonces = Nonces::new(&Root::from_bytes([1; 32]));
         let nonce = nonces.current(NOON);
         for (later, known) in [(0, true), (SPAN.0, true), (2 * SPAN.0 - 1, true), (2 * SPAN.0, false), (-SPAN.0, true)] {
             assert_eq!(nonces.knows(&nonce, NOON + Seconds(later)), known, "{later}");
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn every_node_has_the_same_and_nobody_else() {
-        let nonce = Nonces::new(&MasterKey::from_bytes([1; 32])).current(NOON);
-        assert!(Nonces::new(&MasterKey::from_bytes([1; 32])).knows(&nonce, NOON));
-        assert!(!Nonces::new(&MasterKey::from_bytes([2; 32])).knows(&nonce, NOON));
+        let nonce = Nonces::new(&Root::from_bytes([1; 32])).current(NOON);
+        assert!(Nonces::new(&Root::from_bytes([1; 32])).knows(&nonce, NOON));
+        assert!(!Nonces::new(&Root::from_bytes([2; 32])).knows(&nonce, NOON));
     }
 }

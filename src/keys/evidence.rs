@@ -1,6 +1,6 @@
 //! The key of the audit log: it marks and seals entries, and signs checkpoints.
 //!
-//! It is made once, at random, and kept sealed in the table `instance`: a new master key seals it anew, and what it proved stays proved.
+//! It is made once, at random, and kept sealed in the table `instance`: with another master key what it proved stays proved.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::master::MasterKey;
+use super::root::Root;
 use super::seal::Sealer;
 use super::signer::{Signer, SignerError, generate};
 use crate::protocol::client::Algorithm;
@@ -21,10 +21,7 @@ use crate::storage::audit::Marker;
 use crate::storage::audit::chain::{self, Row};
 use crate::storage::db::Db;
 use crate::storage::error::Error;
-use crate::storage::instance;
-
-/// Under which name it is kept.
-const NAME: &str = "audit_key";
+use crate::storage::instance::{self, AUDIT_KEY};
 
 /// With what it is bound to its place.
 const PLACE: &[u8] = b"instance/audit_key";
@@ -34,7 +31,7 @@ const PLACE: &[u8] = b"instance/audit_key";
 pub enum EvidenceError {
     #[error(transparent)]
     Storage(#[from] Error),
-    #[error("the key of the audit log does not open with this master key, or was changed: restore the database from a backup")]
+    #[error("the key of the audit log does not open with the root key, or was changed: restore the database from a backup")]
     Unopened,
     #[error(
         "the key of the audit log is gone (the row 'audit_key' of the table 'instance'), and entries that it sealed are there: \
@@ -55,19 +52,19 @@ pub struct EvidenceKey {
 
 impl EvidenceKey {
     /// Opens the installation's key, which is made at the first start, and has the database mark entries with it.
-    pub async fn open(db: &Db, master: &MasterKey) -> Result<Arc<Self>, EvidenceError> {
-        let stored = instance::load(&mut db.read().await?, NAME).await?;
+    pub async fn open(db: &Db, root: &Root) -> Result<Arc<Self>, EvidenceError> {
+        let stored = instance::load(&mut db.read().await?, AUDIT_KEY).await?;
         let sealed = match stored {
             Some(sealed) => sealed,
             None if chain::head(&mut db.read().await?).await?.is_some() => return Err(EvidenceError::Gone),
             None => {
-                let made = make(master)?;
-                let key = Self::unseal(master, made.clone())?;
+                let made = make(root)?;
+                let key = Self::unseal(root, made.clone())?;
                 // What was recorded before there was a key is taken over now, and never later.
                 let before = chain::unmarked(&mut db.read().await?).await?;
                 let marks: Vec<_> = before.iter().map(|row| (&row.id, key.marker.mark(&row.fields()))).collect();
                 db.write(async |tx| {
-                    let stored = instance::insert_if_absent(tx, NAME, &made).await?;
+                    let stored = instance::insert_if_absent(tx, AUDIT_KEY, &made).await?;
                     if stored == made {
                         for (id, mark) in &marks {
                             chain::mark(tx, id, mark).await?;
@@ -78,14 +75,14 @@ impl EvidenceKey {
                 .await?
             }
         };
-        let key = Self::unseal(master, sealed)?;
+        let key = Self::unseal(root, sealed)?;
         db.mark_entries(key.marker.clone());
         Ok(Arc::new(key))
     }
 
     /// Opens a key that was exported, sealed as it is kept.
-    pub fn unseal(master: &MasterKey, sealed: Vec<u8>) -> Result<Self, EvidenceError> {
-        let plain = sealer(master).open(&sealed, PLACE).map(Zeroizing::new).ok_or(EvidenceError::Unopened)?;
+    pub fn unseal(root: &Root, sealed: Vec<u8>) -> Result<Self, EvidenceError> {
+        let plain = sealer(root).open(&sealed, PLACE).map(Zeroizing::new).ok_or(EvidenceError::Unopened)?;
         let (secret, pkcs8) = plain.split_first_chunk::<32>().ok_or(EvidenceError::Unopened)?;
         Ok(Self {
             marker: Marker::new(&derived(secret, b"entries")),
@@ -120,14 +117,19 @@ impl EvidenceKey {
 
     /// A checkpoint as a JWS.
     pub fn sign(&self, checkpoint: &Checkpoint) -> Result<String, SignerError> {
-        const UNWRITABLE: SignerError = SignerError::new("the checkpoint can't be written");
+        let payload = serde_json::to_vec(checkpoint).map_err(|_| SignerError::new("the checkpoint can't be written"))?;
+        self.jws(CHECKPOINT_TYPE, &payload)
+    }
+
+    /// A JWS of this type in compact serialization.
+    pub(super) fn jws(&self, typ: &str, payload: &[u8]) -> Result<String, SignerError> {
         let header = Header {
-            typ: Some(CHECKPOINT_TYPE.to_owned()),
+            typ: Some(typ.to_owned()),
             alg: Algorithm::EdDSA.as_str().to_owned(),
             kid: Some(self.public().kid().as_str().to_owned()),
         };
-        let part = |json: serde_json::Result<Vec<u8>>| json.map(|json| encode(&json)).map_err(|_| UNWRITABLE);
-        let input = format!("{}.{}", part(serde_json::to_vec(&header))?, part(serde_json::to_vec(checkpoint))?);
+        let header = serde_json::to_vec(&header).map_err(|_| SignerError::new("the header can't be written"))?;
+        let input = format!("{}.{}", encode(&header), encode(payload));
         let signature = encode(&self.signer.sign(input.as_bytes())?);
         Ok(format!("{input}.{signature}"))
     }
@@ -149,15 +151,15 @@ pub fn digest(signed: &str) -> String {
     encode(&Sha256::digest(signed.as_bytes()))
 }
 
-fn sealer(master: &MasterKey) -> Sealer {
-    Sealer::new(&master.derive("seal/audit-key"))
+fn sealer(root: &Root) -> Sealer {
+    Sealer::new(&root.derive("seal/audit-key"))
 }
 
 /// A new key: 32 random bytes for what is marked and sealed, and a private key for what is signed; all of it sealed.
-fn make(master: &MasterKey) -> Result<Vec<u8>, SignerError> {
+fn make(root: &Root) -> Result<Vec<u8>, SignerError> {
     let mut plain = Zeroizing::new(random::bytes::<32>().to_vec());
     plain.extend_from_slice(&generate(Algorithm::EdDSA)?);
-    Ok(sealer(master).seal(&plain, PLACE))
+    Ok(sealer(root).seal(&plain, PLACE))
 }
 
 fn derived(secret: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
@@ -173,14 +175,18 @@ impl fmt::Debug for EvidenceKey {
 }
 
 #[cfg(test)]
+pub(super) fn for_a_test(root: &Root) -> EvidenceKey {
+    EvidenceKey::unseal(root, make(root).unwrap()).unwrap()
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::protocol::evidence::Occasion;
     use crate::protocol::time::Timestamp;
 
     fn key() -> EvidenceKey {
-        let master = MasterKey::from_bytes([1; 32]);
-        EvidenceKey::unseal(&master, make(&master).unwrap()).unwrap()
+        for_a_test(&Root::from_bytes([1; 32]))
     }
 
     fn row() -> Row {
@@ -243,9 +249,9 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_with_its_master_key_alone_and_is_not_printed() {
-        let sealed = make(&MasterKey::from_bytes([1; 32])).unwrap();
-        assert!(matches!(EvidenceKey::unseal(&MasterKey::from_bytes([2; 32]), sealed), Err(EvidenceError::Unopened)));
+    fn it_opens_with_its_root_alone_and_is_not_printed() {
+        let sealed = make(&Root::from_bytes([1; 32])).unwrap();
+        assert!(matches!(EvidenceKey::unseal(&Root::from_bytes([2; 32]), sealed), Err(EvidenceError::Unopened)));
         assert!(format!("{:?}", key()).starts_with("EvidenceKey { public:"));
     }
 }

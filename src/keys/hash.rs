@@ -8,7 +8,7 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use subtle::ConstantTimeEq;
 
-use super::master::MasterKey;
+use super::root::Root;
 
 /// What is hashed. Each kind has a key of its own: the hash of a code is never that of a token with the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,13 +103,13 @@ impl TokenKind {
     }
 }
 
-/// Hashes tokens and secrets with keys derived from the master key.
+/// Hashes tokens and secrets with keys derived from the root.
 #[derive(Clone)]
 pub struct TokenHasher([hmac::Key; TokenKind::ALL.len()]);
 
 impl TokenHasher {
-    pub fn new(master: &MasterKey) -> Self {
-        Self(TokenKind::ALL.map(|kind| hmac::Key::new(HMAC_SHA256, master.derive(kind.purpose()).as_slice())))
+    pub fn new(root: &Root) -> Self {
+        Self(TokenKind::ALL.map(|kind| hmac::Key::new(HMAC_SHA256, root.derive(kind.purpose()).as_slice())))
     }
 
     /// The hash to store or to look up.
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn hasher() -> TokenHasher {
-        TokenHasher::new(&MasterKey::from_bytes([1; 32]))
+        TokenHasher::new(&Root::from_bytes([1; 32]))
     }
 
     #[test]
@@ -158,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn another_master_key_gives_other_hashes() {
-        let other = TokenHasher::new(&MasterKey::from_bytes([2; 32]));
+    fn another_root_gives_other_hashes() {
+        let other = TokenHasher::new(&Root::from_bytes([2; 32]));
         assert_ne!(hasher().hash(TokenKind::Session, "x"), other.hash(TokenKind::Session, "x"));
     }
 }

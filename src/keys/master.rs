@@ -1,7 +1,7 @@
-//! The master key and the keys derived from it (HKDF, RFC 5869).
+//! The master key: what opens the root, from which everything else is derived ([`super::root`]).
 //!
-//! 32 random bytes as base64, in a file or in the environment variable `OSTIARY_MASTER_KEY`, the same on every node. Whoever has
-//! it and the database has everything; whoever loses it has to make new signing keys and client secrets.
+//! 32 random bytes as base64, in a file or in the environment variable `OSTIARY_MASTER_KEY`. Whoever has it and the database has
+//! everything; whoever loses it has to make new signing keys and client secrets. It can be replaced: a database may accept several.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -11,19 +11,18 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use subtle::ConstantTimeEq;
+use data_encoding::HEXLOWER;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::storage::db::Db;
-use crate::storage::instance;
-use crate::{random, storage};
+use super::seal::Sealer;
+use crate::random;
 
 /// The environment variable that goes before the file.
 pub const VARIABLE: &str = "OSTIARY_MASTER_KEY";
 
-/// The secret that everything else is derived from.
+/// The key that the operator keeps.
 #[derive(Clone)]
-pub struct MasterKey(Prk);
+pub struct MasterKey(Zeroizing<[u8; 32]>);
 
 /// Why there is no master key. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +41,6 @@ pub enum MasterKeyError {
     Exposed(PathBuf),
     #[error("the master key file {} can't be read: {source}; check its owner and permissions", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error(
-        "the master key is not the one that the database was made with: use that one (the file named by \
-         keys.master_key_file, or the environment variable OSTIARY_MASTER_KEY)"
-    )]
-    Wrong,
-    #[error(transparent)]
-    Storage(#[from] storage::error::Error),
     #[error("the master key file {} can't be created: {source}; check that its folder exists and may be written to", path.display())]
     Uncreatable { path: PathBuf, source: io::Error },
 }
@@ -75,37 +67,15 @@ impl MasterKey {
         }
     }
 
-    /// Whether this is the key that the database was made with. The first key that comes is: the table `instance` remembers a value
-    /// derived from it, which tells nothing about any other.
-    pub async fn verify_or_store(&self, db: &Db) -> Result<(), MasterKeyError> {
-        let stored = instance::load(&mut db.read().await?, Self::CHECK).await?;
-        let stored = if let Some(stored) = stored {
-            stored
-        } else {
-            let check = self.derive("check");
-            db.write(async |tx| instance::insert_if_absent(tx, Self::CHECK, check.as_slice()).await).await?
-        };
-        if self.is_of(&stored) { Ok(()) } else { Err(MasterKeyError::Wrong) }
-    }
-
-    /// The name of that value.
-    pub const CHECK: &str = "master_key_check";
-
-    /// Whether a database with this value was made with this key.
-    pub fn is_of(&self, check: &[u8]) -> bool {
-        self.derive("check").as_slice().ct_eq(check).into()
-    }
-
-    /// A key for a throw-away installation.
+    /// A key of which there is no copy.
     pub fn random() -> Self {
         Self::from_bytes(random::bytes())
     }
 
     pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
-        // Extract with the empty salt (RFC 5869 §2.2): the key is uniform already.
-        let key = Salt::new(HKDF_SHA256, &[]).extract(&bytes);
+        let key = Self(Zeroizing::new(bytes));
         bytes.zeroize();
-        Self(key)
+        key
     }
 
     /// base64, with or without white space around it.
@@ -114,24 +84,56 @@ impl MasterKey {
         Some(Self::from_bytes(bytes.as_slice().try_into().ok()?))
     }
 
-    /// The key for one purpose: knowing it tells nothing about the master key or the key for another purpose.
-    ///
-    /// # Panics
-    /// Never: HKDF-SHA256 gives up to 8160 bytes.
-    #[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
-    pub fn derive(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
-        let mut derived = Zeroizing::new([0; 32]);
-        let info = ["ostiary/1/", purpose].map(str::as_bytes);
-        self.0.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(derived.as_mut())).expect("32 bytes");
-        derived
+    /// Which key it is, for people and for the database: 16 hexadecimal digits that tell nothing about the key.
+    pub fn fingerprint(&self) -> String {
+        HEXLOWER.encode(&self.derive("fingerprint")[..8])
+    }
+
+    /// Seals a root.
+    pub(super) fn seal(&self, root: &[u8; 32]) -> Vec<u8> {
+        self.sealer().seal(root, &self.place())
+    }
+
+    /// Opens what [`MasterKey::seal`] made with this key; `None` for everything else.
+    pub(super) fn open(&self, sealed: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let plain = Zeroizing::new(self.sealer().open(sealed, &self.place())?);
+        Some(Zeroizing::new(plain.as_slice().try_into().ok()?))
+    }
+
+    /// The key itself, which is the root of databases that were made before there was another one.
+    pub(super) const fn bytes(&self) -> &Zeroizing<[u8; 32]> {
+        &self.0
+    }
+
+    fn sealer(&self) -> Sealer {
+        Sealer::new(&self.derive("seal"))
+    }
+
+    fn place(&self) -> Vec<u8> {
+        format!("master_keys/{}", self.fingerprint()).into_bytes()
+    }
+
+    /// Of another kind than anything that is derived from a root, which may consist of the same bytes.
+    fn derive(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
+        derived(&extracted(&self.0), ["ostiary/master-key/1/", purpose])
     }
 }
 
-impl MasterKey {
-    /// What is mixed into every password's hash: here, because the server and the command line must agree on it.
-    pub fn password_pepper(&self) -> Zeroizing<[u8; 32]> {
-        self.derive("password/pepper")
-    }
+/// What keys are derived from (RFC 5869 §2.2): with the empty salt, because the secret is uniform already.
+pub(super) fn extracted(secret: &[u8; 32]) -> Prk {
+    Salt::new(HKDF_SHA256, &[]).extract(secret)
+}
+
+/// A key for one purpose: it tells nothing about the secret nor about the key for another purpose.
+///
+/// # Panics
+/// Never: HKDF-SHA256 gives up to 8160 bytes.
+#[expect(clippy::expect_used, reason = "HKDF-SHA256 gives up to 8160 bytes")]
+pub(super) fn derived(secret: &Prk, purpose: [&'static str; 2]) -> Zeroizing<[u8; 32]> {
+    let mut derived = Zeroizing::new([0; 32]);
+    let info = purpose.map(str::as_bytes);
+    secret.expand(&info, HKDF_SHA256).and_then(|okm| okm.fill(derived.as_mut())).expect("32 bytes");
+    derived
 }
 
 impl fmt::Debug for MasterKey {
@@ -207,7 +209,7 @@ mod tests {
         let path = folder.path().join("master.key");
         let made = MasterKey::load_or_create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(made.derive("x"), MasterKey::load_or_create(&path).unwrap().derive("x"));
+        assert_eq!(made.fingerprint(), MasterKey::load_or_create(&path).unwrap().fingerprint());
         let files: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(files.len(), 1, "no temporary file stays");
     }
@@ -216,7 +218,7 @@ mod tests {
     fn processes_that_start_at_once_use_one_key() {
         let folder = folder();
         let path = folder.path().join("master.key");
-        let start = || MasterKey::load_or_create(&path).unwrap().derive("x");
+        let start = || MasterKey::load_or_create(&path).unwrap().fingerprint();
         let keys: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -264,23 +266,38 @@ mod tests {
     #[test]
     fn a_key_is_32_bytes_of_base64() {
         let text = STANDARD.encode([1; 32]);
-        assert_eq!(MasterKey::parse(&format!(" {text}\n")).unwrap().derive("x"), MasterKey::from_bytes([1; 32]).derive("x"));
+        assert_eq!(*MasterKey::parse(&format!(" {text}\n")).unwrap().0, [1; 32]);
         for bad in [STANDARD.encode([1; 31]), STANDARD.encode([1; 33]), String::new(), "x".into()] {
             assert!(MasterKey::parse(&bad).is_none(), "{bad}");
         }
     }
 
-    /// HKDF-SHA256 with an empty salt and the info `ostiary/1/x`, computed with Python's hmac: what is stored depends on it.
+    /// HKDF-SHA256 with an empty salt, computed with Python's hmac: what is stored depends on it.
     #[test]
-    fn derived_keys_never_change() {
-        let derived = MasterKey::from_bytes([1; 32]).derive("x");
-        assert_eq!(STANDARD.encode(derived), "X14+SUC2Dg20j8I3yc0HDRIy3qXCiyJrMddERN3d8kE=");
+    fn fingerprints_and_sealing_keys_never_change() {
+        let key = MasterKey::from_bytes([1; 32]);
+        assert_eq!(key.fingerprint(), "e8d08b2e49b9a884");
+        assert_eq!(
+            HEXLOWER.encode(key.derive("seal").as_slice()),
+            "809fbb2290c33e84131e13bae94bd2726de1cbba239c1da2c0a97c791afb11e6"
+        );
+        let sealed = Sealer::new(&key.derive("seal")).seal(&[2; 32], b"master_keys/e8d08b2e49b9a884");
+        assert_eq!(*key.open(&sealed).unwrap(), [2; 32]);
     }
 
     #[test]
-    fn the_keys_for_two_purposes_differ_and_none_is_printed() {
-        let key = MasterKey::from_bytes([1; 32]);
-        assert_ne!(key.derive("a"), key.derive("b"));
-        assert_eq!(format!("{key:?}"), "MasterKey([redacted])");
+    fn a_root_opens_with_its_key_alone() {
+        let (one, two) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
+        let sealed = one.seal(&[3; 32]);
+        assert_eq!(one.open(&sealed).as_deref(), Some(&[3; 32]));
+        assert_eq!(two.open(&sealed), None);
+        assert_eq!(one.open(&sealed[1..]), None);
+        assert_eq!(one.open(&one.sealer().seal(&[3; 31], &one.place())), None, "nothing shorter is taken for one");
+        assert!(!sealed.windows(8).any(|window| window == [3; 8]));
+    }
+
+    #[test]
+    fn it_is_not_printed() {
+        assert_eq!(format!("{:?}", MasterKey::from_bytes([1; 32])), "MasterKey([redacted])");
     }
 }

@@ -9,7 +9,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::master::MasterKey;
+use super::root::Root;
 use super::seal::Sealer;
 use crate::protocol::id::ClientId;
 
@@ -27,8 +27,8 @@ pub struct Notification {
 }
 
 impl Notifications {
-    pub fn new(master: &MasterKey) -> Self {
-        Self(Arc::new(Sealer::new(&master.derive("seal/notifications"))))
+    pub fn new(root: &Root) -> Self {
+        Self(Arc::new(Sealer::new(&root.derive("seal/notifications"))))
     }
 
     /// For this client alone.
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_notification_is_read_again_for_its_own_client_alone() {
-        let notifications = Notifications::new(&MasterKey::from_bytes([1; 32]));
+        let notifications = Notifications::new(&Root::from_bytes([1; 32]));
         let [own, other] = ["own", "other"].map(|id| ClientId::parse(id).unwrap());
         let sealed = notifications.seal(&own, &Notification { request: "r".into(), token: "t+/=".into() });
         let opened = notifications.open(&own, &sealed).unwrap();

@@ -12,7 +12,7 @@ const VERSION: u8 = 1;
 /// Seals and opens with one key.
 ///
 /// A sealed value is `version ‖ nonce (12 bytes) ‖ ciphertext ‖ tag (16 bytes)`. Nonces are random, so one key is good for 2³²
-/// values (SP 800-38D §8.3): use a key of its own ([`super::master::MasterKey::derive`]) for each purpose.
+/// values (SP 800-38D §8.3): use a key of its own ([`super::root::Root::derive`]) for each purpose.
 pub struct Sealer(LessSafeKey);
 
 impl Sealer {

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
-use super::master::MasterKey;
 use super::ring::{KeyRing, KeyState, OwnKey};
+use super::root::Root;
 use super::rotation::{Policy, Step, due};
 use super::seal::Sealer;
 use super::signer::{SignerError, generate};
@@ -37,13 +37,11 @@ pub struct Custody {
 }
 
 impl Custody {
-    pub fn new(master: &MasterKey, keys: &KeysConfig, tokens: &TokenConfig) -> Self {
-        // The defaults of OpenID Connect Registration and of this server need these two.
-        let required = |algorithm| matches!(algorithm, Algorithm::RS256 | Algorithm::ES256);
-        let configured = |algorithm| required(algorithm) || keys.algorithms.contains(&algorithm);
-        let wanted = |algorithm: &KeyAlgorithm| algorithm.of_signatures().is_none_or(configured);
+    pub fn new(root: &Root, keys: &KeysConfig, tokens: &TokenConfig) -> Self {
+        let signing = signing_algorithms(keys);
+        let wanted = |algorithm: &KeyAlgorithm| algorithm.of_signatures().is_none_or(|algorithm| signing.contains(&algorithm));
         Self {
-            sealer: Sealer::new(&master.derive("seal/signing-keys")),
+            sealer: Sealer::new(&root.derive("seal/signing-keys")),
             policy: Policy::new(keys, tokens),
             algorithms: KeyAlgorithm::ALL.into_iter().filter(wanted).collect(),
             turn: Mutex::default(),
@@ -57,14 +55,21 @@ impl Custody {
     }
 }
 
+/// The algorithms that this server signs with: those that the configuration asks for, and two that the defaults of OpenID Connect
+/// Registration and of this server need.
+pub fn signing_algorithms(keys: &KeysConfig) -> Vec<Algorithm> {
+    let required = |algorithm| matches!(algorithm, Algorithm::RS256 | Algorithm::ES256);
+    Algorithm::ALL.into_iter().filter(|algorithm| required(*algorithm) || keys.algorithms.contains(algorithm)).collect()
+}
+
 /// Why the keys could not be read or changed. Each says what to do, where something can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     #[error(transparent)]
     Storage(#[from] storage::error::Error),
     #[error(
-        "the key {0} in the database does not open with this master key, or was changed: use the master key that \
-         it was made with, or restore the database from a backup"
+        "the key {0} in the database does not open with the root key, or was changed: restore the database from a \
+         backup"
     )]
     Unopened(KeyId),
     #[error("no key could be made for {}: {source}", algorithm.as_str())]
@@ -97,12 +102,12 @@ impl KeyRing {
     /// The ring of the database's keys. At the first start it makes them, which takes a second or so.
     pub async fn open(
         db: &Db,
-        master: &MasterKey,
+        root: &Root,
         keys: &KeysConfig,
         tokens: &TokenConfig,
         event: &Event,
     ) -> Result<Arc<Self>, KeyError> {
-        let ring = Self::empty(Custody::new(master, keys, tokens));
+        let ring = Self::empty(Custody::new(root, keys, tokens));
         ring.maintain(db, event).await?;
         Ok(Arc::new(ring))
     }
@@ -306,7 +311,7 @@ impl KeyRing {
     }
 
     /// Opens a row. Its public half is computed from the private one, and must have the row's id for its thumbprint: nothing that
-    /// was written into the table without the master key is ever believed.
+    /// was written into the table without the root is ever believed.
     fn open_key(&self, row: &SigningKey) -> Result<OwnKey, KeyError> {
         if let Some(known) = self.key(row.id.as_str()).filter(|key| key.public().algorithm() == row.algorithm) {
             return Ok(known);

@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use uuid::Uuid;
 
-use super::master::MasterKey;
+use super::root::Root;
 use crate::protocol::client::Client;
 use crate::protocol::id::{SessionId, UserId};
 use crate::protocol::jwt::encode;
@@ -26,8 +26,8 @@ pub struct Subjects {
 const ROUNDS: [u8; 4] = [0, 1, 2, 3];
 
 impl Subjects {
-    pub fn new(master: &MasterKey) -> Self {
-        let key = |name| hmac::Key::new(HMAC_SHA256, master.derive(name).as_ref());
+    pub fn new(root: &Root) -> Self {
+        let key = |name| hmac::Key::new(HMAC_SHA256, root.derive(name).as_ref());
         Self { people: key("pairwise"), sessions: key("pairwise/sessions") }
     }
 
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_session_has_a_name_in_each_sector_that_leads_back_to_it_there_alone() {
-        let subjects = Subjects::new(&MasterKey::from_bytes([7; 32]));
+        let subjects = Subjects::new(&Root::from_bytes([7; 32]));
         let (one, same, other) = (pairwise("a.example"), pairwise("a.example"), pairwise("b.example"));
         for _ in 0..100 {
             let session = session();
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn who_knows_people_by_their_public_sub_knows_sessions_by_their_own_name() {
-        let subjects = Subjects::new(&MasterKey::from_bytes([7; 32]));
+        let subjects = Subjects::new(&Root::from_bytes([7; 32]));
         let (public, session) = (client(|_| {}), session());
         assert_eq!(subjects.sid(&public, &session), session);
         assert_eq!(subjects.session(&public, &session), session);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 use serde_json::Value;
 
-use super::http::Outbound;
+use super::http::{Failure, MAX_BODY, Outbound};
 use super::published::{self, Finding, Published, Turn, fetch};
 use crate::keys::foreign::ForeignKeys;
 use crate::protocol::client::{Client, KeyManagement};
@@ -19,6 +19,9 @@ use crate::protocol::time::{Seconds, Timestamp};
 
 /// Registered sets that are kept as they were read.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
+
+/// Bytes of a set that nobody has vouched for.
+const MOST_OF_STRANGERS: usize = 16 * 1_024;
 
 /// How long a set is good for, whatever its server says of it: a key that its owner takes back must not count for long.
 const FRESH: Seconds = Seconds(60);
@@ -35,6 +38,8 @@ const OUTAGE: Seconds = Seconds::hours(24);
 pub struct ClientKeys {
     registered: Registered,
     published: Published<Found>,
+    /// Of clients that registered themselves and that nobody has vouched for: however many there are, they push nobody else's out.
+    strangers: Published<Found>,
 }
 
 type Registered = Arc<Mutex<LruCache<ClientId, (Value, Arc<ForeignKeys>)>>>;
@@ -91,7 +96,11 @@ impl Sought<'_> {
 
 impl ClientKeys {
     pub fn new(outbound: &Outbound) -> Self {
-        Self { registered: Arc::new(Mutex::new(LruCache::new(KEPT))), published: Published::new(outbound, "keys") }
+        Self {
+            registered: Arc::new(Mutex::new(LruCache::new(KEPT))),
+            published: Published::new(outbound, "keys"),
+            strangers: Published::new(outbound, "keys"),
+        }
     }
 
     /// The keys of a client, to check `token` with: if it names one that isn't among them, they are asked for anew.
@@ -106,7 +115,7 @@ impl ClientKeys {
 
     /// The keys that anybody publishes at this URL, to check `token` with.
     pub async fn at(&self, uri: &str, token: &str, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
-        self.published(uri, Sought::SignerOf(token), now).await
+        published(&self.published, (uri, MAX_BODY), Sought::SignerOf(token), now).await
     }
 
     /// The keys of a client, to encrypt for it: if none of them is for `alg`, they are asked for anew.
@@ -119,7 +128,10 @@ impl ClientKeys {
             return Ok(self.registered(&client.id, jwks)?);
         }
         match &client.metadata.jwks_uri {
-            Some(uri) => self.published(uri, sought, now).await,
+            Some(uri) if client.metadata.self_registered => {
+                published(&self.strangers, (uri, MOST_OF_STRANGERS), sought, now).await
+            }
+            Some(uri) => published(&self.published, (uri, MAX_BODY), sought, now).await,
             None => Ok(Arc::default()),
         }
     }
@@ -136,19 +148,25 @@ impl ClientKeys {
         registered.put(id.clone(), (jwks.clone(), Arc::clone(&keys)));
         Ok(keys)
     }
+}
 
-    async fn published(&self, uri: &str, sought: Sought<'_>, now: Timestamp) -> Result<Arc<ForeignKeys>, Unavailable> {
-        let kept = |found: &Found, is_asked| {
-            let serves = !found.should_ask(sought, now) || is_asked && found.has(sought, now);
-            serves.then(|| found.usable(now))
-        };
-        let url = uri.to_owned();
-        let asked = self.published.ask(uri, kept, async move |outbound, mut found: Turn<Found>| {
-            found.renew(keys_at(&outbound, &url).await, &url, now);
-            found.usable(now)
-        });
-        asked.await.unwrap_or(Err(UNASKED))
-    }
+/// The keys at a URL, in an answer of so many bytes at most.
+async fn published(
+    known: &Published<Found>,
+    (uri, most): (&str, usize),
+    sought: Sought<'_>,
+    now: Timestamp,
+) -> Result<Arc<ForeignKeys>, Unavailable> {
+    let kept = |found: &Found, is_asked| {
+        let serves = !found.should_ask(sought, now) || is_asked && found.has(sought, now);
+        serves.then(|| found.usable(now))
+    };
+    let url = uri.to_owned();
+    let asked = known.ask(uri, kept, async move |outbound, mut found: Turn<Found>| {
+        found.renew(keys_at(&outbound, &url, most).await, &url, now);
+        found.usable(now)
+    });
+    asked.await.unwrap_or(Err(UNASKED))
 }
 
 impl Found {
@@ -192,8 +210,11 @@ impl Finding for Found {
 }
 
 /// They, and what of an answer they are.
-async fn keys_at(outbound: &Outbound, url: &str) -> Result<(ForeignKeys, usize), Unavailable> {
+async fn keys_at(outbound: &Outbound, url: &str, most: usize) -> Result<(ForeignKeys, usize), Unavailable> {
     let answer = fetch(outbound, url, "application/jwk-set+json, application/json").await?;
+    if answer.body.len() > most {
+        return Err(published::Unavailable::Unreachable(Failure::TooLarge).into());
+    }
     let jwks = serde_json::from_slice(&answer.body).map_err(|_| Unavailable::NotJson)?;
     Ok((ForeignKeys::new(ForeignJwk::parse_set(&jwks)?), answer.body.len()))
 }

@@ -18,7 +18,7 @@ pub use sender::{Sender, Transport, Unsent};
 pub use smtp::{Consequence, Failure, Smtp, SmtpError, Step};
 
 use crate::config::MailConfig;
-use crate::keys::master::MasterKey;
+use crate::keys::root::Root;
 use crate::keys::seal::Sealer;
 use crate::protocol::email_address::EmailAddress;
 use crate::protocol::id::UserId;
@@ -48,8 +48,8 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    pub fn new(master: &MasterKey, config: &MailConfig) -> Self {
-        Self { sealer: Arc::new(Sealer::new(&master.derive("seal/outbox"))), is_on: config.is_on() }
+    pub fn new(root: &Root, config: &MailConfig) -> Self {
+        Self { sealer: Arc::new(Sealer::new(&root.derive("seal/outbox"))), is_on: config.is_on() }
     }
 
     /// Whether mail is sent at all. What can't do without is not offered otherwise; notices are left out.

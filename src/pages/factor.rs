@@ -15,7 +15,7 @@ use super::passkey;
 use super::site;
 use super::view::{self, ClientView, FactorProblem, PasskeyForm, field};
 use crate::authn::pending::Pending;
-use crate::flow::login::{Checked, Entrance, Standing, Step};
+use crate::flow::login::{Checked, Entrance, PartOf, Standing, Step};
 use crate::flow::passkey::Counterpart;
 use crate::flow::visitor::{Login, Visitor};
 use crate::flow::{self, Flow, Next};
@@ -98,13 +98,13 @@ pub async fn post(
         former: visitor.session(),
         client_id: flow.as_ref().map(|(flow, _)| &flow.request.client_id),
     };
-    let (user, id) = match &question.who {
-        Who::Pending(pending, user) => (&**user, pending.id.as_str()),
-        Who::Session(login) => (&login.user, login.session.id.as_str()),
+    let (user, of) = match &question.who {
+        Who::Pending(pending, user) => (&**user, PartOf::Login(&pending.id)),
+        Who::Session(login) => (&login.user, PartOf::Session(login.session.id.as_str())),
     };
     let checked = match visitor.browser.as_ref().filter(|_| params.contains(field::CREDENTIAL) && question.offer.passkey) {
         Some(browser) => entrance.check_passkey(&user.id, browser.expose_secret(), passkey::answer(&params)).await?,
-        None => entrance.check(user, id, params.get(field::CODE).unwrap_or_default(), question.offer).await?,
+        None => entrance.check(user, of, params.get(field::CODE).unwrap_or_default(), question.offer).await?,
     };
     let wrong = if params.contains(field::CREDENTIAL) { FactorProblem::Passkey } else { FactorProblem::Wrong };
     let step = match checked {

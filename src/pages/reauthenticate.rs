@@ -14,7 +14,7 @@ use super::form::{self, Purpose};
 use super::site;
 use super::view::{self, FactorProblem, PasskeyForm, field};
 use crate::authn::session::is_fresh;
-use crate::flow::login::{Checked, Entrance, Standing, Step};
+use crate::flow::login::{Checked, Entrance, PartOf, Standing, Step};
 use crate::flow::passkey::Counterpart;
 use crate::flow::reauthentication::{Choices, choices};
 use crate::flow::visitor::{Login, Visitor};
@@ -164,7 +164,9 @@ pub async fn post(
             entrance.check_passkey(&login.user.id, login.secret.expose_secret(), super::passkey::answer(&params)).await?
         }
         (Some(typed), _, _) if choices.password => entrance.check_password(&login.user, typed).await?,
-        (_, Some(typed), Some(offer)) => entrance.check(&login.user, login.session.id.as_str(), typed, offer).await?,
+        (_, Some(typed), Some(offer)) => {
+            entrance.check(&login.user, PartOf::Session(login.session.id.as_str()), typed, offer).await?
+        }
         _ => Checked::Wrong,
     };
     let wrong = if passkey { FactorProblem::Passkey } else { FactorProblem::Wrong };

@@ -1,7 +1,10 @@
-//! Facts about this installation, such as the check value of the master key, and names to lock.
+//! Facts about this installation, such as a value derived from the root, and names to lock.
 
 use super::db::{Conn, Tx};
 use super::error::Error;
+
+/// The name of the audit log's key, sealed.
+pub const AUDIT_KEY: &str = "audit_key";
 
 /// The value under `name`.
 pub async fn load(conn: &mut Conn, name: &str) -> Result<Option<Vec<u8>>, Error> {

@@ -9,7 +9,7 @@ use crate::protocol::id::KeyId;
 use crate::protocol::jwk::KeyAlgorithm;
 use crate::protocol::time::Timestamp;
 
-/// A key of the server's own. Its private half is sealed with the master key, and its id is the associated data.
+/// A key of the server's own. Its private half is sealed with a key from the root, and its id is the associated data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SigningKey {
     pub id: KeyId,

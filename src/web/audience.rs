@@ -30,7 +30,7 @@ pub(super) enum Audience {
 }
 
 /// Who reads an error, as far as the request's head tells.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reader {
     pub(super) audience: Audience,
     accept_language: Option<HeaderValue>,

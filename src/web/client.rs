@@ -156,13 +156,13 @@ fn saw(presented: &PresentedCredentials, client: Option<&Client>, now: Timestamp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::master::MasterKey;
+    use crate::keys::root::Root;
     use crate::protocol::client::{ClientMetadata, ClientSecret, ClientStatus};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
     fn tokens() -> TokenHasher {
-        TokenHasher::new(&MasterKey::random())
+        TokenHasher::new(&Root::random())
     }
 
     fn secret(tokens: &TokenHasher, text: &str, expires_at: Option<i64>) -> ClientSecret {

@@ -20,7 +20,7 @@ pub struct Csrf {
 }
 
 impl Csrf {
-    /// `key` is derived from the master key for this purpose alone; `origin` is the issuer's: `https://id.example`.
+    /// `key` is derived from the root for this purpose alone; `origin` is the issuer's: `https://id.example`.
     pub fn new(key: &[u8; 32], origin: impl Into<String>) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key), origin: origin.into() }
     }

@@ -11,8 +11,8 @@ use super::context::RequestContext;
 use crate::keys::dpop_nonce::Nonces;
 use crate::keys::foreign::{self, Claims, Expected as Signed};
 use crate::keys::hash::{TokenHasher, TokenKind};
-use crate::keys::master::MasterKey;
 use crate::keys::ring::Untrusted;
+use crate::keys::root::Root;
 use crate::protocol::client::Algorithm;
 use crate::protocol::confirmation::Thumbprint;
 use crate::protocol::dpop::{
@@ -43,8 +43,8 @@ pub struct Proofs {
 }
 
 impl Proofs {
-    pub fn new(master: &MasterKey, tokens: &TokenHasher, nonce_required: bool, origins: Vec<String>, db: &Db) -> Self {
-        let (nonces, tokens) = (Nonces::new(master), tokens.clone());
+    pub fn new(root: &Root, tokens: &TokenHasher, nonce_required: bool, origins: Vec<String>, db: &Db) -> Self {
+        let (nonces, tokens) = (Nonces::new(root), tokens.clone());
         Self { nonces, nonce_required, origins, tokens, db: db.clone() }
     }
 

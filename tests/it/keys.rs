@@ -8,8 +8,8 @@ use jsonwebtoken::{DecodingKey, Validation};
 use ostiary::config::{KeysConfig, TokenConfig};
 use ostiary::jobs::key_rotation::by_the_server;
 use ostiary::keys::encryption::Recipient;
-use ostiary::keys::master::{MasterKey, MasterKeyError};
 use ostiary::keys::ring::{KeyRing, KeyState};
+use ostiary::keys::root::Root;
 use ostiary::keys::store::{KeyError, Rotation, When};
 use ostiary::protocol::client::{Algorithm, ContentEncryption, Encryption, KeyManagement};
 use ostiary::protocol::foreign_jwk::ForeignJwk;
@@ -32,18 +32,18 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_800_000_000 + seconds)
 }
 
-fn master() -> MasterKey {
-    MasterKey::from_bytes([9; 32])
+fn root() -> Root {
+    Root::from_bytes([9; 32])
 }
 
 async fn open(db: &Db, seconds: i64) -> Arc<KeyRing> {
-    try_open(db, &master(), seconds).await.expect("a ring")
+    try_open(db, &root(), seconds).await.expect("a ring")
 }
 
-async fn try_open(db: &Db, master: &MasterKey, seconds: i64) -> Result<Arc<KeyRing>, KeyError> {
+async fn try_open(db: &Db, root: &Root, seconds: i64) -> Result<Arc<KeyRing>, KeyError> {
     // RS256 is there whatever is configured.
     let keys = KeysConfig { algorithms: vec![Algorithm::ES256], ..KeysConfig::default() };
-    KeyRing::open(db, master, &keys, &TokenConfig::default(), &by_the_server(at(seconds))).await
+    KeyRing::open(db, root, &keys, &TokenConfig::default(), &by_the_server(at(seconds))).await
 }
 
 async fn rows(db: &Db) -> Vec<SigningKey> {
@@ -102,7 +102,7 @@ on_both! {
     async fn an_algorithm_that_was_taken_out_is_offered_no_more_and_still_works(database: TestDatabase) {
         let db = &database.db;
         let all = KeysConfig { algorithms: vec![Algorithm::EdDSA], ..KeysConfig::default() };
-        let before = KeyRing::open(db, &master(), &all, &TokenConfig::default(), &by_the_server(at(0))).await.unwrap();
+        let before = KeyRing::open(db, &root(), &all, &TokenConfig::default(), &by_the_server(at(0))).await.unwrap();
         assert_eq!(before.algorithms(), [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA]);
         let after = open(db, HOUR).await;
         assert_eq!(after.algorithms(), [Algorithm::RS256, Algorithm::ES256]);
@@ -259,7 +259,7 @@ on_both! {
         *flipped.last_mut().unwrap() ^= 1;
         for sealed in [b.sealed.clone(), flipped] {
             overwrite(db, &a, &sealed).await;
-            let opened = try_open(db, &master(), HOUR).await;
+            let opened = try_open(db, &root(), HOUR).await;
             assert!(matches!(opened, Err(KeyError::Unopened(id)) if id == a.id));
             // A server that runs keeps the keys that it knows.
             assert!(verifies(&ring, &token(&ring)));
@@ -268,16 +268,9 @@ on_both! {
         open(db, HOUR).await;
     }
 
-    async fn a_wrong_master_key_is_told_at_the_start(database: TestDatabase) {
-        let db = &database.db;
-        master().verify_or_store(db).await.unwrap();
-        master().verify_or_store(db).await.unwrap();
-        let error = MasterKey::random().verify_or_store(db).await.unwrap_err();
-        assert!(matches!(error, MasterKeyError::Wrong));
-        assert!(error.to_string().contains("keys.master_key_file"), "{error}");
-
-        open(db, 0).await;
-        assert!(matches!(try_open(db, &MasterKey::random(), 0).await, Err(KeyError::Unopened(_))));
+    async fn another_root_opens_none_of_them(database: TestDatabase) {
+        open(&database.db, 0).await;
+        assert!(matches!(try_open(&database.db, &Root::random(), 0).await, Err(KeyError::Unopened(_))));
     }
 
     async fn each_step_in_a_keys_life_is_one_audit_event(database: TestDatabase) {
@@ -330,7 +323,7 @@ on_both! {
     }
 }
 
-/// Writes into the table as somebody would who has the database and not the master key.
+/// Writes into the table as somebody would who has the database and not the root.
 async fn overwrite(db: &Db, row: &SigningKey, sealed: &[u8]) {
     db.write(async |tx| {
         tx.query("UPDATE signing_keys SET sealed = $2 WHERE id = $1").bind(&row.id).bind(sealed).execute().await?;

@@ -16,6 +16,8 @@ mod guard;
 mod http;
 mod keys;
 mod mail;
+mod master_key;
+mod memory;
 mod packaging;
 mod pages;
 mod people;

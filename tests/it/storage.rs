@@ -7,6 +7,7 @@ mod clients;
 mod codes_and_grants;
 mod consents;
 mod email_addresses;
+mod fixture;
 mod group_commit;
 mod mail_counts;
 mod migrations;

@@ -14,7 +14,7 @@ use crate::api::body::{ApiJson, SecretText};
 use crate::api::error::{ApiError, Detail};
 use crate::api::openapi::Errors;
 use crate::flow::admission::SecondFactor as Second;
-use crate::flow::login::{Checked, Step};
+use crate::flow::login::{Checked, PartOf, Step};
 use crate::flow::passkey::Answer;
 use crate::protocol::authentication::Missing;
 use crate::protocol::id::UserId;
@@ -70,7 +70,7 @@ impl At<'_> {
             return Err(self.invalid_mfa_token(Some(&user.id)));
         };
         let checked = match (&body.code, &body.passkey) {
-            (Some(code), None) => entrance.check(&user, &pending.id, code.expose(), offer).await?,
+            (Some(code), None) => entrance.check(&user, PartOf::Login(&pending.id), code.expose(), offer).await?,
             (None, Some(passkey)) if offer.passkey => {
                 let credential = passkey.credential.to_string();
                 let answer = Answer { challenge: &passkey.challenge, credential: &credential };

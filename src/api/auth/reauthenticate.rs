@@ -18,7 +18,7 @@ use crate::api::error::{ApiError, Detail};
 use crate::api::openapi::Errors;
 use crate::audit::{self, Kind};
 use crate::flow::first_party::{self, Again, Ongoing};
-use crate::flow::login::{Checked, Entrance};
+use crate::flow::login::{Checked, Entrance, PartOf};
 use crate::flow::passkey::{Answer, Counterpart, Question};
 use crate::flow::reauthentication::{self, Choices};
 use crate::grants::TokenResponse;
@@ -186,7 +186,7 @@ impl<'a> Login<'a> {
                 (entrance.check_password(user, typed.expose()).await?, ApiError::invalid_credentials())
             }
             (None, Some(typed), None, Some(offer)) => {
-                let checked = entrance.check(user, self.session.id.as_str(), typed.expose(), offer).await?;
+                let checked = entrance.check(user, PartOf::Session(self.session.id.as_str()), typed.expose(), offer).await?;
                 (checked, ApiError::invalid_code())
             }
             (None, None, Some(passkey), Some(offer)) if offer.passkey => {

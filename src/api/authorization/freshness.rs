@@ -122,9 +122,9 @@ mod tests {
     fn session(factors: Factors) -> Session {
         use crate::authn::session::{Device, begin};
         use crate::keys::hash::TokenHasher;
-        use crate::keys::master::MasterKey;
+        use crate::keys::root::Root;
         let config = crate::config::SessionConfig::default();
         let ada = crate::protocol::id::UserId::parse("ada").unwrap();
-        begin(&TokenHasher::new(&MasterKey::random()), (&ada, factors), Device::default(), NOON, &config).session
+        begin(&TokenHasher::new(&Root::random()), (&ada, factors), Device::default(), NOON, &config).session
     }
 }

@@ -52,6 +52,7 @@ impl Observing {
             let unusable = |error| Failure::new(Exit::Configuration, format!("configuration: {error}"));
             let exporter = Exporter::new(config, clock).map_err(unusable)?;
             let (records, receiver) = queue(config.telemetry.sample_ratio);
+            let records = records.heeding_parents(config.telemetry.trust_traceparent);
             (traces, recorder) = (Some((exporter, receiver)), Some(records));
         }
         Ok(Self { figures, traces, recorder })

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 use crate::config::{KeysConfig, TokenConfig};
 use crate::keys::encryption::Recipient;
-use crate::keys::master::MasterKey;
+use crate::keys::root::Root;
 use crate::keys::signer::Signer;
 use crate::keys::signer::generate;
 use crate::protocol::client::{ContentEncryption, Encryption};
@@ -20,7 +20,7 @@ fn signer(algorithm: Algorithm) -> Signer {
 }
 
 fn ring_of(keys: Vec<(KeyState, Signer)>) -> KeyRing {
-    let custody = Custody::new(&MasterKey::random(), &KeysConfig::default(), &TokenConfig::default());
+    let custody = Custody::new(&Root::random(), &KeysConfig::default(), &TokenConfig::default());
     let ring = KeyRing::empty(custody);
     put(&ring, keys);
     ring

@@ -135,6 +135,32 @@ async fn an_outage_of_the_clients_server_is_survived_for_a_day() {
     assert_eq!(ask(&server, &client, &key).await.status, 200);
 }
 
+/// M14: whoever registers themselves can make up many sets, and pad them; they must not cost others theirs.
+#[tokio::test]
+async fn sets_of_clients_that_nobody_has_vouched_for_are_small_and_kept_apart() {
+    let server = start().await;
+    let key = ClientKey::new(Algorithm::ES256);
+    let publisher = Publisher::start(&jwks(&[&key])).await;
+    let client = service(&server, &publisher.url).await;
+    let stranger = server.client(Persona::Service, |metadata| {
+        metadata.token_endpoint_auth_method = ClientAuthMethod::PrivateKeyJwt;
+        metadata.jwks_uri = Some(publisher.url.clone());
+        metadata.self_registered = true;
+    });
+    let stranger = stranger.await;
+    for client in [&client, &stranger] {
+        assert_eq!(ask(&server, client, &key).await.status, 200);
+        assert_eq!(publisher.asked(), 1, "each is remembered in its own place");
+    }
+    let mut padded = jwks(&[&key]);
+    padded["padding"] = "x".repeat(16 * 1_024).into();
+    publisher.publish(&padded);
+    // What was known counts no longer.
+    server.clock.advance(24 * 3_600);
+    assert_eq!(ask(&server, &client, &key).await.status, 200);
+    assert_reason(&server, &ask(&server, &stranger, &key).await, "client_keys_unavailable").await;
+}
+
 #[tokio::test]
 async fn n5_what_is_not_public_is_not_asked() {
     let server = TestServer::start(TestDatabase::sqlite().await).await;

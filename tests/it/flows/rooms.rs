@@ -202,6 +202,7 @@ fn every_kind_of_event_has_a_sentence_in_every_language() {
         "client.",
         "resource.",
         "key.",
+        "master_key.",
         "setup.",
         "invitation.",
         "address.",

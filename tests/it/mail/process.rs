@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ostiary::clock::Clock;
 use ostiary::config::{Config, DatabaseConfig};
 use ostiary::keys::master::MasterKey;
+use ostiary::keys::root::Root;
 use ostiary::outbound::mail::{Outbox, enqueue};
 use ostiary::storage::db::{DatabaseTarget, Db};
 use ostiary::storage::outbox;
@@ -53,7 +54,9 @@ async fn a_mail_outlives_a_server_that_was_killed_while_it_sent_it() {
     let db = Db::open(&DatabaseTarget::Sqlite(data.join("ostiary.db")), &database).await.expect("a database");
     let mut config = Config::default();
     config.mail.transport = ostiary::config::MailTransport::Smtp;
-    let (sealed, clock) = (Outbox::new(&master, &config.mail), Clock::system());
+    let clock = Clock::system();
+    let root = Root::open(&db, &master, clock.now()).await.expect("the server's");
+    let sealed = Outbox::new(&root, &config.mail);
     let mail = mail_to("ada.lovelace@example.org", every_message().remove(0));
     db.write(async |tx| enqueue(tx, &sealed, &mail, clock.now()).await).await.expect("stored");
 

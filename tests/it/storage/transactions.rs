@@ -228,3 +228,24 @@ async fn a_connection_to_postgres_that_is_lost_in_a_transaction_is_told() {
     db.write(async |tx| put(tx, "after").await).await.unwrap();
     assert!(exists(db, "after").await && !exists(db, "lost").await);
 }
+
+/// However many wait on one side, there is a connection for the other.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn neither_requests_nor_jobs_keep_the_other_from_a_connection() {
+    let database = TestDatabase::postgres().await;
+    let config = DatabaseConfig { max_connections: 4, acquire_timeout: 1, ..DatabaseConfig::default() };
+    let db = Db::open(&database.target, &config).await.unwrap();
+    let jobs = db.for_jobs();
+    let refused = async |db: &Db| matches!(db.read().await, Err(Error::Unavailable(_)));
+
+    let requests = [db.read().await.unwrap(), db.read().await.unwrap(), db.read().await.unwrap()];
+    assert!(refused(&db).await, "one is left for jobs");
+    jobs.write(async |tx| put(tx, "a").await).await.unwrap();
+    let job = jobs.read().await.unwrap();
+    assert!(refused(&jobs).await, "jobs have a quarter");
+    drop(requests);
+    let requests = [db.read().await.unwrap(), db.read().await.unwrap(), db.read().await.unwrap()];
+    drop((requests, job));
+    jobs.read().await.unwrap().query("SELECT 1").execute().await.unwrap();
+}

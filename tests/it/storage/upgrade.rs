@@ -14,7 +14,7 @@ use crate::support::database::{TestDatabase, on_both};
 use crate::support::postgres;
 
 /// Those that databases have: to change a byte of one makes every one of them "of another lineage". Add a line with each new one.
-const LANDED: [(&str, &str); 18] = [
+const LANDED: [(&str, &str); 19] = [
     ("0001_initial", "af0a5a5de418e6724f7b24aaea22633072e624651574b9e96d25ce83c9ae0396"),
     ("0002_people", "751cbe788d5070a828d5b9176565803f700513185017fbbc1f66a24e92d49c97"),
     ("0003_client_keys", "8d6b9646cd7a600bef8e1f8d9568f9499fde32a881e80d2f98af2b49df5286e9"),
@@ -33,6 +33,7 @@ const LANDED: [(&str, &str); 18] = [
     ("0016_device_reach", "eca1b75e3f5581bba82f45e04b7bcb5c5902463869788fa4d5a4533d604984db"),
     ("0017_registration_token_maker", "19bff30811c5f1f8b8a859f2d95906e0aa0b35226d245dd6ea9d80d85da7085b"),
     ("0018_audit_chain", "c852df4914843c1d9cf382c557dd4a35c410b29ee53f5f68fcec29cc63154950"),
+    ("0019_master_keys", "74c1720eb6ded1f769198487502f311b0289d53ecc78bcb6091fab7b4c40e676"),
 ];
 
 /// The first that says what it is.

@@ -9,8 +9,8 @@ use http::{Method, Request, header};
 use ostiary::clock::Clock;
 use ostiary::config::{Config, MailTransport};
 use ostiary::jobs::key_rotation::by_the_server;
-use ostiary::keys::master::MasterKey;
 use ostiary::keys::ring::KeyRing;
+use ostiary::keys::root::Root;
 use ostiary::outbound::mail::Mail;
 use ostiary::protocol::client::{Client, ClientMetadata, ClientStatus};
 use ostiary::protocol::id::{ClientId, UserId};
@@ -18,7 +18,7 @@ use ostiary::protocol::profile::Profile;
 use ostiary::protocol::sign_in_name::SignInName;
 use ostiary::protocol::time::{Seconds, Timestamp};
 use ostiary::state::{AppState, Parts};
-use ostiary::storage::signing_keys::{self, SigningKey};
+use ostiary::storage::db::Db;
 use ostiary::storage::users::{User, UserStatus};
 use ostiary::storage::{clients, outbox, profiles, users};
 use ostiary::web::shell::Shell;
@@ -28,6 +28,7 @@ use tower::Service;
 
 use super::browser::{Answer, Browser, read};
 use super::database::TestDatabase;
+use super::keys::key_ring;
 
 /// When every test begins.
 pub const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -70,9 +71,9 @@ impl TestServer {
         tokio::spawn(worker.run(database.db.clone(), clock.clone(), std::future::pending()));
         let (explanations, worker) = explain::queue(&config.explain);
         tokio::spawn(worker.run(database.db.clone(), clock.clone(), std::future::pending()));
-        let master = MasterKey::from_bytes([7; 32]);
-        let keys = key_ring(&database, &master, &config).await;
-        let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), master, keys, refusals, explanations };
+        let root = Root::from_bytes([7; 32]);
+        let keys = key_ring(&database, &root, &config).await;
+        let parts = Parts { config, clock: clock.clone(), db: database.db.clone(), root, keys, refusals, explanations };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock, database: Arc::new(database) }
     }
@@ -92,7 +93,18 @@ impl TestServer {
         self.started_on(self.state.db.clone(), change).await
     }
 
-    async fn started_on(&self, db: ostiary::storage::db::Db, change: impl FnOnce(&mut Config)) -> Self {
+    /// The same installation, whose keys are opened anew with this root.
+    pub async fn reopened(&self, root: Root) -> Self {
+        let (config, event) = (&self.state.config, by_the_server(self.clock.now()));
+        let keys = KeyRing::open(&self.state.db, &root, &config.keys, &config.tokens, &event).await.expect("keys");
+        self.started_with(self.state.db.clone(), root, keys, |_| {}).await
+    }
+
+    async fn started_on(&self, db: Db, change: impl FnOnce(&mut Config)) -> Self {
+        self.started_with(db, Root::from_bytes([7; 32]), self.state.keys.clone(), change).await
+    }
+
+    async fn started_with(&self, db: Db, root: Root, keys: Arc<KeyRing>, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.state.config.clone();
         change(&mut config);
         self.state.guard.write_failures().await.expect("written");
@@ -100,15 +112,7 @@ impl TestServer {
         tokio::spawn(worker.run(db.clone(), self.clock.clone(), std::future::pending()));
         let (explanations, worker) = explain::queue(&self.state.config.explain);
         tokio::spawn(worker.run(db.clone(), self.clock.clone(), std::future::pending()));
-        let parts = Parts {
-            config,
-            clock: self.clock.clone(),
-            db,
-            master: MasterKey::from_bytes([7; 32]),
-            keys: self.state.keys.clone(),
-            refusals,
-            explanations,
-        };
+        let parts = Parts { config, clock: self.clock.clone(), db, root, keys, refusals, explanations };
         let state = AppState::new(parts).expect("a state");
         Self { shell: app::shell(&state), state, clock: self.clock.clone(), database: self.database.clone() }
     }
@@ -376,25 +380,4 @@ impl TestClient {
 pub fn basic(id: &str, secret: &str) -> String {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret))))
-}
-
-/// The ring of a new database. Its keys were made once for the whole run: RSA keys take a while.
-async fn key_ring(database: &TestDatabase, master: &MasterKey, config: &Config) -> Arc<KeyRing> {
-    static ROWS: tokio::sync::OnceCell<Vec<SigningKey>> = tokio::sync::OnceCell::const_new();
-    let event = by_the_server(START);
-    let rows = ROWS
-        .get_or_init(async || {
-            let scratch = TestDatabase::sqlite().await;
-            KeyRing::open(&scratch.db, master, &config.keys, &config.tokens, &event).await.expect("keys");
-            signing_keys::list(&mut scratch.db.read().await.expect("a connection")).await.expect("readable")
-        })
-        .await;
-    let insert = database.db.write(async |tx| {
-        for row in rows {
-            signing_keys::insert(tx, row).await?;
-        }
-        Ok(())
-    });
-    insert.await.expect("stored");
-    KeyRing::open(&database.db, master, &config.keys, &config.tokens, &event).await.expect("keys")
 }

@@ -5,6 +5,8 @@ use crate::flows::resources::register;
 use crate::guard::attack::limited_with;
 use crate::support::assertion::reason;
 use ostiary::protocol::client::{ClientAuthMethod, SubjectType};
+use ostiary::storage::audit::{self, AuditFilter};
+use ostiary::storage::page::Page;
 
 /// Why it is refused, with this error.
 async fn refused(server: &TestServer, client: &TestClient, fields: &[(&str, &str)], error: &str) -> String {
@@ -162,6 +164,33 @@ on_both! {
         ask(&server, &client, "bert").await;
         server.clock.advance(1);
         assert_eq!(again(&server).await.status, 200);
+    }
+
+    /// Nor does it have to say so as often as it was asked at once: what it has seen and what not ends together, for this client.
+    async fn a_no_is_the_answer_to_everything_that_the_client_asks_at_once(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        let other_node = server.another_node().await;
+        person(&server, "anna").await;
+        person(&server, "bert").await;
+        let (client, other) = (call_centre(&server, |_| {}).await, call_centre(&server, |_| {}).await);
+        let asked = [ask(&server, &client, "anna").await, ask(&server, &client, "anna").await, ask(&server, &client, "anna").await];
+        let link = links(&server).await.remove(1);
+        let (of_another, of_bert) = (ask(&server, &other, "anna").await, ask(&server, &client, "bert").await);
+        let mut browser = server.browser();
+        let page = consent_page(&mut browser, &link, "anna").await;
+        let left = browser.visit("/account/requests").await;
+        assert_eq!(left.body.matches("/account/requests?request=").count(), 4, "{}", left.body);
+        assert_eq!(decide(&mut browser, &page, "deny").await.url, "/account/requests/denied");
+        for asked in &asked {
+            assert_error(&poll(&other_node, &client, asked).await, 400, "access_denied");
+        }
+        assert_error(&poll(&server, &other, &of_another).await, 400, "authorization_pending");
+        assert_error(&poll(&server, &client, &of_bert).await, 400, "authorization_pending");
+        let left = browser.visit("/account/requests").await;
+        assert_eq!(left.body.matches("/account/requests?request=").count(), 1, "{}", left.body);
+        let filter = AuditFilter { kind: Some("consent.denied".to_owned()), ..AuditFilter::default() };
+        let entries = audit::list(&mut server.state.db.read().await.unwrap(), &filter, &Page::first(9)).await.unwrap().items;
+        assert_eq!(entries.iter().map(|entry| entry.count).collect::<Vec<_>>(), [3], "one entry for all of them");
     }
 
     async fn a_mailbox_gets_three_mails_of_it_an_hour_and_the_page_has_all_requests(database: TestDatabase) {
