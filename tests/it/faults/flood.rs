@@ -7,10 +7,13 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::json;
 
 use super::all;
-use crate::process::{PERSON, REDIRECT_URI, Server};
+use crate::process::{PERSON, REDIRECT_URI, Server, started_by};
 use crate::program::Program;
 
 const LOGINS: usize = 300;
+
+/// 512 MiB of address space. Each arena of the allocator reserves 64 MiB of it; deployments set as many (docs/deployment.md).
+const LIMITED: &str = "ulimit -v 524288 && MALLOC_ARENA_MAX=2 exec \"$@\"";
 
 /// What the process has had in memory at most, in KiB.
 fn most_memory(server: &Server) -> u64 {
@@ -30,10 +33,12 @@ async fn ask(request: RequestBuilder) -> (u16, bool, Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_logins_takes_the_memory_of_a_few_and_keeps_nobody_else_waiting() {
-    let server = Server::start_with(Program::new(), "[limits]\nenabled = false\n[password]\nmax_concurrent = 2\n");
+    let mut server = Server::start_with(Program::new(), "[limits]\nenabled = false\n[password]\nmax_concurrent = 2\n");
     server.person();
     let own = server.client(&["--name", "Own", "--first-party", "--redirect-uri", REDIRECT_URI]);
     let service = server.client(&["--name", "Service", "--service"]);
+    // With a limit of the operating system too: an allocation that fails would end the process.
+    server.restart_as(|command| started_by(&["sh", "-c", LIMITED, "sh"], &command));
     let http = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().expect("a client");
     let login = || {
         let request = http.post(format!("{}/api/v1/auth/login", server.issuer)).basic_auth(&own.0, Some(&own.1));
