@@ -1,11 +1,9 @@
 //! Statements and rows, the same for both databases.
 
-use std::time::Duration;
-
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{PgConnection, Postgres, Row};
 
-use super::postgres::in_time;
+use super::postgres::Patience;
 use super::sqlite::{self, Parameters};
 use super::{Conn, Link, Tx};
 use crate::storage::error::Error;
@@ -25,8 +23,7 @@ enum Statement<'c> {
         connection: &'c mut rusqlite::Connection,
         parameters: Parameters,
     },
-    /// With the time that the answer may take.
-    Postgres(&'c mut PgConnection, Duration, sqlx::query::Query<'static, Postgres, PgArguments>),
+    Postgres(&'c mut PgConnection, Patience<'c>, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
 /// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!` or
@@ -106,7 +103,7 @@ impl Query<'_> {
         match statement {
             Statement::Sqlite { connection, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
             Statement::Postgres(connection, patience, query) => {
-                let done = in_time(patience, query.execute(connection)).await;
+                let done = patience.wait(query.execute(connection)).await;
                 remember(failure, done.map(|done| done.rows_affected()))
             }
         }
@@ -122,7 +119,7 @@ impl Query<'_> {
                 settle(failure, || sqlite::first(connection, sql, parameters, read))?.transpose()
             }
             Statement::Postgres(connection, patience, query) => {
-                let row = remember(failure, in_time(patience, query.fetch_optional(connection)).await)?;
+                let row = remember(failure, patience.wait(query.fetch_optional(connection)).await)?;
                 row.map(|row| R::read(&mut Columns::postgres(&row))).transpose()
             }
         }
@@ -143,7 +140,7 @@ impl Query<'_> {
                 settle(failure, || sqlite::all(connection, sql, parameters, read))?.into_iter().collect()
             }
             Statement::Postgres(connection, patience, query) => {
-                let rows = remember(failure, in_time(patience, query.fetch_all(connection)).await)?;
+                let rows = remember(failure, patience.wait(query.fetch_all(connection)).await)?;
                 rows.iter().map(|row| R::read(&mut Columns::postgres(row))).collect()
             }
         }
