@@ -75,7 +75,7 @@ fn authentication(columns: &mut Columns<'_>) -> Result<Option<Authentication>, E
 
 pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     let authentication = token.authentication.as_ref();
-    tx.query(
+    tx.put(
         "INSERT INTO access_tokens (hash, id, grant_id, client_id, user_id, scope, audience, authorization_details, created_at, \
          expires_at, cnf, auth_time, acr, amr, subject, act, may_act) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
@@ -97,7 +97,7 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     .bind(token.subject.as_deref())
     .bind(token.act.clone().map(Json))
     .bind(token.may_act.clone().map(Json))
-    .execute()
+    .run()
     .await?;
     Ok(())
 }

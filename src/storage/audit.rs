@@ -194,7 +194,7 @@ pub async fn insert(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     };
     let mark = tx.marker().map(|marker| marker.mark(&fields).to_vec());
     // What was marked is what is stored.
-    tx.query(
+    tx.put(
         "INSERT INTO audit_inbox (id, occurred_at, type, outcome, reason, actor_type, actor_id, client_id, user_id, address, \
          trace_id, count, details, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
@@ -212,7 +212,7 @@ pub async fn insert(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     .bind(fields.count)
     .bind(fields.details)
     .bind(mark)
-    .execute()
+    .run()
     .await?;
     tx.recorded(event);
     Ok(())

@@ -75,7 +75,7 @@ impl Record for AuthorizationCode {
 }
 
 pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> {
-    tx.query(
+    tx.put(
         "INSERT INTO authorization_codes (hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, reach, \
          nonce, code_challenge, auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
@@ -98,7 +98,7 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
     .bind(code.expires_at)
     .bind(code.consumed_at)
     .bind(code.dpop_jkt)
-    .execute()
+    .run()
     .await?;
     Ok(())
 }

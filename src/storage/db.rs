@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 
 pub use change::Change;
-pub use query::{Columns, Locking, Query, Record};
+pub use query::{Columns, Locking, Put, Query, Record};
 pub(super) use query::{locking, sharing};
 
 use self::change::Subscribers;
@@ -345,7 +345,11 @@ impl Tx {
                 count(&self.recorded);
                 Ok(value)
             }
-            Link::Transaction(lease) => {
+            Link::Transaction(mut lease) => {
+                if result.is_ok() && lease.failure().is_none() {
+                    // Its error is the transaction's.
+                    let _ = lease.send_pending().await;
+                }
                 let failure = lease.failure().cloned();
                 let value = match (result, failure) {
                     (Ok(value), None) => value,

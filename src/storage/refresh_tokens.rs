@@ -79,7 +79,7 @@ pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<(RefreshTok
 }
 
 pub async fn insert(tx: &mut Tx, token: &RefreshToken) -> Result<(), Error> {
-    tx.query(
+    tx.put(
         "INSERT INTO refresh_tokens (hash, grant_id, access_token_id, created_at, expires_at, used_at, successor, retries, \
          dead) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
@@ -92,7 +92,7 @@ pub async fn insert(tx: &mut Tx, token: &RefreshToken) -> Result<(), Error> {
     .bind(token.successor.map(Hash))
     .bind(token.retries)
     .bind(token.dead)
-    .execute()
+    .run()
     .await?;
     Ok(())
 }

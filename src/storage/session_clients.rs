@@ -11,10 +11,10 @@ pub async fn add(tx: &mut Tx, session: &SessionId, client: &Client) -> Result<()
     if !client.hears_of_logout() {
         return Ok(());
     }
-    tx.query("INSERT INTO session_clients (session_id, client_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+    tx.put("INSERT INTO session_clients (session_id, client_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(session)
         .bind(&client.id)
-        .execute()
+        .run()
         .await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! PostgreSQL: how its connections are opened, and how long an answer is waited for.
 
+mod line;
 mod pool;
 mod watch;
 
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Executor};
-use tokio::time::timeout;
 
+pub(super) use self::line::{Line, Pending};
 pub(super) use self::pool::{Lease, Pool, Purpose};
 pub(super) use self::watch::watch;
 use crate::config::DatabaseConfig;
@@ -30,7 +31,7 @@ pub(in crate::storage) fn options(url: &str) -> Result<PgConnectOptions, Error> 
 
 /// The same for a connection that answers requests: what bounds it stands on both sides. The server ends a statement, a wait for
 /// a lock, and an idle transaction; and where nothing comes back, because the network or the server died, this side waits no longer
-/// either ([`Patience`]).
+/// either ([`Line`]).
 fn bounded(url: &str, config: &DatabaseConfig) -> Result<PgConnectOptions, Error> {
     let statement_timeout = format!("{}s", config.statement_timeout);
     Ok(options(url)?.options([
@@ -65,26 +66,4 @@ pub(in crate::storage) async fn warn_of_what_does_not_last(connection: &mut PgCo
         );
     }
     Ok(())
-}
-
-/// How long an answer is waited for.
-#[derive(Debug)]
-pub(super) struct Patience<'l> {
-    most: Duration,
-    /// Whether a question was sent that has no answer yet.
-    asking: &'l mut bool,
-}
-
-impl Patience<'_> {
-    /// The answer of the server, if it comes in time.
-    pub(super) async fn wait<T>(self, answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
-        *self.asking = true;
-        match timeout(self.most, answer).await {
-            Ok(answer) => {
-                *self.asking = false;
-                answer.map_err(Error::from)
-            }
-            Err(_) => Err(Error::unavailable("PostgreSQL does not answer")),
-        }
-    }
 }

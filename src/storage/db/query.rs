@@ -1,9 +1,9 @@
 //! Statements and rows, the same for both databases.
 
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::{PgConnection, Postgres, Row};
+use sqlx::{Postgres, Row};
 
-use super::postgres::Patience;
+use super::postgres::{Line, Pending};
 use super::sqlite::{self, Parameters};
 use super::{Conn, Link, Tx};
 use crate::storage::error::Error;
@@ -19,11 +19,8 @@ pub struct Query<'c> {
 }
 
 enum Statement<'c> {
-    Sqlite {
-        connection: &'c mut rusqlite::Connection,
-        parameters: Parameters,
-    },
-    Postgres(&'c mut PgConnection, Patience<'c>, sqlx::query::Query<'static, Postgres, PgArguments>),
+    Sqlite { connection: &'c mut rusqlite::Connection, parameters: Parameters },
+    Postgres(Line<'c>, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
 /// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!` or
@@ -59,27 +56,84 @@ impl Tx {
         let is_sqlite = matches!(self.0, Link::Reader(_) | Link::Writer(_));
         self.query(if is_sqlite { select.sqlite } else { select.postgres })
     }
+
+    /// Starts a statement whose result nobody needs, and nobody before the end of the transaction but through another statement. On
+    /// PostgreSQL it is put off, so that several go there together; an error is then that of a later statement or of the
+    /// transaction.
+    pub fn put(&mut self, sql: &'static str) -> Put<'_> {
+        Put(match &mut self.conn.0 {
+            Link::Transaction(lease) => {
+                let (line, failure) = lease.parts();
+                if line.pending.holds(sql) {
+                    Putting::Now(Query::postgres((line, failure), sql))
+                } else {
+                    line.pending.add(sql);
+                    Putting::Later(line.pending, failure)
+                }
+            }
+            Link::Pooled(lease) => Putting::Now(Query::postgres(lease.parts(), sql)),
+            Link::Reader(lease) => Putting::Now(Query::sqlite(lease.parts(), sql)),
+            Link::Writer(turn) => Putting::Now(Query::sqlite(turn.parts(), sql)),
+        })
+    }
+}
+
+/// One statement whose result nobody needs, with its parameters. Made by [`Tx::put`].
+#[must_use = "a statement does nothing until it is run"]
+pub struct Put<'c>(Putting<'c>);
+
+enum Putting<'c> {
+    Now(Query<'c>),
+    Later(&'c mut Pending, &'c mut Option<Error>),
+}
+
+impl Put<'_> {
+    /// Binds the next parameter.
+    pub fn bind<'v, V: Value<'v>>(self, value: V) -> Self {
+        Self(match self.0 {
+            Putting::Now(query) => Putting::Now(query.bind(value)),
+            Putting::Later(pending, failure) => {
+                // What is not said here is said at the end: a transaction in which something failed is rolled back.
+                let _ = remember(failure, pending.bind(value));
+                Putting::Later(pending, failure)
+            }
+        })
+    }
+
+    /// Runs the statement, now or before the transaction ends.
+    pub async fn run(self) -> Result<(), Error> {
+        match self.0 {
+            Putting::Now(query) => query.execute().await.map(drop),
+            Putting::Later(_, failure) => failure.clone().map_or(Ok(()), Err),
+        }
+    }
+}
+
+impl std::fmt::Debug for Put<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Put")
+    }
 }
 
 impl Conn {
     /// Starts a statement, which is prepared once a connection. Parameters are `$1`, `$2`, …; each of them must be bound, in
     /// their order.
     pub fn query(&mut self, sql: &'static str) -> Query<'_> {
-        let (statement, failure) = match &mut self.0 {
-            Link::Reader(lease) => {
-                let (connection, failure) = lease.parts();
-                (Statement::Sqlite { connection, parameters: Parameters::default() }, failure)
-            }
-            Link::Writer(turn) => {
-                let (connection, failure) = turn.parts();
-                (Statement::Sqlite { connection, parameters: Parameters::default() }, failure)
-            }
-            Link::Pooled(lease) | Link::Transaction(lease) => {
-                let (connection, failure, patience) = lease.parts();
-                (Statement::Postgres(connection, patience, sqlx::query(sql)), failure)
-            }
-        };
-        Query { statement, sql, failure }
+        match &mut self.0 {
+            Link::Reader(lease) => Query::sqlite(lease.parts(), sql),
+            Link::Writer(turn) => Query::sqlite(turn.parts(), sql),
+            Link::Pooled(lease) | Link::Transaction(lease) => Query::postgres(lease.parts(), sql),
+        }
+    }
+}
+
+impl<'c> Query<'c> {
+    fn sqlite((connection, failure): (&'c mut rusqlite::Connection, &'c mut Option<Error>), sql: &'static str) -> Self {
+        Self { statement: Statement::Sqlite { connection, parameters: Parameters::default() }, sql, failure }
+    }
+
+    fn postgres((line, failure): (Line<'c>, &'c mut Option<Error>), sql: &'static str) -> Self {
+        Self { statement: Statement::Postgres(line, sqlx::query(sql)), sql, failure }
     }
 }
 
@@ -91,7 +145,7 @@ impl Query<'_> {
                 parameters.bind(&value);
                 Statement::Sqlite { connection, parameters }
             }
-            Statement::Postgres(connection, patience, query) => Statement::Postgres(connection, patience, query.bind(value)),
+            Statement::Postgres(line, query) => Statement::Postgres(line, query.bind(value)),
         };
         self
     }
@@ -102,10 +156,7 @@ impl Query<'_> {
         let _span = spans::statement(sql);
         match statement {
             Statement::Sqlite { connection, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
-            Statement::Postgres(connection, patience, query) => {
-                let done = patience.wait(query.execute(connection)).await;
-                remember(failure, done.map(|done| done.rows_affected()))
-            }
+            Statement::Postgres(line, query) => remember(failure, line.execute(query).await),
         }
     }
 
@@ -118,8 +169,8 @@ impl Query<'_> {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::first(connection, sql, parameters, read))?.transpose()
             }
-            Statement::Postgres(connection, patience, query) => {
-                let row = remember(failure, patience.wait(query.fetch_optional(connection)).await)?;
+            Statement::Postgres(line, query) => {
+                let row = remember(failure, line.first(query).await)?;
                 row.map(|row| R::read(&mut Columns::postgres(&row))).transpose()
             }
         }
@@ -139,8 +190,8 @@ impl Query<'_> {
                 let read = |row: &rusqlite::Row<'_>| R::read(&mut Columns::sqlite(row));
                 settle(failure, || sqlite::all(connection, sql, parameters, read))?.into_iter().collect()
             }
-            Statement::Postgres(connection, patience, query) => {
-                let rows = remember(failure, patience.wait(query.fetch_all(connection)).await)?;
+            Statement::Postgres(line, query) => {
+                let rows = remember(failure, line.all(query).await)?;
                 rows.iter().map(|row| R::read(&mut Columns::postgres(row))).collect()
             }
         }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use super::{Patience, WAY, bounded, must_be_the_primary};
+use super::{Line, Pending, WAY, bounded, must_be_the_primary};
 use crate::config::DatabaseConfig;
 use crate::storage::db::Connections;
 use crate::storage::error::Error;
@@ -115,6 +115,7 @@ impl Pool {
         Ok(Lease {
             open: Some(open),
             failure: None,
+            pending: Pending::default(),
             asking: false,
             in_transaction: false,
             pool: Arc::clone(pool),
@@ -275,6 +276,7 @@ pub(in crate::storage::db) struct Lease {
     /// `None` only while it is dropped.
     open: Option<Open>,
     failure: Option<Error>,
+    pending: Pending,
     /// A question was sent that has no answer yet.
     asking: bool,
     /// Whether there is a transaction on it, or may be.
@@ -285,15 +287,22 @@ pub(in crate::storage::db) struct Lease {
 }
 
 impl Lease {
-    /// The connection, what failed on it, and how long to wait for an answer.
+    /// A line for one statement, and what failed before.
     #[expect(clippy::expect_used, reason = "only drop takes the connection")]
-    pub(in crate::storage::db) fn parts(&mut self) -> (&mut PgConnection, &mut Option<Error>, Patience<'_>) {
+    pub(in crate::storage::db) fn parts(&mut self) -> (Line<'_>, &mut Option<Error>) {
         let open = self.open.as_mut().expect("a lease holds a connection");
-        (&mut open.connection, &mut self.failure, Patience { most: self.pool.patience, asking: &mut self.asking })
+        let (pending, asking) = (&mut self.pending, &mut self.asking);
+        (Line { connection: &mut open.connection, pending, patience: self.pool.patience, asking }, &mut self.failure)
     }
 
     pub(in crate::storage::db) fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
+    }
+
+    /// Sends what was put off.
+    pub(in crate::storage::db) async fn send_pending(&mut self) -> Result<(), Error> {
+        let (mut line, failure) = self.parts();
+        line.send_pending().await.map_err(|error| failure.insert(error).clone())
     }
 
     pub(in crate::storage::db) async fn commit(mut self) -> Result<(), Error> {
@@ -311,9 +320,8 @@ impl Lease {
 
     /// Runs a statement without parameters.
     async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
-        let (connection, failure, patience) = self.parts();
-        let done = patience.wait(connection.execute(sql)).await;
-        done.map(drop).map_err(|error| failure.insert(error).clone())
+        let (line, failure) = self.parts();
+        line.command(sql).await.map_err(|error| failure.insert(error).clone())
     }
 
     /// Whether it can't be used any more, or nobody knows what it is in the middle of.
