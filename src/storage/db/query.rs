@@ -82,6 +82,7 @@ impl Tx {
 #[must_use = "a statement does nothing until it is run"]
 pub struct Put<'c>(Putting<'c>);
 
+#[expect(clippy::large_enum_variant, reason = "it lives for one expression")]
 enum Putting<'c> {
     Now(Query<'c>),
     Later(&'c mut Pending, &'c mut Option<Error>),

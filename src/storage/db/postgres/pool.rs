@@ -217,14 +217,12 @@ impl Shared {
     async fn still_well(&self, mut open: Open) -> Option<Open> {
         if open.used.elapsed() > BELIEVED {
             let asked = Instant::now();
-            match timeout(WAY, open.connection.ping()).await {
-                Ok(answered) => answered.ok()?,
+            let Ok(answered) = timeout(WAY, open.connection.ping()).await else {
                 // A firewall that forgot this connection has forgotten the others too: none of them is waited for.
-                Err(_) => {
-                    self.distrust(asked);
-                    return None;
-                }
-            }
+                self.distrust(asked);
+                return None;
+            };
+            answered.ok()?;
         }
         Some(open)
     }
