@@ -12,6 +12,7 @@ mod migrations;
 mod nodes;
 mod postgres;
 mod table;
+mod ways;
 
 use std::pin::pin;
 use std::task::Poll;

@@ -5,7 +5,7 @@ use sqlx::{Postgres, Row};
 
 use super::postgres::{Line, Pending};
 use super::sqlite::{self, Parameters};
-use super::{Conn, Link, Tx};
+use super::transaction::{Conn, Link, Tx};
 use crate::storage::error::Error;
 use crate::storage::value::{Column, Value};
 use crate::telemetry::spans;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -33,6 +33,7 @@ pub struct Proxy {
     target: watch::Sender<PathBuf>,
     loses: Arc<AtomicBool>,
     lost: Arc<AtomicBool>,
+    questions: Arc<AtomicU32>,
     task: JoinHandle<()>,
 }
 
@@ -46,15 +47,18 @@ impl Proxy {
         let (forgets, forgotten) = watch::channel(0);
         let (target, leads) = watch::channel(target);
         let (loses, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let questions = Arc::new(AtomicU32::new(0));
         let task = tokio::spawn({
-            let (loses, lost) = (Arc::clone(&loses), Arc::clone(&lost));
+            let (loses, lost, questions) = (Arc::clone(&loses), Arc::clone(&lost), Arc::clone(&questions));
             async move {
                 while let Ok((client, _)) = listener.accept().await {
                     let target = leads.borrow().clone();
                     let (mut ended, mut forgotten) = (ended.clone(), forgotten.clone());
                     ended.borrow_and_update();
                     forgotten.borrow_and_update();
-                    let connection = connection(client, target, feels.clone(), Arc::clone(&loses), Arc::clone(&lost));
+                    let questions = Arc::clone(&questions);
+                    let connection =
+                        connection(client, target, feels.clone(), (Arc::clone(&loses), Arc::clone(&lost)), questions);
                     tokio::spawn(async move {
                         let mut connection = std::pin::pin!(connection);
                         tokio::select! {
@@ -67,7 +71,12 @@ impl Proxy {
                 }
             }
         });
-        Self { port, mood, ends, forgets, target, loses, lost, task }
+        Self { port, mood, ends, forgets, target, loses, lost, questions, task }
+    }
+
+    /// How often a client sent something and waits for what comes back.
+    pub fn questions(&self) -> u32 {
+        self.questions.load(Ordering::SeqCst)
     }
 
     pub fn pass(&self) {
@@ -125,8 +134,8 @@ async fn connection(
     client: TcpStream,
     target: PathBuf,
     mood: watch::Receiver<Mood>,
-    loses: Arc<AtomicBool>,
-    lost: Arc<AtomicBool>,
+    (loses, lost): (Arc<AtomicBool>, Arc<AtomicBool>),
+    questions: Arc<AtomicU32>,
 ) {
     if *mood.borrow() == Mood::Cuts {
         return;
@@ -136,6 +145,7 @@ async fn connection(
     let (from_server, to_server) = server.into_split();
     let swallows = AtomicBool::new(false);
     let there = pump(from_client, to_server, mood.clone(), |bytes| {
+        questions.fetch_add(1, Ordering::SeqCst);
         let commits = bytes.windows(6).any(|window| window == b"COMMIT");
         if commits && loses.swap(false, Ordering::SeqCst) {
             swallows.store(true, Ordering::SeqCst);
