@@ -140,6 +140,11 @@ pub fn statement(sql: &'static str) -> Span {
     asking(|| summary(sql))
 }
 
+/// Several that go there together.
+pub fn statements(sql: impl Iterator<Item = &'static str>) -> Span {
+    asking(|| sql.map(summary).collect::<Vec<_>>().join(", "))
+}
+
 fn begin(name: impl FnOnce() -> String, kind: Kind) -> Span {
     let index = change(|recording| recording.begin(name(), kind)).flatten();
     Span { index, outcome: None }

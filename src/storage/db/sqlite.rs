@@ -194,3 +194,22 @@ fn each(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.cargo/config.toml` says why.
+    #[test]
+    fn sqlite_is_built_as_it_is_to_be() {
+        let connection = Connection::open_in_memory().expect("a database");
+        let mut statement = connection.prepare("PRAGMA compile_options").expect("a statement");
+        let options = statement.query_map((), |row| row.get(0)).expect("a query").collect::<Result<Vec<String>, _>>();
+        let options = options.expect("options");
+        assert!(options.iter().any(|option| option == "DEFAULT_MEMSTATUS=0"), "{options:?}");
+        assert!(options.iter().any(|option| option == "THREADSAFE=1"), "{options:?}");
+        for absent in ["ENABLE_MEMORY_MANAGEMENT", "ENABLE_FTS5", "ENABLE_LOAD_EXTENSION"] {
+            assert!(!options.iter().any(|option| option == absent), "{options:?}");
+        }
+    }
+}

@@ -104,8 +104,11 @@ impl Line<'_> {
     }
 
     pub(in crate::storage::db) async fn send_pending(&mut self) -> Result<(), Error> {
+        let _span = match self.pending.statements.as_slice() {
+            [] => return Ok(()),
+            statements => spans::statements(statements.iter().map(|(sql, _)| *sql)),
+        };
         let Some((text, arguments)) = self.pending.take() else { return Ok(()) };
-        let _span = spans::statement("several statements");
         // All of it is written in this program.
         let query = sqlx::query_with(AssertSqlSafe(text), arguments);
         wait(self.patience, self.asking, self.connection.execute(query)).await.map(drop)
