@@ -51,8 +51,9 @@ fn program(name: &str, url: &SecretString) -> Result<Command, Failure> {
     if let Some(password) = url.password() {
         let password = percent_encoding::percent_decode_str(password).decode_utf8().map_err(|_| broken())?;
         command.env("PGPASSWORD", password.as_ref());
+        // Not asked of a URL that has none: one without a host refuses it.
+        url.set_password(None).map_err(|()| broken())?;
     }
-    url.set_password(None).map_err(|()| broken())?;
     let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
     if let Some((_, password)) = parameters.iter().find(|(name, _)| name == "password") {
         command.env("PGPASSWORD", password);

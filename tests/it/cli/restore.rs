@@ -284,3 +284,20 @@ fn whoever_opens_what_was_restored_writes_it_down() {
         assert_eq!(found[0]["details"]["created_at"], "2026-11-22T00:00:00Z");
     }
 }
+
+/// As sqlx takes it: the host is a parameter, and so is who comes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn an_address_without_a_host_does_too() {
+    let (source, target) = databases("hostless").await;
+    let socket = postgres::Database::socket();
+    let folder = socket.parent().expect("a folder").display();
+    let section = |database: &postgres::Database| {
+        format!("[database]\nurl = \"postgres:///{}?host={folder}&user=ostiary\"\n", database.name())
+    };
+    let (program, recipient) = installed(&section(&source));
+    program.run(&["backup", "create", "saved.age", "--recipient", &recipient]).ok();
+    let other = beside(&program, &section(&target));
+    restore(&other).ok();
+    assert_eq!(other.run(&["--json", "client", "list"]).json(), program.run(&["--json", "client", "list"]).json());
+}
