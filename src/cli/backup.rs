@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use self::archive::{Head, MASTER_KEY, Manifest, Opening, POSTGRES, Part, SQLITE};
+use self::archive::{Head, MASTER_KEY, Manifest, Opening, POSTGRES, Part, SQLITE, Source};
 use super::failure::{Exit, Failure};
 use super::output::{Output, instant};
 use super::scratch::{Scratch, clean_up_on_signals};
@@ -143,15 +143,17 @@ async fn create(file: PathBuf, recipients: &[Recipient], config: Config, output:
     let config = &installation.config;
 
     let name = if matches!(target, DatabaseTarget::Sqlite(_)) { SQLITE } else { POSTGRES };
-    let snapshot = snapshot(&target, config)?;
-    let mut sources = vec![(name, snapshot.path())];
-    let key_file = start::key_file(config);
-    let in_file = std::env::var_os(VARIABLE).is_none() && key_file.is_file();
-    if !recipients.is_empty() && in_file {
-        sources.insert(0, (MASTER_KEY, &key_file));
-    }
-    let parts = sources.iter().map(|(name, path)| Part::of(name, path)).collect::<Result<_, _>>().map_err(Failure::failed)?;
     let accepted = master_keys::list(&mut installation.db.read().await?).await?;
+    let snapshot = snapshot(&target, config)?;
+    if master_keys::list(&mut installation.db.read().await?).await? != accepted {
+        return Err(Failure::conflict("a master key was added or dropped meanwhile: take the backup again"));
+    }
+    let mut sources = vec![(name, Source::File(snapshot.path()))];
+    if !recipients.is_empty() && std::env::var_os(VARIABLE).is_none() {
+        // The one that was read: its file may be another one by now.
+        sources.insert(0, (MASTER_KEY, Source::Secret(installation.master.text())));
+    }
+    let parts = sources.iter().map(|(name, source)| Part::of(name, source)).collect::<Result<_, _>>().map_err(Failure::failed)?;
     let manifest = Manifest {
         root: SealedRoot::from(accepted.as_slice()),
         ..Manifest::new(instant(installation.clock.now()), config.server.issuer.clone(), schema, parts)
@@ -174,7 +176,7 @@ async fn create(file: PathBuf, recipients: &[Recipient], config: Config, output:
 }
 
 /// Under another name first: what has the backup's name is whole.
-fn write(file: &Path, head: &Head, sources: &[(&str, &Path)], recipients: &[Recipient]) -> Result<(u64, String), Failure> {
+fn write(file: &Path, head: &Head, sources: &[(&str, Source<'_>)], recipients: &[Recipient]) -> Result<(u64, String), Failure> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Failure::conflict(format!("{} was made by somebody else meanwhile", file.display())),
         io::ErrorKind::WouldBlock => Failure::unusable(format!("another backup to {} is under way", file.display())),

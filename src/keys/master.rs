@@ -12,6 +12,7 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, Prk, Salt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER;
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::seal::Sealer;
@@ -82,6 +83,11 @@ impl MasterKey {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).ok()?);
         Some(Self::from_bytes(bytes.as_slice().try_into().ok()?))
+    }
+
+    /// As it stands in a file.
+    pub fn text(&self) -> SecretString {
+        format!("{}\n", STANDARD.encode(self.0.as_slice())).into()
     }
 
     /// Which key it is, for people and for the database: 16 hexadecimal digits that tell nothing about the key.
@@ -169,14 +175,14 @@ fn is_exposed(_: &fs::Metadata) -> bool {
 fn create(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let temporary = folder.join(format!(".master-key-{}", random::identifier()));
-    let text = Zeroizing::new(format!("{}\n", STANDARD.encode(random::bytes::<32>())));
+    let text = MasterKey::random().text();
 
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(&temporary)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let written = file.write_all(text.expose_secret().as_bytes()).and_then(|()| file.sync_all());
     // A hard link, unlike a rename, does not replace what is there.
     let named = written.and_then(|()| match fs::hard_link(&temporary, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

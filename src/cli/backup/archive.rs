@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -155,17 +156,32 @@ impl Opening {
     }
 }
 
+/// What becomes a part.
+#[derive(Clone, Debug)]
+pub enum Source<'a> {
+    File(&'a Path),
+    Secret(SecretString),
+}
+
+impl Source<'_> {
+    fn open(&self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(match self {
+            Self::File(path) => Box::new(File::open(path)?),
+            Self::Secret(text) => Box::new(text.expose_secret().as_bytes()),
+        })
+    }
+}
+
 impl Part {
-    /// Describes a file.
-    pub fn of(name: &str, path: &Path) -> io::Result<Self> {
+    pub fn of(name: &str, source: &Source<'_>) -> io::Result<Self> {
         let mut hash = Hashing::new(io::sink());
-        io::copy(&mut File::open(path)?, &mut hash)?;
+        io::copy(&mut source.open()?, &mut hash)?;
         Ok(Self { name: name.to_owned(), bytes: hash.bytes, sha256: hash.hex() })
     }
 }
 
 /// Writes the archive to `file`, for `recipients` if there are any, and waits until it is on the disk. Gives its size and SHA-256.
-pub fn write(file: &File, head: &Head, parts: &[(&str, &Path)], recipients: &[Recipient]) -> io::Result<(u64, String)> {
+pub fn write(file: &File, head: &Head, parts: &[(&str, Source<'_>)], recipients: &[Recipient]) -> io::Result<(u64, String)> {
     let mut hashing = Hashing::new(BufWriter::new(file));
     if recipients.is_empty() {
         tar(&mut hashing, head, parts)?;
@@ -179,16 +195,16 @@ pub fn write(file: &File, head: &Head, parts: &[(&str, &Path)], recipients: &[Re
     Ok((hashing.bytes, hashing.hex()))
 }
 
-fn tar(to: impl Write, head: &Head, parts: &[(&str, &Path)]) -> io::Result<()> {
+fn tar(to: impl Write, head: &Head, parts: &[(&str, Source<'_>)]) -> io::Result<()> {
     let mut tar = tar::Builder::new(to);
     tar.append_data(&mut header(head.text.len() as u64), MANIFEST, head.text.as_slice())?;
     if let Some(proof) = &head.proof {
         let text = serde_json::to_vec(proof)?;
         tar.append_data(&mut header(text.len() as u64), PROOF, text.as_slice())?;
     }
-    for (name, path) in parts {
+    for (name, source) in parts {
         let bytes = head.manifest.part(name).map_or(0, |part| part.bytes);
-        tar.append_data(&mut header(bytes), name, File::open(path)?)?;
+        tar.append_data(&mut header(bytes), name, source.open()?)?;
     }
     tar.into_inner()?.flush()
 }

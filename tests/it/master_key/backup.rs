@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::command::{status, with_key};
 use crate::process::PERSON;
@@ -146,4 +147,73 @@ fn a_backup_of_before_there_was_a_root_needs_the_key_that_made_it() {
     let said = with_key(&other, "given.key", &rotate[1..]).ok();
     assert!(said.contains("made before master keys could be replaced"), "{said}");
     assert!(!program.run(&rotate[1..]).ok().contains("made before"));
+}
+
+/// An installation with something in it, and what a backup of it is encrypted for.
+fn installed(section: &str) -> (Program, String) {
+    let program = Program::new();
+    fs::write(program.folder().join("ostiary.toml"), section).expect("written");
+    program.run_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
+    let made = program.run(&["--json", "backup", "key", "identity.txt"]).json();
+    (program, made["recipient"].as_str().expect("a recipient").to_owned())
+}
+
+/// The second step of a rotation falls into a backup: which of the two keys is in it, that one opens it.
+#[test]
+fn a_key_file_that_is_exchanged_meanwhile_spoils_no_backup() {
+    let (program, recipient) = installed("");
+    program.run(&["key", "rotate-master", "--new-key-file", "second.key"]).ok();
+    let folder = program.folder();
+    fs::copy(folder.join("data/master.key"), folder.join("first.key")).expect("a copy");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for key in ["second.key", "first.key"].iter().cycle() {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                fs::copy(folder.join(key), folder.join("next.key")).expect("a copy");
+                fs::rename(folder.join("next.key"), folder.join("data/master.key")).expect("exchanged");
+            }
+        });
+        let runs: Vec<_> = (0..8)
+            .map(|number| {
+                let name = format!("{number}.age");
+                let created = program.run(&["backup", "create", &name, "--recipient", &recipient]);
+                (created, program.run(&["backup", "verify", &name, "--identity", "identity.txt"]))
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        for (created, verified) in runs {
+            created.ok();
+            verified.ok();
+        }
+    });
+    let other = place(&program, "", "7.age", "second.key");
+    restore(&other, "its-own.key", true).ok();
+}
+
+/// The list in the manifest and the one in the database are of one moment, or there is no backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn a_key_that_is_accepted_while_a_backup_is_taken_is_not_in_half_of_it() {
+    let database = postgres::Database::create("master_key_meanwhile", "template0").await;
+    let (program, _) = installed(&format!("[database]\nurl = \"{}\"\n", database.url()));
+    let mut held = database.connect().await;
+    sqlx::query("BEGIN").execute(&mut held).await.expect("begun");
+    // pg_dump, whose moment has come by then, waits for it.
+    sqlx::query("LOCK TABLE device_codes IN ACCESS EXCLUSIVE MODE").execute(&mut held).await.expect("locked");
+    let mut command = program.command(&["backup", "create", "saved.tar", "--unencrypted"]);
+    let backup = tokio::task::spawn_blocking(move || Run::from(command.output().expect("the program runs")));
+    let waiting =
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'pg_dump' AND datname = $1 AND wait_event_type = 'Lock'";
+    let (patience, mut asking) = (std::time::Instant::now(), database.connect().await);
+    while sqlx::query_scalar::<_, i64>(waiting).bind(database.name()).fetch_one(&mut asking).await.expect("a number") == 0 {
+        assert!(patience.elapsed() < std::time::Duration::from_secs(30), "pg_dump does not wait");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    database.run("INSERT INTO master_keys SELECT 'ffffffffffffffff', sealed_root, 0 FROM master_keys").await;
+    sqlx::query("COMMIT").execute(&mut held).await.expect("ended");
+    assert!(backup.await.expect("it ends").fails(5).contains("take the backup again"));
+    program.run(&["backup", "create", "saved.tar", "--unencrypted"]).ok();
 }
