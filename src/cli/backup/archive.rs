@@ -97,6 +97,12 @@ pub struct Head {
 impl Head {
     pub fn new(manifest: Manifest, root: &Root, evidence: &EvidenceKey) -> Result<Self, Failure> {
         let text = serde_json::to_vec_pretty(&manifest).map_err(Failure::failed)?;
+        if text.len() as u64 > MAX_MANIFEST {
+            return Err(Failure::unusable(
+                "the database accepts more master keys than a backup has room for: drop those that nobody uses (`ostiary key status`, \
+                 `ostiary key drop-master`)",
+            ));
+        }
         let proof = BackupProof::new(root, evidence, &text).map_err(Failure::failed)?;
         Ok(Self { manifest, text, proof: Some(proof) })
     }

@@ -10,6 +10,9 @@ use crate::keys::master::MasterKey;
 use crate::protocol::jwt::{decode, encode};
 use crate::storage::master_keys::Accepted;
 
+/// Bytes of a root that [`MasterKey::seal`] sealed: version, nonce, root and tag.
+const SEALED: usize = 1 + 12 + 32 + 16;
+
 /// By the fingerprint of the key that opens it. As JSON it is an object, whose values are base64url.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealedRoot(BTreeMap<String, Vec<u8>>);
@@ -45,8 +48,22 @@ impl SealedRoot {
 
 impl From<&[Accepted]> for SealedRoot {
     fn from(keys: &[Accepted]) -> Self {
-        Self(keys.iter().map(|key| (key.fingerprint.clone(), key.sealed_root.clone())).collect())
+        keys.iter().map(|key| (key.fingerprint.clone(), key.sealed_root.clone())).collect()
     }
+}
+
+impl FromIterator<(String, Vec<u8>)> for SealedRoot {
+    /// What can't be a fingerprint is left out, and so is the content of what can't be a sealed root. Whoever can write to a database
+    /// could have put anything there: it would fill every backup's manifest, and fingerprints are shown to people.
+    fn from_iter<T: IntoIterator<Item = (String, Vec<u8>)>>(rows: T) -> Self {
+        let named = rows.into_iter().filter(|(fingerprint, _)| is_fingerprint(fingerprint));
+        Self(named.map(|(key, sealed)| (key, if sealed.len() == SEALED { sealed } else { Vec::new() })).collect())
+    }
+}
+
+/// Whether it is one as [`MasterKey::fingerprint`] gives it.
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Serialize for SealedRoot {
@@ -62,7 +79,7 @@ impl<'de> Deserialize<'de> for SealedRoot {
             let sealed = decode(&text).map_err(|_| de::Error::custom("a sealed key that is not base64url"))?;
             Ok((fingerprint, sealed))
         });
-        decoded.collect::<Result<_, _>>().map(Self)
+        decoded.collect()
     }
 }
 
@@ -75,7 +92,7 @@ mod tests {
     }
 
     fn sealed(keys: &[MasterKey]) -> SealedRoot {
-        SealedRoot(keys.iter().map(|key| (key.fingerprint(), key.seal(&[9; 32]))).collect())
+        keys.iter().map(|key| (key.fingerprint(), key.seal(&[9; 32]))).collect()
     }
 
     #[test]
@@ -97,6 +114,24 @@ mod tests {
         let exchanged = SealedRoot([(one.fingerprint(), two.seal(&[9; 32]))].into());
         assert!(matches!(exchanged.open(&one), Err(RootError::Changed(named)) if named == one.fingerprint()));
         assert!(serde_json::from_str::<SealedRoot>(r#"{"e8d08b2e49b9a884":"no base64url!"}"#).is_err());
+    }
+
+    #[test]
+    fn what_can_not_be_one_is_left_out() {
+        let good = (master(1).fingerprint(), master(1).seal(&[9; 32]));
+        let row = |fingerprint: &str, bytes| (fingerprint.to_owned(), vec![0; bytes]);
+        let long = "a".repeat(9_000);
+        let bad = [row(&long, 61), row("\u{1b}[2J...........", 61), row("E8D08B2E49B9A884", 61), row("", 0)];
+        let read: SealedRoot = [good.clone()].into_iter().chain(bad.clone()).collect();
+        assert_eq!(read, SealedRoot([good].into()));
+        for (fingerprint, sealed) in bad {
+            let text = serde_json::json!({ fingerprint: encode(&sealed) }).to_string();
+            assert!(serde_json::from_str::<SealedRoot>(&text).unwrap().is_empty(), "{text}");
+        }
+        // Its key is told that it was changed.
+        let read: SealedRoot = [row(&master(1).fingerprint(), 9_000)].into_iter().collect();
+        assert!(matches!(read.open(&master(1)), Err(RootError::Changed(_))));
+        assert!(serde_json::to_string(&read).unwrap().len() < 100);
     }
 
     #[test]

@@ -158,6 +158,50 @@ fn installed(section: &str) -> (Program, String) {
     (program, made["recipient"].as_str().expect("a recipient").to_owned())
 }
 
+/// `run` runs a statement on the database that has a blob of so many zeros in it.
+fn no_row_spoils_a_backup(source: &str, target: &str, run: impl Fn(&Program, &str), blob: impl Fn(usize) -> String) {
+    let (program, _) = installed(source);
+    let insert = |fingerprint: &str, bytes: usize| {
+        run(&program, &format!("INSERT INTO master_keys VALUES ('{fingerprint}', {}, 0)", blob(bytes)));
+    };
+    insert(&"f".repeat(9_000), 1);
+    insert("ffffffffffffffff", 9_000);
+    program.run(&["backup", "create", "saved.tar", "--unencrypted"]).ok();
+    let other = place(&program, target, "saved.tar", "data/master.key");
+    restore(&other, "given.key", false).ok();
+
+    // So many that could be keys are refused when there is still somebody to hear of it.
+    (0..100).for_each(|number| insert(&format!("{number:016x}"), 61));
+    let refused = program.run(&["backup", "create", "again.tar", "--unencrypted"]).fails(6);
+    assert!(refused.contains("more master keys") && refused.contains("drop-master"), "{refused}");
+    assert!(!program.folder().join("again.tar").exists());
+    (0..60).for_each(|number| run(&program, &format!("DELETE FROM master_keys WHERE fingerprint = '{number:016x}'")));
+    program.run(&["backup", "create", "again.tar", "--unencrypted"]).ok();
+    program.run(&["backup", "verify", "again.tar"]).ok();
+}
+
+#[test]
+fn no_row_spoils_a_backup_on_sqlite() {
+    let run = |program: &Program, sql: &str| {
+        let connection = rusqlite::Connection::open(program.folder().join("data/ostiary.db")).expect("the database");
+        connection.execute(sql, ()).expect("run");
+    };
+    no_row_spoils_a_backup("", "", run, |bytes| format!("zeroblob({bytes})"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn no_row_spoils_a_backup_on_postgresql() {
+    let source = postgres::Database::create("master_key_rows_source", "template0").await;
+    let target = postgres::Database::create("master_key_rows_target", "template0").await;
+    let sections = [&source, &target].map(|database| format!("[database]\nurl = \"{}\"\n", database.url()));
+    let handle = tokio::runtime::Handle::current();
+    let run = move |_: &Program, sql: &str| handle.block_on(source.run(sql));
+    let blob = |bytes| format!("decode(repeat('00', {bytes}), 'hex')");
+    let test = move || no_row_spoils_a_backup(&sections[0], &sections[1], run, blob);
+    tokio::task::spawn_blocking(test).await.expect("it ends");
+}
+
 /// The second step of a rotation falls into a backup: which of the two keys is in it, that one opens it.
 #[test]
 fn a_key_file_that_is_exchanged_meanwhile_spoils_no_backup() {
