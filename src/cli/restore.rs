@@ -118,11 +118,13 @@ impl Unpacked {
         for left in LOGS.map(|suffix| start::beside(&path, suffix)) {
             _ = fs::remove_file(left);
         }
-        let (database, key) = (claim(&path)?, claim(&start::beside(&start::key_file(config), ".restoring"))?);
+        let (database, mut key) = (claim(&path)?, None);
         let head = archive::read(file, keys, |manifest, part| {
             refuse(manifest, wanted)?;
             let to = match part.name.as_str() {
-                MASTER_KEY => &key,
+                // Beside its place, but only if it is going there: that folder may be one that nothing can be written to.
+                MASTER_KEY if key_is_here(config) => key.insert(claim(&folder.join("master.key.restoring"))?),
+                MASTER_KEY => key.insert(claim(&start::beside(&start::key_file(config), ".restoring"))?),
                 name if name == wanted => &database,
                 name => {
                     return Err(Failure::new(Exit::Failed, format!("the backup holds {name}, which this version does not know")));
@@ -130,23 +132,20 @@ impl Unpacked {
             };
             Ok(Some(Box::new(to.file().try_clone().map_err(Failure::unusable)?) as Box<dyn Write>))
         })?;
-        for unpacked in [&database, &key] {
+        for unpacked in [Some(&database), key.as_ref()].into_iter().flatten() {
             unpacked.file().sync_all().map_err(Failure::unusable)?;
         }
-        let key = head.manifest.part(MASTER_KEY).is_some().then_some(key);
         Ok(Self { head, database, key })
     }
 
     /// Whether there is a master key, here or in the backup.
     fn has_key(&self, config: &Config) -> Result<(), Failure> {
-        let key_file = start::key_file(config);
-        let from_environment = std::env::var_os(VARIABLE).is_some();
-        if self.key.is_some() || key_file.exists() || from_environment {
+        if self.key.is_some() || key_is_here(config) {
             return Ok(());
         }
         Err(Failure::unusable(format!(
             "the backup is without the master key: put one that belongs to it into {} first",
-            key_file.display()
+            start::key_file(config).display()
         )))
     }
 
@@ -194,11 +193,16 @@ impl Unpacked {
     fn keep_key(self, config: &Config) -> Result<Scratch, Failure> {
         let key_file = start::key_file(config);
         match self.key {
-            Some(key) if !key_file.exists() && std::env::var_os(VARIABLE).is_none() => publish(key, &key_file)?,
+            Some(key) if !key_is_here(config) => publish(key, &key_file)?,
             _ => {}
         }
         Ok(self.database)
     }
+}
+
+/// Whether there is a master key here, so that the backup's is only compared with it.
+fn key_is_here(config: &Config) -> bool {
+    std::env::var_os(VARIABLE).is_some() || start::key_file(config).exists()
 }
 
 /// What SQLite puts beside a database.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::command::{status, with_key};
+use super::command::{secret, status, with_key};
 use crate::process::PERSON;
 use crate::program::{Program, Run};
 use crate::support::postgres;
@@ -156,6 +156,30 @@ fn installed(section: &str) -> (Program, String) {
     program.run_with(&["user", "create", PERSON.0, "--password-stdin"], PERSON.1).ok();
     let made = program.run(&["--json", "backup", "key", "identity.txt"]).json();
     (program, made["recipient"].as_str().expect("a recipient").to_owned())
+}
+
+/// A key may lie where nothing can be made beside it: here because there is a folder of that name already.
+#[test]
+fn a_key_that_is_there_needs_no_place_beside_it() {
+    let (program, recipient) = installed("");
+    program.run(&["backup", "create", "plain", "--unencrypted"]).ok();
+    program.run(&["backup", "create", "with-key", "--recipient", &recipient]).ok();
+    for (backup, identity) in [("plain", false), ("with-key", true)] {
+        let other = place(&program, "", backup, "data/master.key");
+        fs::create_dir(other.folder().join("given.key.restoring")).expect("a folder");
+        restore(&other, "given.key", identity).ok();
+        let other = place(&program, "", backup, "data/master.key");
+        let identity: &[&str] = if identity { &["--identity", "identity.txt"] } else { &[] };
+        let mut command = other.command(&[&["restore", "saved"], identity].concat());
+        command.env("OSTIARY_MASTER_KEY", secret(&program, "data/master.key"));
+        command.env("OSTIARY_KEYS__MASTER_KEY_FILE", "nowhere/master.key");
+        Run::from(command.output().expect("the program runs")).ok();
+        assert!(!other.folder().join("data/master.key.restoring").exists());
+    }
+    // One that is to be put there does need it, and says so before anything is made.
+    let other = place(&program, "", "with-key", "data/master.key");
+    assert!(restore(&other, "nowhere/master.key", true).fails(6).contains("nowhere/master.key.restoring"));
+    assert_eq!(files(other.folder()), 0);
 }
 
 /// `run` runs a statement on the database that has a blob of so many zeros in it.
