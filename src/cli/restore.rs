@@ -68,6 +68,16 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
                 return Err(Failure::new(Exit::Failed, format!("the database in the backup is damaged: {damage}")));
             }
             let accepted = backup::accepted(unpacked.database.path())?;
+            if !unpacked.head.has_proof() {
+                let schema = schema(unpacked.database.path()).await?;
+                if accepted.is_some() || schema != Some(unpacked.head.manifest.schema) {
+                    return Err(Failure::conflict(
+                        "the database in the backup is of another version than the manifest says, for which nothing vouches: somebody \
+                         changed the backup",
+                    ));
+                }
+            }
+            let accepted = accepted.unwrap_or_default();
             let check = backup::fact(unpacked.database.path(), CHECK)?;
             unpacked.opens(&SealedRoot::from(accepted.as_slice()), check.as_deref(), &config)?;
             backup::mark_restored(unpacked.database.path(), &created_at)?;
@@ -77,8 +87,16 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
         }
         DatabaseTarget::Postgres(url) => {
             unpacked.opens(&unpacked.head.manifest.root, None, &config)?;
+            let restriction = postgres::restriction(url)?;
+            if restriction.is_none() && !unpacked.is_proved(&keys, &config) {
+                return Err(Failure::unusable(
+                    "psql on this machine is so old that whoever made the backup could have it run commands here, and it is not proved \
+                     that this was your installation: name its public key with --public-key, or install PostgreSQL's client programs \
+                     of August 2026 or newer",
+                ));
+            }
             let unpacked = unpacked.keep_key(&config)?;
-            postgres::restore(url, unpacked.path(), &backup::mark_restored_sql(&created_at))?;
+            postgres::restore(url, unpacked.path(), restriction.as_deref(), &backup::mark_restored_sql(&created_at))?;
         }
     }
 
@@ -149,6 +167,11 @@ impl Unpacked {
         )))
     }
 
+    /// Whether it is as this installation made it, once it opens: a key that came with it proves nothing.
+    fn is_proved(&self, keys: &Keys, config: &Config) -> bool {
+        keys.signer.is_some() || self.head.has_proof() && key_is_here(config)
+    }
+
     /// Whether the master key as it will be opens the database: this root of it, or in a database of before there were several keys
     /// the one of this check value.
     fn opens(&self, root: &SealedRoot, check: Option<&[u8]>, config: &Config) -> Result<(), Failure> {
@@ -203,6 +226,12 @@ impl Unpacked {
 /// Whether there is a master key here, so that the backup's is only compared with it.
 fn key_is_here(config: &Config) -> bool {
     std::env::var_os(VARIABLE).is_some() || start::key_file(config).exists()
+}
+
+/// The newest migration of a database.
+async fn schema(database: &Path) -> Result<Option<i64>, Failure> {
+    let applied = migrations::inspect(&DatabaseTarget::Sqlite(database.to_owned())).await;
+    Ok(applied.map_err(Failure::unusable)?.newest())
 }
 
 /// What SQLite puts beside a database.

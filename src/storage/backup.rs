@@ -28,17 +28,17 @@ pub fn fact(database: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// The master keys that a database accepts that is not in use. None where there is no table of them yet.
-pub fn accepted(database: &Path) -> Result<Vec<Accepted>, Error> {
+/// The master keys that a database accepts that is not in use. `None`: there is no table of them yet.
+pub fn accepted(database: &Path) -> Result<Option<Vec<Accepted>>, Error> {
     let connection = open_sqlite(database, Access::Read)?;
-    let tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'master_keys'";
+    let tables = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'master_keys' COLLATE NOCASE";
     if connection.query_row(tables, (), |row| row.get::<_, i64>(0))? == 0 {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mut statement = connection.prepare("SELECT fingerprint, sealed_root, created_at FROM master_keys")?;
     let keys = statement
         .query_map((), |row| Ok(Accepted { fingerprint: row.get(0)?, sealed_root: row.get(1)?, created_at: row.get(2)? }))?;
-    Ok(keys.collect::<Result<_, _>>()?)
+    Ok(Some(keys.collect::<Result<_, _>>()?))
 }
 
 /// Under which name a database that was restored says so, until it is written down.

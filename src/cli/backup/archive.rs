@@ -107,6 +107,11 @@ impl Head {
         Ok(Self { manifest, text, proof: Some(proof) })
     }
 
+    /// Whether anything vouches for the manifest. What does may be of whoever made the backup: compare it.
+    pub const fn has_proof(&self) -> bool {
+        self.proof.is_some()
+    }
+
     /// Whether it was made with this root, and is as it was made; of the first form nobody knows.
     pub fn is_of(&self, root: &Root) -> bool {
         self.proof.as_ref().is_none_or(|proof| proof.is_of(root, &self.text))
@@ -127,6 +132,10 @@ pub struct Opening {
     /// another backup, but not one that is signed.
     #[arg(long, value_name = "FILE")]
     public_key: Option<PathBuf>,
+    /// Take a backup for which nothing vouches, as versions of schema 18 and before made them. Anybody could have made or changed it:
+    /// know where it was since.
+    #[arg(long, conflicts_with = "public_key")]
+    without_proof: bool,
 }
 
 /// The same, read.
@@ -134,6 +143,7 @@ pub struct Opening {
 pub struct Keys {
     identities: Vec<Identity>,
     pub signer: Option<ForeignKey>,
+    without_proof: bool,
 }
 
 impl Opening {
@@ -158,7 +168,7 @@ impl Opening {
                 })?)
             }
         };
-        Ok(Keys { identities, signer })
+        Ok(Keys { identities, signer, without_proof: self.without_proof })
     }
 }
 
@@ -229,7 +239,7 @@ pub fn read<'a>(
     keys: &Keys,
     mut take: impl FnMut(&Manifest, &Part) -> Result<Option<Box<dyn Write + 'a>>, Failure>,
 ) -> Result<Head, Failure> {
-    let Keys { identities, signer } = keys;
+    let Keys { identities, signer, without_proof } = keys;
     let unreadable =
         |error: io::Error| Failure::new(Exit::Failed, format!("the backup {} can't be read: {error}", path.display()));
     let damaged = |what: &str| Failure::new(Exit::Failed, format!("the backup {} is damaged: {what}", path.display()));
@@ -252,7 +262,7 @@ pub fn read<'a>(
         ));
     }
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| damaged(&error.to_string()))?;
-    let proof = if manifest.format == WITHOUT_PROOF.0 && manifest.schema <= WITHOUT_PROOF.1 {
+    let proof = if manifest.format == WITHOUT_PROOF.0 {
         None
     } else {
         let proof = small(PROOF, "nothing vouches for its manifest")?;
@@ -265,6 +275,17 @@ pub fn read<'a>(
             Exit::Tampered,
             format!("the backup {} was not signed with the public key that was named: somebody else made it", path.display()),
         ));
+    }
+    if !head.has_proof() && manifest.schema > WITHOUT_PROOF.1 {
+        return Err(damaged("nothing vouches for its manifest"));
+    }
+    if !head.has_proof() && !without_proof {
+        return Err(Failure::usage(format!(
+            "nothing vouches for the backup {0}, which says that it is of a version that made them so (schema {1} or before): anybody could \
+             have made or changed it. If you know where it was since, name --without-proof",
+            path.display(),
+            WITHOUT_PROOF.1
+        )));
     }
     if manifest.parts.iter().filter(|part| [SQLITE, POSTGRES].contains(&part.name.as_str())).count() != 1 {
         return Err(damaged("it does not hold one database"));

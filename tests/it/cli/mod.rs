@@ -9,6 +9,7 @@ mod doctor;
 pub mod guides;
 mod key;
 mod mail;
+mod proof;
 mod resource;
 mod restore;
 mod serve;

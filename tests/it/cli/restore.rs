@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::program::{Program, Run};
 use crate::support::postgres;
 
-const KEY: &str = "backup-key.txt";
+pub(super) const KEY: &str = "backup-key.txt";
 
 /// An installation with something in it, on the database that this section of the configuration names; and a key for its backups.
-fn installed(section: &str) -> (Program, String) {
+pub(super) fn installed(section: &str) -> (Program, String) {
     let program = configured(section);
     program.run(&["client", "create", "--name", "Service", "--service"]).ok();
     let key = program.run(&["--json", "backup", "key", KEY]).json();
@@ -22,13 +22,13 @@ fn installed(section: &str) -> (Program, String) {
     (program, recipient)
 }
 
-fn configured(section: &str) -> Program {
+pub(super) fn configured(section: &str) -> Program {
     let program = Program::new();
     fs::write(program.folder().join("ostiary.toml"), section).expect("written");
     program
 }
 
-fn copy(from: &Program, to: &Program, name: &str) {
+pub(super) fn copy(from: &Program, to: &Program, name: &str) {
     fs::copy(from.folder().join(name), to.folder().join(name)).expect("a copy");
 }
 
@@ -80,7 +80,7 @@ fn whose_a_backup_is_its_signature_says() {
 }
 
 /// The files of an archive, by their names.
-fn unpacked(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub(super) fn unpacked(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut archive = tar::Archive::new(fs::File::open(path).expect("a backup"));
     let files = archive.entries().expect("an archive").map(|entry| {
         let mut entry = entry.expect("an entry");
@@ -92,7 +92,7 @@ fn unpacked(path: &Path) -> Vec<(String, Vec<u8>)> {
     files.collect()
 }
 
-fn pack(path: &Path, files: &[(String, Vec<u8>)]) {
+pub(super) fn pack(path: &Path, files: &[(String, Vec<u8>)]) {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -152,12 +152,12 @@ async fn a_backup_that_is_not_of_the_master_key_is_refused_on_postgresql_before_
     tokio::task::spawn_blocking(move || apart(&section(&source), &section(&target))).await.expect("it ends");
 }
 
-async fn databases(name: &'static str) -> (postgres::Database, postgres::Database) {
+pub(super) async fn databases(name: &'static str) -> (postgres::Database, postgres::Database) {
     let create = async |which| postgres::Database::create(&format!("restore_{name}_{which}"), "template0").await;
     (create("source").await, create("target").await)
 }
 
-fn section(database: &postgres::Database) -> String {
+pub(super) fn section(database: &postgres::Database) -> String {
     format!("[database]\nurl = \"{}\"\n", database.url())
 }
 

@@ -134,10 +134,12 @@ fn a_backup_of_before_there_was_a_root_needs_the_key_that_made_it() {
     fs::write(program.folder().join("first.key"), text).expect("written");
     fs::set_permissions(program.folder().join("first.key"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
 
+    let restore_old = |program: &Program| with_key(program, "given.key", &["restore", "saved", "--without-proof"]);
     let other = place(&program, "", "old.tar", "data/master.key");
-    restore(&other, "given.key", false).fails(5);
+    restore_old(&other).fails(5);
     let other = place(&program, "", "old.tar", "first.key");
-    restore(&other, "given.key", false).ok();
+    assert!(restore(&other, "given.key", false).fails(2).contains("--without-proof"));
+    restore_old(&other).ok();
     assert_eq!(status(&other, "given.key").0.len(), 1, "it is brought up to date");
 
     // And who replaces that key is told what this does not change; whose database has a root of its own has nothing to be told.
