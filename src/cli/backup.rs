@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::archive::{Head, MASTER_KEY, Manifest, Opening, POSTGRES, Part, SQLITE, Source};
 use super::failure::{Exit, Failure};
-use super::output::{Output, instant};
+use super::output::{Output, instant, printable};
 use super::scratch::{Scratch, clean_up_on_signals};
 use super::start::{self, Installation};
 use crate::audit::{self, Kind};
@@ -106,10 +106,11 @@ pub async fn run(command: Command, config: Config, output: Output) -> Result<(),
             output.answer(&Verified { signature, manifest: manifest.shown() }, |Verified { signature, manifest }| {
                 let parts: Vec<_> = manifest.parts.iter().map(|part| format!("{}, {} bytes", part.name, part.bytes)).collect();
                 let parts = parts.join("; ");
-                format!(
+                // Nobody may have vouched for it.
+                printable(&format!(
                     "The backup of {} is whole ({parts}; schema {}). Its signature is {signature}.",
                     manifest.created_at, manifest.schema
-                )
+                ))
             })
         }
     }

@@ -10,7 +10,7 @@ use super::audit::verify;
 use super::backup::archive::{self, Head, Keys, MASTER_KEY, Manifest, Opening, POSTGRES, SQLITE};
 use super::backup::postgres;
 use super::failure::{Exit, Failure};
-use super::output::Output;
+use super::output::{Output, printable};
 use super::scratch::{Scratch, clean_up_on_signals};
 use super::start::{self, Installation, Lock};
 use crate::config::Config;
@@ -61,7 +61,7 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
     clean_up_on_signals()?;
     let unpacked = Unpacked::read(&arguments.file, &keys, &config, &target)?;
     unpacked.has_key(&config)?;
-    let created_at = unpacked.head.manifest.created_at.clone();
+    let created_at = printable(&unpacked.head.manifest.created_at);
     match &target {
         DatabaseTarget::Sqlite(database) => {
             if let Some(damage) = backup::damage(unpacked.database.path())? {
@@ -145,6 +145,7 @@ impl Unpacked {
                 MASTER_KEY => key.insert(claim(&start::beside(&start::key_file(config), ".restoring"))?),
                 name if name == wanted => &database,
                 name => {
+                    let name = printable(name);
                     return Err(Failure::new(Exit::Failed, format!("the backup holds {name}, which this version does not know")));
                 }
             };
@@ -261,7 +262,8 @@ fn refuse(manifest: &Manifest, wanted: &str) -> Result<(), Failure> {
     if manifest.schema > migrations::newest() {
         return Err(Failure::unusable(format!(
             "the backup is of a newer version of Ostiary (schema {}; {}): restore it with that version, or a newer one",
-            manifest.schema, manifest.version
+            manifest.schema,
+            printable(&manifest.version)
         )));
     }
     Ok(())

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::output::printable;
 use crate::keys::age::{self, Identity, Recipient};
 use crate::keys::backup_proof::BackupProof;
 use crate::keys::evidence::EvidenceKey;
@@ -240,12 +241,16 @@ pub fn read<'a>(
     mut take: impl FnMut(&Manifest, &Part) -> Result<Option<Box<dyn Write + 'a>>, Failure>,
 ) -> Result<Head, Failure> {
     let Keys { identities, signer, without_proof } = keys;
-    let unreadable =
-        |error: io::Error| Failure::new(Exit::Failed, format!("the backup {} can't be read: {error}", path.display()));
-    let damaged = |what: &str| Failure::new(Exit::Failed, format!("the backup {} is damaged: {what}", path.display()));
+    let complaint = |what: &str| Failure::new(Exit::Failed, format!("the backup {} {}", path.display(), printable(what)));
+    let unreadable = |error: io::Error| complaint(&format!("can't be read: {error}"));
+    let damaged = |what: &str| complaint(&format!("is damaged: {what}"));
     let mut tar = tar::Archive::new(content(path, identities)?);
-    let mut entries = tar.entries().map_err(unreadable)?;
-    let mut next = || entries.next().transpose().map_err(unreadable);
+    // Raw: an extension may say that a file is of any size, and would be read into memory before anybody vouched for it.
+    let mut entries = tar.entries().map_err(unreadable)?.raw(true);
+    let mut next = || match entries.next().transpose().map_err(unreadable)? {
+        Some(entry) if !entry.header().entry_type().is_file() => Err(damaged("it holds something else than files")),
+        entry => Ok(entry),
+    };
 
     let mut small = |name: &str, without: &str| {
         let entry = next()?.filter(|entry| entry.path_bytes().as_ref() == name.as_bytes()).ok_or_else(|| damaged(without))?;
@@ -295,9 +300,9 @@ pub fn read<'a>(
     }
     for part in &manifest.parts {
         let entry = next()?.filter(|entry| entry.path_bytes().as_ref() == part.name.as_bytes());
-        let mut entry = entry.ok_or_else(|| damaged(&format!("{} is missing", part.name)))?;
+        let entry = entry.ok_or_else(|| damaged(&format!("{} is missing", part.name)))?;
         let mut to = Hashing::new(take(manifest, part)?.unwrap_or_else(|| Box::new(io::sink())));
-        io::copy(&mut entry, &mut to).and_then(|_| to.flush()).map_err(unreadable)?;
+        io::copy(&mut entry.take(part.bytes.saturating_add(1)), &mut to).and_then(|_| to.flush()).map_err(unreadable)?;
         if to.bytes != part.bytes || to.hex() != part.sha256 {
             return Err(damaged(&format!("{} is not what was saved", part.name)));
         }

@@ -1,6 +1,7 @@
-//! Backups that somebody else made, and for which nothing vouches.
+//! Backups that somebody else made: those for which nothing vouches, and what must not be done with any before it is known whose it is.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -175,4 +176,83 @@ async fn no_dump_runs_commands_of_this_machine() {
     let empty = move || again.block_on(target.run("DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
     let test = move || no_dump_runs_commands(&source_section, &target_section, comment, empty);
     tokio::task::spawn_blocking(test).await.expect("it ends");
+}
+
+/// An archive of these files, which may be of any kind.
+fn archive(path: &Path, entries: &[(&str, tar::EntryType, &[u8])]) {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, kind, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(name).expect("a name");
+        header.set_entry_type(*kind);
+        header.set_size(content.len() as u64);
+        if *kind == tar::EntryType::GNUSparse {
+            // One gigabyte, of which nothing is there.
+            let gnu = header.as_gnu_mut().expect("of GNU");
+            gnu.sparse[0].offset = *b"10000000000\0";
+            gnu.sparse[0].numbytes = *b"00000000000\0";
+            gnu.realsize = *b"10000000000\0";
+        }
+        header.set_cksum();
+        archive.append(&header, *content).expect("appended");
+    }
+    fs::write(path, archive.into_inner().expect("an archive")).expect("written");
+}
+
+fn manifest(created_at: &str, parts: &[Value]) -> Value {
+    json!({ "format": 1, "created_at": created_at, "version": "0.0.1", "issuer": "https://id.example", "schema": 18, "parts": parts })
+}
+
+const FILE: tar::EntryType = tar::EntryType::Regular;
+
+#[test]
+fn an_archive_holds_nothing_but_files() {
+    let program = configured("");
+    let text = manifest("", &[json!({ "name": "ostiary.db", "bytes": 10, "sha256": "" })]).to_string();
+    let text = ("manifest.json", FILE, text.as_bytes());
+    let sparse = ("ostiary.db", tar::EntryType::GNUSparse, [].as_slice());
+    let name = ("././@LongLink", tar::EntryType::GNULongName, b"manifest.json\0".as_slice());
+    let extension = ("PaxHeaders/x", tar::EntryType::XHeader, b"19 path=ostiary.db\n".as_slice());
+    for entries in [[text, sparse].as_slice(), &[name, text], &[text, extension, ("x", FILE, b"x")]] {
+        archive(&program.folder().join("saved.tar"), entries);
+        for command in [ASKED_FOR.as_slice(), &["backup", "verify", "saved.tar", "--without-proof"]] {
+            let refused = program.run(command).fails(1);
+            assert!(refused.contains("something else than files"), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn what_a_stranger_wrote_does_nothing_to_the_terminal() {
+    const STRANGE: &str = "2026\u{1b}[2J\n\u{202e}";
+    let program = configured("");
+    let run = |manifest: &Value, more: &[(&str, tar::EntryType, &[u8])], command: &[&str]| {
+        let text = manifest.to_string();
+        let entries = [[("manifest.json", FILE, text.as_bytes())].as_slice(), more].concat();
+        archive(&program.folder().join("saved.tar"), &entries);
+        let run = program.run(command);
+        let said = [run.stdout.trim_end(), run.stderr.trim_end()].concat();
+        assert!(
+            !said.is_empty() && !said.contains(|character: char| character.is_control() || character == '\u{202e}'),
+            "{run:?}"
+        );
+        run
+    };
+    let verify = ["backup", "verify", "saved.tar", "--without-proof"];
+    let database = ("ostiary.db", FILE, b"x".as_slice());
+    let said = run(&manifest(STRANGE, &[part("ostiary.db", b"x")]), &[database], &verify).ok();
+    assert!(said.contains("\\u{1b}[2J"), "{said}");
+    let parts = [part("ostiary.db", b"x"), part(STRANGE, b"")];
+    for command in [verify.as_slice(), &ASKED_FOR] {
+        assert!(run(&manifest("", &parts), &[database], command).fails(1).contains("\\u{1b}[2J"));
+    }
+    // Named first, it is one that this version does not know.
+    let parts = [part(STRANGE, b""), part("ostiary.db", b"x")];
+    run(&manifest("", &parts), &[], &ASKED_FOR).fails(1);
+    let mut newer = manifest("", &[part("ostiary.db", b"x")]);
+    (newer["format"], newer["schema"], newer["version"]) = (2.into(), 9_999.into(), STRANGE.into());
+    let proof = ("manifest.proof", FILE, br#"{"mac":"","signature":""}"#.as_slice());
+    assert!(run(&newer, &[proof, database], &RESTORE).fails(6).contains("newer version"));
+    newer[STRANGE] = true.into();
+    assert!(run(&newer, &[], &RESTORE).fails(1).contains("unknown field"));
 }
