@@ -118,7 +118,8 @@ impl Rotated {
 }
 
 pub async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
-    let installation = Installation::open(config).await?;
+    // Where there is no installation, none is made: it would be of no use to whoever runs the other one.
+    let installation = Installation::open_as_it_is(config).await?;
     match command {
         Command::List => {
             let keys = signing_keys::list(&mut installation.db.read().await?).await?;

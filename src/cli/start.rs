@@ -66,13 +66,13 @@ impl Installation {
         recorded.await.map_err(Failure::from)
     }
 
-    /// Opens it for a command that says that it changes nothing: what is missing is not made, and the schema stays what it is.
+    /// Opens it for a command that makes none: what is missing is not made, and the schema stays what it is.
     pub async fn open_as_it_is(config: Config) -> Result<Self, Failure> {
         let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
         if !migrations::plan(&target).await.map_err(Failure::unusable)?.is_empty() {
             return Err(Failure::unusable(
-                "there is no database yet, or one of an older version, and this command changes nothing: `ostiary migrate --plan` says \
-                 what there is to do, and `ostiary migrate` does it",
+                "there is no database yet, or one of an older version, and this command neither makes nor updates one: `ostiary migrate \
+                 --plan` says what there is to do, and `ostiary migrate` does it; if there is one, name it (server.data_dir, database.url)",
             ));
         }
         master_key(&config)?;

@@ -191,11 +191,32 @@ impl Sealer {
         if found.is_none() {
             self.db.write(async |tx| chain::begin(tx).await).await?;
         }
+        if self.seen.is_none()
+            && let Some(newest) = &newest
+        {
+            // The server before may have ended before it copied this one, or made one that was due.
+            self.copies.add(&newest.signed);
+            if self.keys_changed_after(newest).await? {
+                self.keys_changed.store(true, Ordering::Relaxed);
+            }
+        }
         if self.seen.replace(head).is_some_and(|seen| seen != head) {
             self.standing_back = STAND_BACK;
         }
         let waiting = chain::pending(&mut self.db.read().await?, self.batch.rows()).await?;
         Ok((head, waiting))
+    }
+
+    /// Whether something came after the checkpoint that one follows at once.
+    async fn keys_changed_after(&self, newest: &Stored) -> Result<bool, Error> {
+        let mut conn = self.db.read().await?;
+        for kind in VOUCHED_AT_ONCE {
+            let filter = AuditFilter { kind: Some(kind.as_str().to_owned()), ..AuditFilter::default() };
+            if !chain::entries(&mut conn, newest.sequence + 1, &filter, 1).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether the chain may go on after `head`: nothing that the newest checkpoint vouches for is gone, and the last entry, unless it was

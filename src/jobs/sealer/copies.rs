@@ -24,8 +24,10 @@ const MOST: usize = 1_000;
 /// How long one copy may take before it is said that it does not work.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Before what could not be copied is tried again.
+/// Before what could not be copied is tried again, the first time; then twice as long each time, up to [`LONGEST_PAUSE`]. A file system
+/// that writes and never confirms gets the same lines again each time: what a failed sync leaves may be lost.
 const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The job's name in the figures.
 const JOB: &str = "checkpoint_copies";
@@ -111,6 +113,12 @@ impl Queue {
         self.is_writing.then(|| std::mem::take(&mut self.waiting))
     }
 
+    /// Adds what waits to a batch that is not written yet.
+    fn join(&mut self, batch: &mut VecDeque<String>) {
+        batch.append(&mut self.waiting);
+        batch.drain(..batch.len().saturating_sub(MOST));
+    }
+
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && !self.is_writing
     }
@@ -125,11 +133,15 @@ impl Place {
         let mut failing = false;
         loop {
             let mut batch = self.next().await;
+            let mut pause = PAUSE;
             while !batch.is_empty() {
                 let outcome = self.copy(&mut batch, &clock, &mut failing).await;
                 self.note(&outcome, &clock, &mut failing);
                 if outcome.is_err() {
-                    sleep(PAUSE).await;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    // Those that came meanwhile need not wait until these are written.
+                    self.queue().join(&mut batch);
                 }
             }
             self.queue().is_writing = false;
@@ -292,6 +304,15 @@ mod tests {
         written(&copies).await;
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.starts_with("5\n6\n") && text.ends_with("1004\n"), "{text}");
+    }
+
+    #[test]
+    fn what_came_meanwhile_joins_what_could_not_be_written() {
+        let (mut queue, mut batch) = (Queue::default(), VecDeque::from(["old".to_owned()]));
+        (0..MOST).for_each(|number| queue.push(number.to_string()));
+        queue.join(&mut batch);
+        assert_eq!((batch.len(), batch.front().map(String::as_str)), (MOST, Some("0")));
+        assert!(queue.is_empty());
     }
 
     /// A socket that is full takes nothing in.

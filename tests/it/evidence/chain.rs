@@ -1,11 +1,15 @@
 //! What happened is sealed, once and without a gap, whoever writes and seals at the same time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ostiary::audit::Kind;
+use ostiary::config::AuditConfig;
+use ostiary::jobs::sealer::Sealer;
 use ostiary::protocol::evidence::Occasion;
 use ostiary::protocol::time::Seconds;
 use ostiary::storage::audit::chain::Head;
-use ostiary::storage::audit::{self, AuditFilter};
+use ostiary::storage::audit::{self, AuditFilter, Event};
 use ostiary::storage::page::Page;
 
 use super::scene::{Scene, event};
@@ -104,6 +108,33 @@ on_both! {
         let report = scene.verify().await;
         assert!(report.intact, "{report:#?}");
         assert_eq!((report.entries, report.waiting), (120, 0));
+    }
+
+    /// The server that sealed it was killed before it vouched for it.
+    async fn a_checkpoint_follows_a_change_of_master_keys_also_at_the_next_start(database: TestDatabase) {
+        let mut scene = Scene::new(database).await;
+        let added = Event { kind: Kind::MasterKeyAdded.as_str(), ..event(scene.clock.now()) };
+        scene.db.write(async |tx| audit::insert(tx, &added).await).await.unwrap();
+        scene.seal().await;
+        assert_eq!(scene.copies().await.lines().count(), 2);
+        scene.sql(&["DELETE FROM audit_checkpoints WHERE number = 2"]).await;
+        scene.restart();
+        scene.seal().await;
+        let copies = scene.copies().await;
+        let newest = scene.key.checkpoint(copies.lines().last().unwrap()).unwrap();
+        assert_eq!((newest.number, newest.occasion), (2, Occasion::Keys));
+    }
+
+    /// The server before stopped while the place was away.
+    async fn the_newest_checkpoint_is_copied_at_each_start(database: TestDatabase) {
+        let mut scene = Scene::new(database).await;
+        scene.write_and_vouch(2).await;
+        let newest = scene.copies().await.lines().last().unwrap().to_owned();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("checkpoints");
+        let config = AuditConfig { checkpoint_file: file.clone(), ..AuditConfig::default() };
+        Sealer::new(&scene.db, &scene.clock, Arc::clone(&scene.key), &config).run(std::future::ready(())).await;
+        assert_eq!(std::fs::read_to_string(file).unwrap(), format!("{newest}\n"));
     }
 
     async fn checkpoints_are_made_when_time_has_passed_or_keys_have_changed_and_at_the_end(database: TestDatabase) {
