@@ -181,6 +181,13 @@ fn the_program_takes_the_environment_of_the_compose_file() {
     is_taken(None, &variables);
 }
 
+#[test]
+fn the_nodes_of_the_compose_file_believe_its_proxy_and_nobody_else() {
+    let text = read("deploy/compose/compose.yaml");
+    let address = text.split("ipv4_address: ").nth(1).and_then(|rest| rest.split(' ').next()).expect("the proxy's address");
+    assert!(text.contains(&format!("OSTIARY_SERVER__TRUSTED_PROXIES: '[\"{address}/32\"]'")), "{address}");
+}
+
 /// A variable as `docker compose` would set it, after `make-secrets`.
 fn set(name: &str, value: &str) -> (String, String) {
     let value = value.trim_matches(['"', '\'']);
