@@ -43,8 +43,9 @@ const LAST_ROUND: Duration = Duration::from_secs(5);
 /// How long the last copies of checkpoints may take then.
 const LAST_COPIES: Duration = Duration::from_secs(2);
 
-/// What a checkpoint follows at once: who may open the database, which commands say while perhaps no server runs.
-const VOUCHED_AT_ONCE: [Kind; 2] = [Kind::MasterKeyAdded, Kind::MasterKeyDropped];
+/// What a checkpoint follows at once: which keys sign, and who may open the database. Commands change both, beside a server that is not
+/// told what, or while none runs.
+const VOUCHED_AT_ONCE: [Kind; 3] = [Kind::KeyRotated, Kind::MasterKeyAdded, Kind::MasterKeyDropped];
 
 /// Why nothing is sealed: what comes next would take the place of what was there.
 const WENT_BACK: &str = "the audit log ends before where it ended, or its end is another: somebody changed the database, or it lost \

@@ -111,13 +111,17 @@ on_both! {
     }
 
     /// The server that sealed it was killed before it vouched for it.
-    async fn a_checkpoint_follows_a_change_of_master_keys_also_at_the_next_start(database: TestDatabase) {
+    async fn a_checkpoint_follows_a_change_of_keys_also_at_the_next_start(database: TestDatabase) {
         let mut scene = Scene::new(database).await;
         let added = Event { kind: Kind::MasterKeyAdded.as_str(), ..event(scene.clock.now()) };
         scene.db.write(async |tx| audit::insert(tx, &added).await).await.unwrap();
         scene.seal().await;
         assert_eq!(scene.copies().await.lines().count(), 2);
-        scene.sql(&["DELETE FROM audit_checkpoints WHERE number = 2"]).await;
+        let rotated = Event { kind: Kind::KeyRotated.as_str(), ..event(scene.clock.now()) };
+        scene.db.write(async |tx| audit::insert(tx, &rotated).await).await.unwrap();
+        scene.seal().await;
+        assert_eq!(scene.copies().await.lines().count(), 3);
+        scene.sql(&["DELETE FROM audit_checkpoints WHERE number > 1"]).await;
         scene.restart();
         scene.seal().await;
         let copies = scene.copies().await;
