@@ -118,8 +118,13 @@ impl Rotated {
 }
 
 pub async fn run(command: Command, config: Config, output: Output) -> Result<(), Failure> {
-    // Where there is no installation, none is made: it would be of no use to whoever runs the other one.
-    let installation = Installation::open_as_it_is(config).await?;
+    let installation = match command {
+        Command::List | Command::Rotate { .. } => Installation::open(config).await?,
+        // Where there is none, none is made: a key that it accepts would be of no use to the one that was meant.
+        Command::Status | Command::RotateMaster { .. } | Command::DropMaster { .. } => {
+            Installation::open_as_it_is(config).await?
+        }
+    };
     match command {
         Command::List => {
             let keys = signing_keys::list(&mut installation.db.read().await?).await?;

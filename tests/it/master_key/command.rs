@@ -116,6 +116,17 @@ fn a_key_file_that_will_not_do_is_refused_and_nothing_is_accepted() {
     assert_eq!(status(&program, "data/master.key").0.len(), 1);
 }
 
+/// Run where the server's folder was not named, it would say that a key is accepted which the server refuses.
+#[test]
+fn where_there_is_no_database_none_is_made() {
+    let program = Program::new();
+    for command in [&ROTATE[..], &["key", "status"], &["key", "drop-master", "e8d08b2e49b9a884"]] {
+        let said = program.run(command).fails(6);
+        assert!(said.contains("neither makes nor updates one"), "{said}");
+    }
+    assert!(!program.folder().join("data").exists() && !program.folder().join("second.key").exists());
+}
+
 #[test]
 fn a_key_from_the_environment_is_replaced_by_another() {
     let program = Program::new();
