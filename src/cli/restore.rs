@@ -141,7 +141,7 @@ impl Unpacked {
             refuse(manifest, wanted)?;
             let to = match part.name.as_str() {
                 // Beside its place, but only if it is going there: that folder may be one that nothing can be written to.
-                MASTER_KEY if key_is_here(config) => key.insert(claim(&folder.join("master.key.restoring"))?),
+                MASTER_KEY if start::has_master_key(config) => key.insert(claim(&folder.join("master.key.restoring"))?),
                 MASTER_KEY => key.insert(claim(&start::beside(&start::key_file(config), ".restoring"))?),
                 name if name == wanted => &database,
                 name => {
@@ -159,7 +159,7 @@ impl Unpacked {
 
     /// Whether there is a master key, here or in the backup.
     fn has_key(&self, config: &Config) -> Result<(), Failure> {
-        if self.key.is_some() || key_is_here(config) {
+        if self.key.is_some() || start::has_master_key(config) {
             return Ok(());
         }
         Err(Failure::unusable(format!(
@@ -170,7 +170,7 @@ impl Unpacked {
 
     /// Whether it is as this installation made it, once it opens: a key that came with it proves nothing.
     fn is_proved(&self, keys: &Keys, config: &Config) -> bool {
-        keys.signer.is_some() || self.head.has_proof() && key_is_here(config)
+        keys.signer.is_some() || self.head.has_proof() && start::has_master_key(config)
     }
 
     /// Whether the master key as it will be opens the database: this root of it, or in a database of before there were several keys
@@ -217,16 +217,11 @@ impl Unpacked {
     fn keep_key(self, config: &Config) -> Result<Scratch, Failure> {
         let key_file = start::key_file(config);
         match self.key {
-            Some(key) if !key_is_here(config) => publish(key, &key_file)?,
+            Some(key) if !start::has_master_key(config) => publish(key, &key_file)?,
             _ => {}
         }
         Ok(self.database)
     }
-}
-
-/// Whether there is a master key here, so that the backup's is only compared with it.
-fn key_is_here(config: &Config) -> bool {
-    std::env::var_os(VARIABLE).is_some() || start::key_file(config).exists()
 }
 
 /// The newest migration of a database.

@@ -37,9 +37,8 @@ impl Installation {
         let target = DatabaseTarget::new(&config.database.url, &config.server.data_dir);
         create_folder(&config.server.data_dir)?;
         warn_of_readers(&config.server.data_dir);
-        let key_file = key_file(&config);
-        refuse_half_an_installation(&target, &key_file)?;
-        let master = MasterKey::obtain(&key_file).map_err(Failure::unusable)?;
+        refuse_half_an_installation(&target, &config)?;
+        let master = MasterKey::obtain(&key_file(&config)).map_err(Failure::unusable)?;
         keep_private(&target)?;
         let db = Db::open(&target, &config.database).await.map_err(Failure::unusable)?;
         let clock = Clock::system();
@@ -85,10 +84,15 @@ impl Installation {
     }
 }
 
+/// Whether there is a master key, in the environment or in its file.
+pub fn has_master_key(config: &Config) -> bool {
+    std::env::var_os(VARIABLE).is_some() || key_file(config).exists()
+}
+
 /// The master key, for work that needs no database: none is made.
 pub fn master_key(config: &Config) -> Result<MasterKey, Failure> {
     let file = key_file(config);
-    if std::env::var_os(VARIABLE).is_none() && !file.exists() {
+    if !has_master_key(config) {
         return Err(Failure::unusable(format!(
             "there is no master key, {}: name its file with keys.master_key_file",
             file.display()
@@ -242,15 +246,14 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// A database without its master key is of no use, and a new key would make it look like a fresh one: refuse before that.
-fn refuse_half_an_installation(target: &DatabaseTarget, key_file: &Path) -> Result<(), Failure> {
+fn refuse_half_an_installation(target: &DatabaseTarget, config: &Config) -> Result<(), Failure> {
     let DatabaseTarget::Sqlite(database) = target else { return Ok(()) };
-    let has_key = key_file.exists() || std::env::var_os(VARIABLE).is_some();
     let has_database = fs::metadata(database).is_ok_and(|metadata| metadata.len() > 0);
-    if has_database && !has_key {
+    if has_database && !has_master_key(config) {
         return Err(Failure::unusable(format!(
             "there is a database, {}, and no master key, {}: restore the key from a backup, or move the database away to start anew",
             database.display(),
-            key_file.display()
+            key_file(config).display()
         )));
     }
     Ok(())

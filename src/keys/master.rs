@@ -95,6 +95,11 @@ impl MasterKey {
         HEXLOWER.encode(&self.derive("fingerprint")[..8])
     }
 
+    /// Whether a text is a fingerprint of some key.
+    pub fn is_fingerprint(text: &str) -> bool {
+        text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
+
     /// Seals a root.
     pub(super) fn seal(&self, root: &[u8; 32]) -> Vec<u8> {
         self.sealer().seal(root, &self.place())

@@ -16,8 +16,9 @@ use crate::storage::master_keys;
 /// A fingerprint as it is typed.
 pub(super) fn fingerprint(text: &str) -> Result<String, &'static str> {
     let text = text.trim().to_ascii_lowercase();
-    let is_one = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_one.then_some(text).ok_or("not a fingerprint, which has 16 hexadecimal digits: see `ostiary key status`")
+    MasterKey::is_fingerprint(&text)
+        .then_some(text)
+        .ok_or("not a fingerprint, which has 16 hexadecimal digits: see `ostiary key status`")
 }
 
 #[derive(Serialize)]

@@ -56,14 +56,9 @@ impl FromIterator<(String, Vec<u8>)> for SealedRoot {
     /// What can't be a fingerprint is left out, and so is the content of what can't be a sealed root. Whoever can write to a database
     /// could have put anything there: it would fill every backup's manifest, and fingerprints are shown to people.
     fn from_iter<T: IntoIterator<Item = (String, Vec<u8>)>>(rows: T) -> Self {
-        let named = rows.into_iter().filter(|(fingerprint, _)| is_fingerprint(fingerprint));
+        let named = rows.into_iter().filter(|(fingerprint, _)| MasterKey::is_fingerprint(fingerprint));
         Self(named.map(|(key, sealed)| (key, if sealed.len() == SEALED { sealed } else { Vec::new() })).collect())
     }
-}
-
-/// Whether it is one as [`MasterKey::fingerprint`] gives it.
-fn is_fingerprint(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Serialize for SealedRoot {
