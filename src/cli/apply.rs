@@ -50,9 +50,12 @@ pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result
 }
 
 /// Does all of it, or nothing.
-async fn write(decision: Decision, installation: &Installation) -> Result<(), Failure> {
+async fn write(mut decision: Decision, installation: &Installation) -> Result<(), Failure> {
+    let resources = std::mem::take(&mut decision.resources);
     let writes = Write::all(decision, installation);
     let written = installation.db.write(async |tx| {
+        // Also those that nothing is done to: clients were judged by their scopes.
+        as_it_was(resources::all_held(tx).await? == resources)?;
         for write in &writes {
             write.run(tx).await?;
         }
@@ -64,6 +67,10 @@ async fn write(decision: Decision, installation: &Installation) -> Result<(), Fa
         }
         other => other.into(),
     })
+}
+
+const fn as_it_was(was: bool) -> Result<(), StorageError> {
+    if was { Ok(()) } else { Err(StorageError::Conflict) }
 }
 
 /// One change with its events, ready to be written.
@@ -80,7 +87,7 @@ enum Write {
 impl Write {
     /// In an order in which nothing stands in another's way: what goes, goes first.
     fn all(decision: Decision, installation: &Installation) -> Vec<Self> {
-        let Decision { plan, secrets } = decision;
+        let Decision { plan, secrets, .. } = decision;
         let clients = plan.clients.into_iter().map(|change| {
             let secret = secrets.get(&change.id).filter(|_| change.secret).map(ExposeSecret::expose_secret);
             Self::client(change, secret, installation)
@@ -155,7 +162,6 @@ impl Write {
 
     /// Nothing is written over what somebody else has changed since it was read.
     async fn run(&self, tx: &mut Tx) -> Result<(), StorageError> {
-        let as_it_was = |was: bool| if was { Ok(()) } else { Err(StorageError::Conflict) };
         match self {
             Self::InsertResource(resource, event) => {
                 resources::insert(tx, resource).await?;
@@ -198,28 +204,66 @@ mod tests {
     use crate::cli::failure::Exit;
     use crate::protocol::resource::ResourceMetadata;
 
+    /// An installation in a folder, and what would be done for it to be as a document says.
+    struct Bench {
+        folder: tempfile::TempDir,
+        installation: Installation,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = Config::default();
+            config.server.data_dir = folder.path().join("data");
+            Self { installation: Installation::open(config).await.unwrap(), folder }
+        }
+
+        async fn decide(&self, document: &str) -> Decision {
+            let file = self.folder.path().join("a.toml");
+            std::fs::write(&file, format!("version = 1\n{document}")).unwrap();
+            decide(&self.installation, &plan::Arguments { files: vec![file], prune: false }).await.unwrap()
+        }
+
+        async fn write(&self, decision: Decision) -> Result<(), Failure> {
+            write(decision, &self.installation).await
+        }
+
+        async fn resources(&self) -> Vec<Resource> {
+            resources::all(&mut self.installation.db.read().await.unwrap()).await.unwrap()
+        }
+    }
+
+    const FILES: &str = "[resources.'https://a.example/']\nname = 'First'\nscopes = { 'files:read' = 'Read' }\n";
+
     #[tokio::test]
     async fn what_somebody_else_changed_meanwhile_is_not_overwritten_and_nothing_else_is_done() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.server.data_dir = folder.path().join("data");
-        let installation = Installation::open(config).await.unwrap();
-        let file = folder.path().join("a.toml");
-        let arguments = plan::Arguments { files: vec![file.clone()], prune: false };
-        let document = |name: &str| format!("version = 1\n[resources.'https://a.example/']\nname = '{name}'\n");
-        std::fs::write(&file, document("First")).unwrap();
-        write(decide(&installation, &arguments).await.unwrap(), &installation).await.unwrap();
+        let bench = Bench::new().await;
+        bench.write(bench.decide(FILES).await).await.unwrap();
 
-        let more = format!("{}[resources.'https://b.example/']\nname = 'New'\n", document("Second"));
-        std::fs::write(&file, more).unwrap();
-        let decision = decide(&installation, &arguments).await.unwrap();
-        let before = resources::all(&mut installation.db.read().await.unwrap()).await.unwrap().remove(0);
+        let document = format!("{}[resources.'https://b.example/']\nname = 'New'\n", FILES.replace("First", "Second"));
+        let decision = bench.decide(&document).await;
+        let before = bench.resources().await.remove(0);
         let metadata = ResourceMetadata { name: "Theirs".to_owned(), ..before.metadata.clone() };
         let theirs = Resource { metadata, ..before };
-        assert!(installation.db.write(async |tx| resources::update(tx, &theirs, theirs.version).await).await.unwrap());
+        assert!(bench.installation.db.write(async |tx| resources::update(tx, &theirs, theirs.version).await).await.unwrap());
 
-        assert_eq!(write(decision, &installation).await.unwrap_err().exit, Exit::Conflict);
-        let all = resources::all(&mut installation.db.read().await.unwrap()).await.unwrap();
+        assert_eq!(bench.write(decision).await.unwrap_err().exit, Exit::Conflict);
+        let all = bench.resources().await;
         assert_eq!(all.iter().map(|resource| resource.metadata.name.as_str()).collect::<Vec<_>>(), ["Theirs"]);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_not_made_for_a_resource_that_somebody_removed_meanwhile() {
+        let bench = Bench::new().await;
+        bench.write(bench.decide(FILES).await).await.unwrap();
+        let client = "[clients.shop]\nclient_name = 'Shop'\nredirect_uris = ['https://shop.example/cb']\n\
+                      token_endpoint_auth_method = 'none'\nscope = 'openid files:read'\n";
+        let decision = bench.decide(client).await;
+        let resource = bench.resources().await.remove(0);
+        let delete = bench.installation.db.write(async |tx| resources::delete(tx, &resource.id, resource.version).await);
+        assert!(delete.await.unwrap());
+
+        assert_eq!(bench.write(decision).await.unwrap_err().exit, Exit::Conflict);
+        assert!(plan::present(&bench.installation).await.unwrap().clients.is_empty());
     }
 }

@@ -19,6 +19,7 @@ use crate::declared::{SecretReference, secret_problem};
 use crate::outbound::http::Outbound;
 use crate::protocol::client::{Client, ClientAuthMethod};
 use crate::protocol::id::ClientId;
+use crate::protocol::resource::Resource;
 use crate::storage::clients::{self, ClientFilter};
 use crate::storage::page::{MAX_LIMIT, Page};
 use crate::storage::resources;
@@ -50,6 +51,8 @@ pub struct Arguments {
 pub(super) struct Decision {
     pub(super) plan: Plan,
     pub(super) secrets: BTreeMap<ClientId, SecretString>,
+    /// The resources that were there: what a client may be registered for rests on all of them.
+    pub(super) resources: Vec<Resource>,
 }
 
 pub async fn run(arguments: Arguments, config: Config, output: Output) -> Result<(), Failure> {
@@ -92,7 +95,7 @@ pub(super) async fn decide(installation: &Installation, arguments: &Arguments) -
     };
     let plan = Plan::decide(&document, &present, &rules).map_err(|complaints| refused(&document, &complaints))?;
     look_at_sectors(installation, &plan).await.map_err(|complaints| refused(&document, &complaints))?;
-    Ok(Decision { plan, secrets })
+    Ok(Decision { plan, secrets, resources: present.resources })
 }
 
 fn refused(document: &Document, complaints: &[Complaint]) -> Failure {

@@ -1,6 +1,6 @@
 //! The registry of protected resources.
 
-use super::db::{Change, Columns, Conn, Record, Tx};
+use super::db::{Change, Columns, Conn, Record, Tx, locking};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::Json;
@@ -36,6 +36,11 @@ pub async fn by_identifier(conn: &mut Conn, identifier: &str) -> Result<Option<R
 /// All of them. They are few: the operator registers each.
 pub async fn all(conn: &mut Conn) -> Result<Vec<Resource>, Error> {
     conn.query(concat!("SELECT ", columns!(), " FROM resources ORDER BY identifier")).fetch_all().await
+}
+
+/// All of them, which stay as they are until the transaction ends.
+pub async fn all_held(tx: &mut Tx) -> Result<Vec<Resource>, Error> {
+    tx.lock(locking!("SELECT ", columns!(), " FROM resources ORDER BY identifier")).fetch_all().await
 }
 
 /// In the order of their ids.
