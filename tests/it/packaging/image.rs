@@ -62,8 +62,16 @@ fn read_by_the_build() -> BTreeSet<String> {
 fn the_build_is_given_all_that_it_reads_and_nothing_else() {
     let ignore = fs::read_to_string(root().join(".dockerignore")).expect(".dockerignore");
     let given: BTreeSet<String> = ignore.lines().filter_map(|line| line.strip_prefix('!')).map(str::to_owned).collect();
-    let for_cargo =
-        [".cargo/config.toml", "Cargo.toml", "Cargo.lock", "benches/load/main.rs", "tests/it/main.rs"].map(str::to_owned);
+    let for_cargo = [
+        ".cargo/config.toml",
+        ".cargo/order.ld",
+        "build.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+        "benches/load/main.rs",
+        "tests/it/main.rs",
+    ];
+    let for_cargo = for_cargo.map(str::to_owned);
     let for_the_image = ["deploy/image-root".to_owned()];
     let expected: BTreeSet<String> = read_by_the_build().into_iter().chain(for_cargo).chain(for_the_image).collect();
     assert_eq!(given, expected);
