@@ -1,5 +1,7 @@
 //! The one place that draws random numbers, from the operating system's generator.
 
+use std::cell::RefCell;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -20,6 +22,24 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 #[expect(clippy::expect_used, reason = "without randomness nothing safe can be done")]
 pub fn fill(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");
+}
+
+/// 128 bits that only have to be different each time: everybody may see them. They are drawn for many at a time, since each
+/// request needs some.
+pub fn unique() -> [u8; 16] {
+    const MANY: usize = 32;
+    thread_local! {
+        /// How many of them are taken.
+        static DRAWN: RefCell<(usize, [[u8; 16]; MANY])> = const { RefCell::new((MANY, [[0; 16]; MANY])) };
+    }
+    DRAWN.with_borrow_mut(|(taken, drawn)| {
+        if *taken == MANY {
+            fill(drawn.as_flattened_mut());
+            *taken = 0;
+        }
+        *taken += 1;
+        drawn[*taken - 1]
+    })
 }
 
 /// A secret of 256 bits as 43 characters of base64url: codes, tokens, session ids, client secrets.
@@ -57,7 +77,7 @@ pub fn letters(alphabet: &[u8], count: usize) -> String {
 /// with a hyphen: on a command line that would be an option.
 pub fn identifier() -> String {
     loop {
-        let identifier = URL_SAFE_NO_PAD.encode(bytes::<16>());
+        let identifier = URL_SAFE_NO_PAD.encode(unique());
         if !identifier.starts_with('-') {
             return identifier;
         }

@@ -33,7 +33,7 @@ impl TraceId {
     pub fn random() -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 32];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(random::bytes::<16>()) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(random::unique()) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }

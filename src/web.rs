@@ -16,6 +16,7 @@ pub mod context;
 pub mod cookie;
 pub mod cors;
 pub mod csrf;
+pub mod document;
 pub mod dpop;
 pub mod error;
 pub mod headers;

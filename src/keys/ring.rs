@@ -85,7 +85,7 @@ impl From<Malformed> for Untrusted {
 pub struct Jwks {
     pub body: Bytes,
     /// A strong validator, with its quotes (RFC 9110 §8.8.3).
-    pub etag: String,
+    pub etag: Bytes,
 }
 
 /// The keys of this server.
@@ -271,7 +271,7 @@ impl Jwks {
     fn render(keys: Vec<&PublicJwk>) -> Self {
         let body = serde_json::to_vec(&JwkSet { keys }).unwrap_or_default();
         let etag = format!("\"{}\"", encode(&Sha256::digest(&body)[..16]));
-        Self { body: body.into(), etag }
+        Self { body: body.into(), etag: etag.into() }
     }
 }
 

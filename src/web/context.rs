@@ -108,7 +108,7 @@ impl<S: Sync> FromRequestParts<S> for RequestContext {
     }
 }
 
-/// The other end of the connection, put into a request's extensions by the server.
+/// The other end of the connection, in the extensions of a request that did not come over the server's own.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 

@@ -142,11 +142,10 @@ impl Shell {
         self.shared.panics.load(Ordering::Relaxed)
     }
 
-    /// Handles one request. [`Peer`] is taken from its extensions.
-    pub fn handle(&self, mut request: Request<Body>) -> Handling {
+    /// Handles one request of this peer.
+    pub fn handle(&self, mut request: Request<Body>, peer: IpAddr) -> Handling {
         let (trace_id, shared) = (TraceId::random(), Arc::clone(&self.shared));
         let (reader, line) = (Reader::of(&request, &self.shared.audiences), LogLine::begin(&request));
-        let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
         let address = client_address(peer, request.headers(), &self.shared.trusted_proxies);
         let now = self.shared.clock.now();
         let asked = Asked::new(&request, &self.shared.base, address, now);
@@ -212,8 +211,10 @@ impl Service<Request<Body>> for Shell {
         Poll::Ready(Ok(()))
     }
 
+    /// Whose it is stands in its extensions.
     fn call(&mut self, request: Request<Body>) -> Handling {
-        self.handle(request)
+        let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+        self.handle(request, peer)
     }
 }
 

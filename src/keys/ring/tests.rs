@@ -122,7 +122,7 @@ fn the_etag_changes_with_the_keys_and_only_with_them() {
     let ring = ring();
     let before = ring.jwks();
     assert_eq!(before.etag, ring.jwks().etag);
-    assert!(before.etag.starts_with('"') && before.etag.ends_with('"'));
+    assert!(before.etag.starts_with(b"\"") && before.etag.ends_with(b"\""));
     put(&ring, vec![(KeyState::Signing, signer(Algorithm::ES256))]);
     assert_ne!(before.etag, ring.jwks().etag);
 }

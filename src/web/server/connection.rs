@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,7 +26,6 @@ use super::{Limits, Shutdown, Stage};
 use crate::keys::certificate::ClientCertificate;
 use crate::web::body::TimedBody;
 use crate::web::certificate::PeerCertificate;
-use crate::web::context::Peer;
 use crate::web::shell::{Handling, Shell};
 
 /// What the accept loop hands to each connection.
@@ -66,7 +65,7 @@ impl Connection {
         let io = Io::new(socket, Arc::clone(&progress), self.shell.clone());
         let service = PerConnection {
             shell: self.shell,
-            peer: Peer(self.peer),
+            peer: self.peer.ip(),
             certificate: self.certificate,
             progress: Arc::clone(&progress),
             limits: Arc::clone(&self.limits),
@@ -106,7 +105,7 @@ impl Connection {
 #[derive(Debug)]
 struct PerConnection {
     shell: Shell,
-    peer: Peer,
+    peer: IpAddr,
     certificate: Option<PeerCertificate>,
     progress: Arc<Progress>,
     limits: Arc<Limits>,
@@ -122,11 +121,10 @@ impl hyper::service::Service<Request<Incoming>> for PerConnection {
         let mut request = request.map(|body| {
             if body.is_end_stream() { Body::empty() } else { Body::new(TimedBody::new(body, self.limits.body_timeout)) }
         });
-        request.extensions_mut().insert(self.peer);
         if let Some(certificate) = &self.certificate {
             request.extensions_mut().insert(certificate.clone());
         }
-        Answering { handling: self.shell.handle(request), progress: Arc::clone(&self.progress) }
+        Answering { handling: self.shell.handle(request, self.peer), progress: Arc::clone(&self.progress) }
     }
 }
 

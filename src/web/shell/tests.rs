@@ -4,6 +4,8 @@ use super::*;
 use crate::telemetry;
 use crate::web::error::ErrorRenderer;
 
+const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 fn shell() -> Shell {
     let router = Router::new()
         .route("/log", get(|| async { tracing::info!("working") }))
@@ -33,7 +35,7 @@ fn ask(filter: &str, path: &str) -> (StatusCode, String, String) {
     let request = Request::get(path).header("host", "a").body(Body::empty()).unwrap();
     let mut answer = None;
     let log = telemetry::tests::logged(crate::config::LogFormat::Text, filter, || {
-        answer = Some(runtime.block_on(shell().handle(request)).unwrap_or_else(|never| match never {}));
+        answer = Some(runtime.block_on(shell().handle(request, SENDER)).unwrap_or_else(|never| match never {}));
     });
     let answer = answer.unwrap();
     (answer.status(), answer.headers()["x-request-id"].to_str().unwrap().to_owned(), log)
@@ -67,7 +69,7 @@ fn a_line_about_each_request_names_the_endpoint_and_never_what_was_sent() {
     let shell = shell().watching(Watch { lines: true, ..Watch::default() });
     let request = Request::get("/api/v1/admin/users/4711?code=secret").header("host", "a").body(Body::empty()).unwrap();
     let log = telemetry::tests::logged(crate::config::LogFormat::Text, "info", || {
-        _ = runtime.block_on(shell.handle(request));
+        _ = runtime.block_on(shell.handle(request, SENDER));
     });
     assert!(
         log.contains("ostiary::requests: answered method=\"GET\" endpoint=\"/api/v1/admin/users/{user_id}\" status=404"),
@@ -85,7 +87,7 @@ fn leave(path: &str) -> (Shell, String, crate::telemetry::spans::Ended) {
     let mut ended = None;
     let log = telemetry::tests::logged(crate::config::LogFormat::Text, "info", || {
         ended = runtime.block_on(async {
-            let mut handling = Box::pin(shell.handle(request));
+            let mut handling = Box::pin(shell.handle(request, SENDER));
             let begin = std::future::poll_fn(|context| Poll::Ready(handling.as_mut().poll(context).is_pending()));
             assert!(begin.await);
             drop(handling);

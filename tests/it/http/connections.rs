@@ -1,5 +1,6 @@
 //! Connections that carry more than one request, or less.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ostiary::config::ServerConfig;
@@ -89,7 +90,7 @@ async fn a_client_that_leaves_cancels_nothing() {
 async fn work_that_is_dropped_half_way_goes_on_by_itself() {
     let server = Server::start().await;
     let request = http::Request::post("/gate").header("host", "a").body(axum::body::Body::empty()).unwrap();
-    let mut handling = Box::pin(server.shell.handle(request));
+    let mut handling = Box::pin(server.shell.handle(request, Ipv4Addr::LOCALHOST.into()));
     assert!(tokio::time::timeout(Duration::from_millis(50), handling.as_mut()).await.is_err());
     drop(handling);
     assert_eq!(server.shell.left_behind(), 1);

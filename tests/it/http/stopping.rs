@@ -1,5 +1,6 @@
 //! The end of the server: nothing that was taken on is dropped, and nobody can hold it up.
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ async fn a_connection_that_never_asked_for_anything_holds_nothing_up() {
 async fn work_whose_client_left_is_waited_for() {
     let server = Server::start().await;
     let request = http::Request::post("/gate").header("host", "a").body(axum::body::Body::empty()).unwrap();
-    let mut handling = Box::pin(server.shell.handle(request));
+    let mut handling = Box::pin(server.shell.handle(request, Ipv4Addr::LOCALHOST.into()));
     assert!(tokio::time::timeout(Duration::from_millis(20), handling.as_mut()).await.is_err());
     drop(handling);
     server.shutdown.request();
