@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::config::{LogConfig, LogFormat};
 use crate::random;
 
-/// Names one request in its answer (`x-request-id`), in the log and in the audit log: 128 random bits as 32 hexadecimal
-/// digits, the shape of a W3C trace id.
+/// Names one request in its answer (`x-request-id`), in the log and in the audit log: 128 bits as 32 hexadecimal
+/// digits, the shape of a W3C trace id. Its second half is random, and most of the first.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId([u8; 32]);
 

@@ -2,7 +2,7 @@
 //! functions. `scripts/seed` calls it.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -76,7 +76,7 @@ pub async fn sow(person: &str, client: &str, size: Size) -> Result<()> {
     let now = Clock::system().now();
     let seed = Seed { installation, user, client, now };
     seed.clients(size.clients).await?;
-    let people = seed.people(size.people).await?;
+    let people = seed.people(size.people, size.clients).await?;
     seed.families(&people, size.clients, size.tokens / FAMILY).await?;
     seed.entries(&people, size.clients, size.entries).await?;
     seed.installation.db.close().await;
@@ -87,11 +87,21 @@ fn client_id(number: usize) -> Result<ClientId> {
     Ok(ClientId::parse(format!("seed-{number}"))?)
 }
 
-/// Says how far it is, on one line.
+/// Random bytes in ascending order: the one at `place` of so many begins where it would stand in their sorted list. Rows that are
+/// written in the order of an index fill it page by page, and the index is that of random ones in the end.
+fn ascending<const N: usize>(place: usize, of: usize) -> [u8; N] {
+    let mut bytes = random::bytes::<N>();
+    let start = u32::try_from((place << 32) / of).unwrap_or(u32::MAX);
+    bytes[..4].copy_from_slice(&start.to_be_bytes());
+    bytes
+}
+
+/// Says how far it is, on one line; where nobody watches, only at the end.
 fn told(what: &str, done: usize, of: usize, since: Instant) -> Result<()> {
-    write!(io::stderr(), "\r{what}: {done} of {of}, {} s ", since.elapsed().as_secs())?;
-    if done >= of {
-        writeln!(io::stderr())?;
+    let (ended, watched) = (done >= of, io::stderr().is_terminal());
+    if ended || watched {
+        let (start, end) = (if watched { "\r" } else { "" }, if ended { "\n" } else { "" });
+        write!(io::stderr(), "{start}{what}: {done} of {of}, {} s {end}", since.elapsed().as_secs())?;
     }
     Ok(())
 }
@@ -110,17 +120,17 @@ impl Seed {
     }
 
     /// People who have the password of the model, and gave their consent to one of the clients.
-    async fn people(&self, count: usize) -> Result<Vec<UserId>> {
-        let (since, mut ids) = (Instant::now(), Vec::with_capacity(count));
+    async fn people(&self, count: usize, clients: usize) -> Result<Vec<UserId>> {
+        let (since, mut ids) = (Instant::now(), Vec::<UserId>::with_capacity(count));
         let scope = self.client.metadata.scope.clone();
         while ids.len() < count {
             let mut batch = Vec::with_capacity(BATCH);
             for number in ids.len()..count.min(ids.len() + BATCH) {
-                let id = UserId::parse(random::uuid())?;
-                let sign_in_name = SignInName::parse(&format!("seed-{number}@example.org"))?;
+                let id = UserId::parse(uuid::Builder::from_random_bytes(ascending(number, count)).into_uuid().to_string())?;
+                let sign_in_name = SignInName::parse(&format!("seed-{number:08}@example.org"))?;
                 let consent = Consent {
                     user_id: id.clone(),
-                    client_id: client_id(number % 1_000)?,
+                    client_id: client_id(number * clients / count)?,
                     scope: scope.clone(),
                     claims: BTreeSet::new(),
                     agreements: Vec::new(),
@@ -147,7 +157,7 @@ impl Seed {
         let since = Instant::now();
         for first in (0..count).step_by(BATCH / FAMILY) {
             let last = count.min(first + BATCH / FAMILY);
-            let batch = (first..last).map(|number| self.family(people, clients, number)).collect::<Result<Vec<_>>>()?;
+            let batch = (first..last).map(|number| self.family(people, clients, (number, count))).collect::<Result<Vec<_>>>()?;
             let added = self.installation.db.write(async |tx| {
                 for (grant, tokens) in &batch {
                     grants::insert(tx, grant).await?;
@@ -163,13 +173,13 @@ impl Seed {
         Ok(())
     }
 
-    fn family(&self, people: &[UserId], clients: usize, number: usize) -> Result<(Grant, Vec<RefreshToken>)> {
+    fn family(&self, people: &[UserId], clients: usize, (number, count): (usize, usize)) -> Result<(Grant, Vec<RefreshToken>)> {
         let expires_at = if number.is_multiple_of(EXPIRED) { self.now - FORGOTTEN } else { self.now + MONTH };
         let grant = Grant {
-            id: GrantId::parse(random::uuid())?,
-            client_id: client_id(number % clients)?,
+            id: GrantId::parse(random::neighbouring_uuid())?,
+            client_id: client_id(number * clients / count)?,
             user_id: people[number % people.len()].clone(),
-            session_id: SessionId::parse(random::uuid())?,
+            session_id: SessionId::parse(random::neighbouring_uuid())?,
             own_session: false,
             scope: self.client.metadata.scope.clone(),
             claims: None,
@@ -182,13 +192,13 @@ impl Seed {
             revoked_at: None,
             confirmation: None,
         };
-        let hashes: Vec<[u8; 32]> = (0..FAMILY).map(|_| random::bytes()).collect();
+        let hashes: Vec<[u8; 32]> = (0..FAMILY).map(|place| ascending(number * FAMILY + place, count * FAMILY)).collect();
         let tokens = hashes.iter().enumerate().map(|(place, hash)| {
             let successor = hashes.get(place + 1).copied();
             RefreshToken {
                 hash: *hash,
                 grant_id: grant.id.clone(),
-                access_token_id: random::uuid(),
+                access_token_id: random::neighbouring_uuid(),
                 created_at: self.now,
                 expires_at,
                 used_at: successor.map(|_| self.now),
@@ -209,7 +219,7 @@ impl Seed {
         sealer.round().await?;
         for first in (0..count).step_by(BATCH) {
             let last = count.min(first + BATCH);
-            let batch = (first..last).map(|number| self.entry(people, clients, number)).collect::<Result<Vec<_>>>()?;
+            let batch = (first..last).map(|number| self.entry(people, clients, (number, count))).collect::<Result<Vec<_>>>()?;
             let added = installation.db.write(async |tx| {
                 for event in &batch {
                     audit::insert(tx, event).await?;
@@ -232,7 +242,7 @@ impl Seed {
         Ok(sealer.finish().await.map(drop)?)
     }
 
-    fn entry(&self, people: &[UserId], clients: usize, number: usize) -> Result<Event> {
+    fn entry(&self, people: &[UserId], clients: usize, (number, count): (usize, usize)) -> Result<Event> {
         let user = people[number % people.len()].clone();
         Ok(Event {
             at: self.now,
@@ -240,10 +250,10 @@ impl Seed {
             outcome: Outcome::Success,
             reason: None,
             actor: Actor::User(user.clone()),
-            client_id: Some(client_id(number % clients)?),
+            client_id: Some(client_id(number * clients / count)?),
             user_id: Some(user),
             address: Some("192.0.2.1".to_owned()),
-            trace_id: random::uuid().replace('-', ""),
+            trace_id: random::neighbouring_uuid().replace('-', ""),
             count: 1,
             details: Map::new(),
         })

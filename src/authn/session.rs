@@ -107,7 +107,7 @@ pub fn renew(tokens: &TokenHasher, session: &Session, method: Method, now: Times
 
 #[expect(clippy::expect_used, reason = "a UUID is printable ASCII")]
 fn new_id() -> SessionId {
-    SessionId::parse(random::uuid()).expect("a UUID is a session identifier")
+    SessionId::parse(random::neighbouring_uuid()).expect("a UUID is a session identifier")
 }
 
 /// Stores a session that begins, and says which `sid` it has got. The one that the same browser had before ends; or goes on as

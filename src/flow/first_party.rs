@@ -36,7 +36,7 @@ pub async fn begin(
 ) -> Result<Option<TokenResponse>, Problem> {
     let target = access_token::target(state, client, &BTreeSet::new(), &scope).await?;
     let grant = Grant {
-        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        id: GrantId::parse(random::neighbouring_uuid()).map_err(Problem::internal)?,
         client_id: client.id.clone(),
         user_id: session.user_id.clone(),
         session_id: session.id.clone(),

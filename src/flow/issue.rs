@@ -60,7 +60,7 @@ pub(super) async fn issue(
 ) -> Result<Issued, Problem> {
     let request = &flow.request;
     let grant = Grant {
-        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        id: GrantId::parse(random::neighbouring_uuid()).map_err(Problem::internal)?,
         client_id: request.client_id.clone(),
         user_id: session.user_id.clone(),
         session_id: session.id.clone(),

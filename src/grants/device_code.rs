@@ -186,7 +186,7 @@ fn grant(
 ) -> Result<Grant, Problem> {
     let TokenRequest { state, context, client, .. } = *request;
     Ok(Grant {
-        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        id: GrantId::parse(random::neighbouring_uuid()).map_err(Problem::internal)?,
         client_id: client.id.clone(),
         user_id: allowed.user_id.clone(),
         session_id: session.id.clone(),

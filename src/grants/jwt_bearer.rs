@@ -208,10 +208,10 @@ async fn target(request: &TokenRequest<'_>, issuer: &Trusted, scope: &Scope) -> 
 fn grant(request: &TokenRequest<'_>, user: &User, target: &Target) -> Result<Grant, Problem> {
     let TokenRequest { state, context, client, .. } = *request;
     Ok(Grant {
-        id: GrantId::parse(random::uuid()).map_err(Problem::internal)?,
+        id: GrantId::parse(random::neighbouring_uuid()).map_err(Problem::internal)?,
         client_id: client.id.clone(),
         user_id: user.id.clone(),
-        session_id: SessionId::parse(random::uuid()).map_err(Problem::internal)?,
+        session_id: SessionId::parse(random::neighbouring_uuid()).map_err(Problem::internal)?,
         own_session: false,
         scope: target.scope.clone(),
         claims: None,
