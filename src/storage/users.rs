@@ -97,22 +97,35 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
     if inserted == 1 { Ok(()) } else { Err(Error::Conflict) }
 }
 
-/// One hash of each kind that people have, and how many have that kind; at most `limit` kinds, the most frequent ones.
+/// The kinds of hashes that so many people have, the next ones `after` an id: one hash of each kind (`None`: no password), how many of
+/// them have it, and the last id of all of them.
 ///
 /// Hashes are of one kind that are equally long and begin alike, up to the salt: the last two pieces between dollar signs are salt
 /// and hash. Of bcrypt they are one piece, and its cost stands before it.
-pub async fn password_kinds(conn: &mut Conn, limit: i64) -> Result<Vec<(SecretString, i64)>, Error> {
+pub async fn password_kinds(conn: &mut Conn, after: &str, people: i64) -> Result<Vec<PasswordKind>, Error> {
     let rows = conn
         .query(
-            "SELECT MIN(password_hash), COUNT(*) FROM users WHERE password_hash IS NOT NULL GROUP BY length(password_hash), \
-             CASE WHEN password_hash LIKE '%$2_$%' THEN rtrim(password_hash, $2) \
-             ELSE rtrim(rtrim(rtrim(password_hash, $2), '$'), $2) END ORDER BY COUNT(*) DESC, 1 LIMIT $1",
+            "SELECT MIN(password_hash), COUNT(*), MAX(MAX(id)) OVER () \
+             FROM (SELECT id, password_hash FROM users WHERE id > $1 ORDER BY id LIMIT $2) people GROUP BY length(password_hash), \
+             CASE WHEN password_hash LIKE '%$2_$%' THEN rtrim(password_hash, $3) \
+             ELSE rtrim(rtrim(rtrim(password_hash, $3), '$'), $3) END",
         )
-        .bind(limit)
+        .bind(after)
+        .bind(people)
         .bind("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/.=_-")
-        .fetch_all::<(String, i64)>()
+        .fetch_all::<(Option<String>, i64, String)>()
         .await?;
-    Ok(rows.into_iter().map(|(hash, people)| (hash.into(), people)).collect())
+    let kind =
+        |(hash, people, last): (Option<String>, i64, String)| PasswordKind { hash: hash.map(SecretString::from), people, last };
+    Ok(rows.into_iter().map(kind).collect())
+}
+
+/// See [`password_kinds`].
+#[derive(Debug)]
+pub struct PasswordKind {
+    pub hash: Option<SecretString>,
+    pub people: i64,
+    pub last: String,
 }
 
 pub async fn by_id(conn: &mut Conn, id: &UserId) -> Result<Option<User>, Error> {

@@ -7,10 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::sleep;
 
 use super::hasher::{PasswordHasher, Stored};
 use crate::storage::db::Db;
@@ -18,16 +20,22 @@ use crate::storage::error::Error;
 use crate::storage::users;
 
 /// Kinds of hashes that are imitated. People have a handful.
-const MAX_KINDS: i64 = 100;
+const MAX_KINDS: usize = 100;
+
+/// How many people are looked at in one statement.
+const AT_ONCE: i64 = 2_000;
+
+/// By what they cost.
+type Kinds = BTreeMap<String, Kind>;
 
 /// The kinds of hashes that people have.
 #[derive(Debug)]
 pub struct Imitation {
     key: hmac::Key,
-    kinds: ArcSwap<BTreeMap<String, Kind>>,
+    kinds: ArcSwap<Kinds>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kind {
     people: i64,
     /// Costs as much, and fits nothing.
@@ -40,12 +48,12 @@ impl Imitation {
         Self { key: hmac::Key::new(HMAC_SHA256, key.as_ref()), kinds: ArcSwap::default() }
     }
 
-    /// Takes note of the hashes that people have, and how many have one like it.
-    pub fn learn<'a>(&self, hashes: impl Iterator<Item = &'a (SecretString, i64)>) {
-        let mut kinds = BTreeMap::new();
-        for (stored, people) in hashes.filter_map(|(hash, people)| Some((Stored::read(hash.expose_secret())?, people))) {
-            let kind = kinds.entry(stored.cost()).or_insert_with(|| Kind { people: 0, stand_in: stored.stand_in() });
-            kind.people += people;
+    /// Takes note of the kinds of hashes that people have: of the most frequent ones.
+    fn learn(&self, mut kinds: Kinds) {
+        while kinds.len() > MAX_KINDS
+            && let Some(rarest) = kinds.iter().min_by_key(|(_, kind)| kind.people).map(|(cost, _)| cost.clone())
+        {
+            kinds.remove(&rarest);
         }
         self.kinds.store(Arc::new(kinds));
     }
@@ -69,10 +77,38 @@ impl Imitation {
     }
 }
 
-/// Looks at the hashes that people have now.
+/// Counts a hash that so many people have one like.
+fn count(kinds: &mut Kinds, hash: &SecretString, people: i64) {
+    if let Some(stored) = Stored::read(hash.expose_secret()) {
+        let kind = kinds.entry(stored.cost()).or_insert_with(|| Kind { people: 0, stand_in: stored.stand_in() });
+        kind.people += people;
+    }
+}
+
+/// Looks at the hashes that people have now: at some thousand people at a time, and resting four fifths of the time, so that neither
+/// memory nor anybody who asks the database notices how many there are. What the first of them have counts until all were seen: ids
+/// are random, and so these are as good as any.
 pub async fn learn(hasher: &PasswordHasher, db: &Db) -> Result<(), Error> {
-    let kinds = users::password_kinds(&mut db.read().await?, MAX_KINDS).await?;
-    hasher.imitation().learn(kinds.iter());
+    let (imitation, mut kinds, mut last) = (hasher.imitation(), Kinds::new(), String::new());
+    loop {
+        let begun = Instant::now();
+        let seen = users::password_kinds(&mut db.read().await?, &last, AT_ONCE).await?;
+        for kind in &seen {
+            if let Some(hash) = &kind.hash {
+                count(&mut kinds, hash, kind.people);
+            }
+        }
+        let ended = seen.iter().map(|kind| kind.people).sum::<i64>() < AT_ONCE;
+        match seen.into_iter().next() {
+            Some(kind) if !ended => last = kind.last,
+            _ => break,
+        }
+        if imitation.kinds.load().is_empty() {
+            imitation.learn(kinds.clone());
+        }
+        sleep(begun.elapsed() * 4).await;
+    }
+    imitation.learn(kinds);
     Ok(())
 }
 
@@ -90,8 +126,11 @@ mod tests {
     }
 
     fn learned(imitation: &Imitation, bcrypts: i64, owns: i64) -> Vec<String> {
-        let kinds = [(bcrypt(), bcrypts), (own(), owns)];
-        imitation.learn(kinds.iter().filter(|(_, people)| *people > 0));
+        let mut kinds = Kinds::new();
+        for (hash, people) in [(bcrypt(), bcrypts), (own(), owns)].iter().filter(|(_, people)| *people > 0) {
+            count(&mut kinds, hash, *people);
+        }
+        imitation.learn(kinds);
         (0..1_000).map(|number| imitation.of(&format!("name{number}")).unwrap().cost()).collect()
     }
 
