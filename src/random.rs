@@ -1,6 +1,6 @@
 //! The one place that draws random numbers, from the operating system's generator.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,39 +26,47 @@ pub fn fill(buffer: &mut [u8]) {
 
 /// 128 bits that only have to be different each time: everybody may see them. They are drawn for many at a time, since each
 /// request needs some.
-///
-/// Some hundreds that a thread draws one after the other begin with the same 32 bits, which are random too: so rows that are
-/// written together stand next to each other in an index, and a commit touches one page of a large one instead of as many as
-/// it has rows. A time in front would do that as well, and tell everybody when a row was made.
 pub fn unique() -> [u8; 16] {
     const MANY: usize = 32;
-    const SERIES: usize = 1_024;
-    struct Drawn {
-        /// How many of the series, and of `numbers`, are taken.
-        of_series: usize,
-        taken: usize,
-        series: [u8; 4],
-        numbers: [[u8; 16]; MANY],
-    }
     thread_local! {
-        static DRAWN: RefCell<Drawn> =
-            const { RefCell::new(Drawn { of_series: SERIES, taken: MANY, series: [0; 4], numbers: [[0; 16]; MANY] }) };
+        /// How many of them are taken.
+        static DRAWN: RefCell<(usize, [[u8; 16]; MANY])> = const { RefCell::new((MANY, [[0; 16]; MANY])) };
     }
-    DRAWN.with_borrow_mut(|drawn| {
-        if drawn.taken == MANY {
-            fill(drawn.numbers.as_flattened_mut());
-            drawn.taken = 0;
+    DRAWN.with_borrow_mut(|(taken, drawn)| {
+        if *taken == MANY {
+            fill(drawn.as_flattened_mut());
+            *taken = 0;
         }
-        if drawn.of_series == SERIES {
-            drawn.series = bytes();
-            drawn.of_series = 0;
-        }
-        let mut number = drawn.numbers[drawn.taken];
-        number[..4].copy_from_slice(&drawn.series);
-        drawn.taken += 1;
-        drawn.of_series += 1;
-        number
+        *taken += 1;
+        drawn[*taken - 1]
     })
+}
+
+/// Makes [`unique()`] numbers of one kind that begin alike, some hundreds one after the other: with the same 32 bits, which are random
+/// too. Rows that are written together then stand next to each other in an index, and a commit touches one page of a large one
+/// instead of as many as it has rows. A time in front would do that as well, and tell everybody when a row was made; this tells
+/// perhaps that two were made by one server within a short time. Each kind has a series of its own, so that nobody learns from one
+/// that everybody can ask for when another was made.
+#[derive(Debug)]
+pub(crate) struct Series(Cell<(usize, [u8; 4])>);
+
+impl Series {
+    const LENGTH: usize = 1_024;
+
+    pub const fn new() -> Self {
+        Self(Cell::new((Self::LENGTH, [0; 4])))
+    }
+
+    pub fn next(&self) -> [u8; 16] {
+        let (taken, start) = match self.0.get() {
+            (Self::LENGTH, _) => (0, bytes()),
+            going_on => going_on,
+        };
+        self.0.set((taken + 1, start));
+        let mut number = unique();
+        number[..4].copy_from_slice(&start);
+        number
+    }
 }
 
 /// A secret of 256 bits as 43 characters of base64url: codes, tokens, session ids, client secrets.
@@ -92,6 +100,11 @@ pub fn letters(alphabet: &[u8], count: usize) -> String {
     letters
 }
 
+/// 128 bits nobody can guess, for as long as one answer is read, as 22 characters of base64url.
+pub fn nonce() -> String {
+    URL_SAFE_NO_PAD.encode(bytes::<16>())
+}
+
 /// An identifier of 128 bits as 22 characters of base64url, for things that need to be unique and not secret. It doesn't begin
 /// with a hyphen: on a command line that would be an option.
 pub fn identifier() -> String {
@@ -108,10 +121,13 @@ pub fn uuid() -> String {
     uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()
 }
 
-/// An opaque id for what is made with each login, a session or a grant: a UUID of its maker's own kind (RFC 9562 section 5.8) around
-/// [`unique()`]. It tells nothing about when it was made, but perhaps that it was made soon after another.
+/// An opaque id for what is made with each login, a session or a grant: a UUID of its maker's own kind (RFC 9562 section 5.8), from a
+/// [`Series`]. It doesn't tell when it was made.
 pub fn neighbouring_uuid() -> String {
-    uuid::Builder::from_custom_bytes(unique()).into_uuid().to_string()
+    thread_local! {
+        static SERIES: Series = const { Series::new() };
+    }
+    uuid::Builder::from_custom_bytes(SERIES.with(Series::next)).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -137,12 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_different_and_come_in_series() {
-        let numbers: std::collections::BTreeSet<[u8; 16]> = (0..5_000).map(|_| unique()).collect();
-        assert_eq!(numbers.len(), 5_000);
-        let mut series: Vec<&[u8]> = numbers.iter().map(|number| &number[..4]).collect();
-        series.dedup();
-        assert!((5..=6).contains(&series.len()), "{} series", series.len());
+    fn numbers_are_different_and_those_of_a_series_begin_alike() {
+        let (one, other) = (Series::new(), Series::new());
+        let numbers: std::collections::BTreeSet<[u8; 16]> =
+            (0..2_048).flat_map(|_| [unique(), one.next(), other.next()]).collect();
+        assert_eq!(numbers.len(), 3 * 2_048);
+        for series in [one, other, Series::new()] {
+            let mut starts: Vec<[u8; 4]> =
+                (0..2_048).map(|_| series.next()).map(|number| [number[0], number[1], number[2], number[3]]).collect();
+            starts.dedup();
+            assert_eq!(starts.len(), 2, "of {} numbers each", Series::LENGTH);
+        }
         assert!(uuid::Uuid::parse_str(&neighbouring_uuid()).is_ok_and(|id| id.get_version_num() == 8));
     }
 }

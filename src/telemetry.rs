@@ -32,8 +32,11 @@ impl TraceId {
     /// A new one.
     pub fn random() -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        thread_local! {
+            static SERIES: random::Series = const { random::Series::new() };
+        }
         let mut text = [0; 32];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(random::unique()) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(SERIES.with(random::Series::next)) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }

@@ -16,7 +16,7 @@ pub struct Nonce(String);
 
 impl Nonce {
     pub fn random() -> Self {
-        Self(random::identifier())
+        Self(random::nonce())
     }
 
     pub fn as_str(&self) -> &str {
