@@ -109,6 +109,7 @@ async fn create(
     sound(&state, &resource).await?;
     let event = event(&caller, Kind::ResourceCreated, &context, &resource);
     let written = state.db.write(async |tx| {
+        resources::settle_types(tx, &resource).await?;
         resources::insert(tx, &resource).await?;
         storage::audit::insert(tx, &event).await
     });
@@ -221,14 +222,15 @@ async fn change(
     sound(state, &after).await?;
     let event = event(caller, Kind::ResourceUpdated, context, &after);
     let written = state.db.write(async |tx| {
+        resources::settle_types(tx, &after).await?;
         if !resources::update(tx, &after, after.version).await? {
-            return Ok(false);
+            return Err(StorageError::Conflict);
         }
-        storage::audit::insert(tx, &event).await?;
-        Ok(true)
+        storage::audit::insert(tx, &event).await
     });
-    if !written.await? {
-        return Err(ApiError::precondition_failed());
+    match written.await {
+        Err(StorageError::Conflict) => return Err(ApiError::precondition_failed()),
+        other => other?,
     }
     Ok(answer(Resource { version: after.version + 1, ..after }))
 }

@@ -139,11 +139,15 @@ async fn register(installation: &Installation, create: Create) -> Result<Resourc
     }
     let event = event(Kind::ResourceCreated, &resource, installation);
     let written = installation.db.write(async |tx| {
+        resources::settle_types(tx, &resource).await?;
         resources::insert(tx, &resource).await?;
         record(tx, &event).await
     });
     match written.await {
-        Err(StorageError::Conflict) => Err(Failure::conflict(format!("{} is registered already", resource.identifier))),
+        Err(StorageError::Conflict) => Err(Failure::conflict(format!(
+            "{} is registered already, or a type of its authorization details is",
+            resource.identifier
+        ))),
         other => other.map(|()| resource).map_err(Failure::from),
     }
 }

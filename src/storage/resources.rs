@@ -1,10 +1,11 @@
 //! The registry of protected resources.
 
-use super::db::{Change, Columns, Conn, Record, Tx, locking};
+use super::db::{Change, Columns, Conn, Locking, Record, Tx};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::value::Json;
-use crate::protocol::resource::{Resource, ResourceMetadata};
+use crate::protocol::resource::{Resource, ResourceMetadata, Resources};
+use crate::protocol::resource_registration::taken_types;
 
 impl Record for Resource {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
@@ -38,9 +39,22 @@ pub async fn all(conn: &mut Conn) -> Result<Vec<Resource>, Error> {
     conn.query(concat!("SELECT ", columns!(), " FROM resources ORDER BY identifier")).fetch_all().await
 }
 
-/// All of them, which stay as they are until the transaction ends.
+/// All of them, which stay as they are until the transaction ends, and to which nobody adds one. The first that a transaction asks for.
 pub async fn all_held(tx: &mut Tx) -> Result<Vec<Resource>, Error> {
-    tx.lock(locking!("SELECT ", columns!(), " FROM resources ORDER BY identifier")).fetch_all().await
+    // Locked rows would let others in beside them.
+    let whole = Locking { sqlite: "SELECT 1", postgres: "LOCK TABLE resources IN SHARE ROW EXCLUSIVE MODE" };
+    tx.lock(whole).execute().await?;
+    all(tx).await
+}
+
+/// Holds all of them, and makes sure that a resource which is about to be written is still the only one with its types of authorization
+/// details. Whoever registers it has looked before, and tells more; this settles who was first.
+///
+/// # Errors
+/// [`Error::Conflict`]: another has one of them.
+pub async fn settle_types(tx: &mut Tx, resource: &Resource) -> Result<(), Error> {
+    let others = Resources::new(all_held(tx).await?);
+    if taken_types(resource, &others).is_empty() { Ok(()) } else { Err(Error::Conflict) }
 }
 
 /// In the order of their ids.
