@@ -1,13 +1,13 @@
 //! Gives the linker of a release the list of what a server runs (`scripts/order`). With it those functions lie next to each other, and
 //! a server takes some ten megabytes less of memory; without it the program is the same, and somewhat larger when it runs.
 //!
-//! `OSTIARY_LINK_ORDER=0` builds without: for a linker that doesn't understand the scripts of GNU's and LLVM's, such as gold.
+//! `LINK_ORDER=0` builds without: for a linker that doesn't understand the scripts of GNU's and LLVM's, such as gold.
 
 use std::env;
 use std::path::Path;
 
 const LIST: &str = ".cargo/order.ld";
-const SWITCH: &str = "OSTIARY_LINK_ORDER";
+const SWITCH: &str = "LINK_ORDER";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
