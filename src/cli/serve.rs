@@ -117,7 +117,7 @@ impl Server {
         let event = Event { actor: Actor::System, ..audit::event(Kind::SetupLinkCreated, origin) };
         let made = self.state.db.write(async |tx| {
             setup_links::clear(tx).await?;
-            if users::count_with_role(tx, ADMINISTRATOR_ROLE).await? > 0 {
+            if users::has_with_role(tx, ADMINISTRATOR_ROLE).await? {
                 return Ok(false);
             }
             setup_links::insert(tx, &hash, event.at + SETUP_LINK_LIFETIME).await?;

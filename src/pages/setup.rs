@@ -102,7 +102,7 @@ fn link(state: &AppState, params: &Params) -> [u8; 32] {
 
 async fn is_alive(state: &AppState, context: &RequestContext, hash: &[u8; 32]) -> Result<(), Problem> {
     let mut conn = state.db.read().await?;
-    let alive = setup_links::is_valid(&mut conn, hash, context.now).await? && users::count_with_role(&mut conn, ROLE).await? == 0;
+    let alive = setup_links::is_valid(&mut conn, hash, context.now).await? && !users::has_with_role(&mut conn, ROLE).await?;
     if alive { Ok(()) } else { Err(DEAD) }
 }
 
@@ -164,7 +164,7 @@ async fn create(
         .db
         .write(async |tx| {
             let first = setup_links::consume(tx, hash, context.now).await?;
-            if !first || users::count_with_role(tx, ROLE).await? > 0 {
+            if !first || users::has_with_role(tx, ROLE).await? {
                 return Ok(false);
             }
             setup_links::clear(tx).await?;

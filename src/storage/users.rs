@@ -371,16 +371,16 @@ pub async fn has_other_with_role(conn: &mut Conn, role: &str, user: &UserId) -> 
     Ok(found)
 }
 
-/// How many active people have the role.
-pub async fn count_with_role(conn: &mut Conn, role: &str) -> Result<i64, Error> {
+/// Whether an active person has the role. The search ends at the first, who is usually among those who came first.
+pub async fn has_with_role(conn: &mut Conn, role: &str) -> Result<bool, Error> {
     // Not LIKE: that would take Admin for admin on SQLite.
-    let (count,) = conn
-        .query("SELECT COUNT(*) FROM users WHERE status = $1 AND replace(roles, $2, '') <> roles")
+    let (found,) = conn
+        .query("SELECT EXISTS (SELECT 1 FROM users WHERE status = $1 AND replace(roles, $2, '') <> roles)")
         .bind(UserStatus::Active)
         .bind(Json(role.to_owned()))
-        .fetch_one::<(i64,)>()
+        .fetch_one::<(bool,)>()
         .await?;
-    Ok(count)
+    Ok(found)
 }
 
 /// A role is found by its JSON text in the list's, so it must not be able to hold another one's.

@@ -183,11 +183,14 @@ on_both! {
             person.roles = vec!["other".to_owned(), role.to_owned()];
             if name == "dora" {
                 person.status = UserStatus::Disabled;
+                person.roles.push("owner".to_owned());
             }
             db.write(async |tx| users::insert(tx, &person).await).await.unwrap();
         }
         let mut conn = db.read().await.unwrap();
-        assert_eq!(users::count_with_role(&mut conn, "admin").await.unwrap(), 1, "of active people");
+        for (role, found) in [("admin", true), ("Admin", true), ("administrator", true), ("ADMIN", false), ("owner", false)] {
+            assert_eq!(users::has_with_role(&mut conn, role).await.unwrap(), found, "{role}, of active people");
+        }
         let filter = UserFilter { role: Some("admin".to_owned()), ..UserFilter::default() };
         let listed = users::list(&mut conn, &filter, &Page::first(10)).await.unwrap();
         assert_eq!(names(&listed.items), ["anna", "dora"]);
