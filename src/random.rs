@@ -121,8 +121,8 @@ pub fn uuid() -> String {
     uuid::Builder::from_random_bytes(bytes::<16>()).into_uuid().to_string()
 }
 
-/// An opaque id for what is made with each login, a session or a grant: a UUID of its maker's own kind (RFC 9562 section 5.8), from a
-/// [`Series`]. It doesn't tell when it was made.
+/// An opaque id for what is made with each login, a session or a grant: a UUID of its maker's own kind (RFC 9562 section 5.8), from a series
+/// whose members stand beside each other. It doesn't tell when it was made.
 pub fn neighbouring_uuid() -> String {
     thread_local! {
         static SERIES: Series = const { Series::new() };
