@@ -74,7 +74,9 @@ impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Unavailable(_) => Self::unusable(error),
-            StorageError::Conflict => Self::conflict("it exists already, or was changed by somebody else meanwhile"),
+            StorageError::Conflict | StorageError::Unmet => {
+                Self::conflict("it exists already, or was changed by somebody else meanwhile")
+            }
             StorageError::Other(_) => Self::failed(error),
         }
     }

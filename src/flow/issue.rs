@@ -17,6 +17,8 @@ use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
 use crate::storage::consents::{self, Consent};
+use crate::storage::db::Tx;
+use crate::storage::error::Error as StorageError;
 use crate::storage::grants::Grant;
 use crate::storage::sessions::{self, Session};
 use crate::storage::{client_documents, pushed_requests, session_clients};
@@ -26,8 +28,8 @@ use crate::web::error::Problem;
 /// Why the client may have what it asks for.
 pub(super) enum Basis {
     FirstParty,
-    /// The person agreed before.
-    Remembered,
+    /// The person agreed before, to these.
+    Remembered(Vec<ConsentedScope>),
     /// The person agrees now.
     Given(ConsentedScope),
 }
@@ -45,6 +47,48 @@ pub(super) enum Issued {
 enum Written {
     All,
     Nothing(Issued),
+}
+
+/// How what the decision rested on is looked at once more.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// All of it is there as it was, or else nothing is written: no answer of the database is waited for.
+    Once,
+    /// Something is not, and it is asked what.
+    Closely,
+}
+
+impl Look {
+    async fn at(
+        self,
+        tx: &mut Tx,
+        session: &Session,
+        request: &AuthorizationRequest,
+        basis: &Basis,
+    ) -> Result<Option<Issued>, StorageError> {
+        let (user, client) = (&session.user_id, &request.client_id);
+        match self {
+            Self::Once => {
+                sessions::must_stand(tx, &session.id).await?;
+                if let Basis::Remembered(agreements) = basis {
+                    consents::must_stand(tx, user, client, agreements).await?;
+                }
+            }
+            Self::Closely => {
+                if !sessions::stands(tx, &session.id).await? {
+                    return Ok(Some(Issued::SessionEnded));
+                }
+                if matches!(basis, Basis::Remembered(_)) {
+                    let consent = consents::load_for_use(tx, user, client).await?;
+                    let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
+                    if !consent.is_some_and(stands) {
+                        return Ok(Some(Issued::ConsentGone));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Writes the code and the tokens that come with it or in its place, what was consented to, and their audit events, in one
@@ -101,18 +145,10 @@ pub(super) async fn issue(
         }
     })?;
     let token_issued = front_channel.as_ref().and_then(|given| given.event(context, client));
-    let written = state
-        .db
-        .write(async |tx| {
-            if !sessions::stands(tx, &session.id).await? {
-                return Ok(Written::Nothing(Issued::SessionEnded));
-            }
-            if matches!(basis, Basis::Remembered) {
-                let consent = consents::load_for_use(tx, &session.user_id, &request.client_id).await?;
-                let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
-                if !consent.is_some_and(stands) {
-                    return Ok(Written::Nothing(Issued::ConsentGone));
-                }
+    let write = async |look: Look| {
+        let written = state.db.write(async |tx| {
+            if let Some(gone) = look.at(tx, session, request, &basis).await? {
+                return Ok(Written::Nothing(gone));
             }
             if let Some(pushed) = &pushed
                 && !pushed_requests::consume(tx, pushed, context.now).await?
@@ -140,8 +176,13 @@ pub(super) async fn issue(
                 crate::storage::audit::insert(tx, event).await?;
             }
             Ok(Written::All)
-        })
-        .await?;
+        });
+        written.await
+    };
+    let written = match write(Look::Once).await {
+        Err(StorageError::Unmet) => write(Look::Closely).await?,
+        written => written?,
+    };
     if let Written::Nothing(why) = written {
         return Ok(why);
     }

@@ -21,6 +21,7 @@ use crate::protocol::id::{ClientId, UserId};
 use crate::protocol::time::Timestamp;
 use crate::state::AppState;
 use crate::storage::audit::{Actor, Event};
+use crate::storage::consents::Consent;
 use crate::storage::db::Tx;
 use crate::storage::error::Error;
 use crate::storage::sessions::{self, Session};
@@ -297,7 +298,12 @@ pub async fn tell_of(tx: &mut Tx, state: &AppState, user: &UserId, proof: &Proof
 /// Which factors a person has, as far as they can be proved here: where no passkey can be asked for nobody has one.
 pub async fn enrolled(state: &AppState, user: &UserId) -> Result<Enrolled, Problem> {
     let enrolled = factors::enrolled(&mut state.db.read().await?, user).await?;
-    Ok(Enrolled { passkeys: enrolled.passkeys && state.passkeys.is_some(), ..enrolled })
+    Ok(usable(state, enrolled))
+}
+
+/// Without what nobody can prove here.
+fn usable(state: &AppState, enrolled: Enrolled) -> Enrolled {
+    Enrolled { passkeys: enrolled.passkeys && state.passkeys.is_some(), ..enrolled }
 }
 
 /// What a person could prove, and what every login of theirs has to reach, whoever asks.
@@ -311,10 +317,18 @@ pub struct Standing {
 impl Standing {
     pub async fn of(state: &AppState, user: &User) -> Result<Self, Problem> {
         let enrolled = enrolled(state, &user.id).await?;
-        Ok(Self {
-            enrolled,
-            required: state.config.authentication.required_of(&user.roles).chain(enrolled.own_requirement()).collect(),
-        })
+        Ok(Self::with(state, user, enrolled))
+    }
+
+    /// The same, and what this person allowed a client.
+    pub async fn with_consent(state: &AppState, user: &User, client: &ClientId) -> Result<(Self, Option<Consent>), Problem> {
+        let (enrolled, consent) = factors::enrolled_with_consent(&mut state.db.read().await?, &user.id, client).await?;
+        Ok((Self::with(state, user, usable(state, enrolled)), consent))
+    }
+
+    fn with(state: &AppState, user: &User, enrolled: Enrolled) -> Self {
+        let required = state.config.authentication.required_of(&user.roles).chain(enrolled.own_requirement()).collect();
+        Self { enrolled, required }
     }
 
     /// As of when a session counts whose factors some were proved of again. What was proved lately is a login by itself, where

@@ -18,7 +18,7 @@ use crate::protocol::pushed_request::USED;
 use crate::protocol::response_mode::AuthorizationResponse;
 use crate::state::AppState;
 use crate::storage::audit::Event;
-use crate::storage::consents;
+use crate::storage::consents::Consent;
 use crate::storage::sessions::Session;
 use crate::telemetry::findings::note;
 use crate::web::context::RequestContext;
@@ -51,15 +51,12 @@ pub async fn next(
     consented_now: Option<ConsentedScope>,
 ) -> Result<Next, Problem> {
     let session = login.map(|login| &login.session);
-    let remembered = match session {
-        Some(session) if !client.metadata.first_party && consented_now.is_none() => {
-            remembered(state, session, client, &flow.request).await?
+    let (standing, consent) = match login {
+        Some(login) if !client.metadata.first_party && consented_now.is_none() => {
+            Standing::with_consent(state, &login.user, &client.id).await?
         }
-        _ => None,
-    };
-    let standing = match login {
-        Some(login) => Standing::of(state, &login.user).await?,
-        None => Standing::default(),
+        Some(login) => (Standing::of(state, &login.user).await?, None),
+        None => (Standing::default(), None),
     };
     let subject = session.map(|session| state.subjects.of(client, &session.user_id));
     let situation = Situation {
@@ -74,7 +71,7 @@ pub async fn next(
             required: &standing.required,
         }),
         account_selected: session.is_some() && session.map(|session| &session.id) == flow.selected_session.as_ref(),
-        remembered: remembered.as_ref(),
+        remembered: consent.as_ref().and_then(|consent| remembered(consent, &flow.request)),
         consented_now: consented_now.as_ref(),
         client,
     };
@@ -91,9 +88,9 @@ pub async fn next(
             }
         }
         (Decision::Issue { scope, claims, acr }, Some(session)) => {
-            let basis = match (consented_now, remembered) {
+            let basis = match (consented_now, consent) {
                 (Some(given), _) => Basis::Given(given),
-                (None, Some(_)) => Basis::Remembered,
+                (None, Some(consent)) => Basis::Remembered(consent.agreements),
                 (None, None) => Basis::FirstParty,
             };
             match issue(state, context, (flow, client), session, (scope, claims, acr), basis).await? {
@@ -174,16 +171,9 @@ pub(super) fn record(state: &AppState, context: &RequestContext, flow: &Flow, se
     });
 }
 
-async fn remembered(
-    state: &AppState,
-    session: &Session,
-    client: &Client,
-    request: &AuthorizationRequest,
-) -> Result<Option<ConsentedScope>, Problem> {
-    let mut conn = state.db.read().await?;
-    let Some(mut consent) = consents::load(&mut conn, &session.user_id, &client.id).await? else { return Ok(None) };
-    let covering = consent.agreements.iter().position(|given| given.covers(request));
-    Ok(covering.map(|at| consent.agreements.swap_remove(at)).or_else(|| consent.agreements.pop()))
+/// What speaks for this request, or else the last that was agreed to.
+fn remembered<'a>(consent: &'a Consent, request: &AuthorizationRequest) -> Option<&'a ConsentedScope> {
+    consent.agreements.iter().find(|given| given.covers(request)).or(consent.agreements.last())
 }
 
 /// What an application that logs people in may watch the session by.

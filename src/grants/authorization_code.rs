@@ -13,6 +13,7 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::pkce;
 use crate::protocol::time::{Seconds, Timestamp};
 use crate::storage::authorization_codes::{self, AuthorizationCode};
+use crate::storage::error::Error as StorageError;
 use crate::storage::{self, grants::Grant};
 use crate::telemetry::findings::note;
 
@@ -49,30 +50,31 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let redeemed = state
         .db
         .write(async |tx| {
-            if !authorization_codes::consume(tx, &hash, context.now).await? {
-                return Ok(Redeemed::Before);
-            }
-            if !family.store(tx).await? {
-                return Ok(Redeemed::Revoked);
-            }
-            storage::audit::insert(tx, &event).await?;
-            Ok(Redeemed::Now)
+            authorization_codes::consume(tx, &hash, context.now).await?;
+            family.store(tx).await?;
+            storage::audit::insert(tx, &event).await
         })
-        .await?;
+        .await;
     match redeemed {
-        Redeemed::Now => Ok(family.finish(state, client, stored.nonce, context.now)?),
-        Redeemed::Before => replayed(&request, &stored).await,
-        Redeemed::Revoked => Err(invalid("grant_revoked").into()),
+        Ok(()) => Ok(family.finish(state, client, stored.nonce, context.now)?),
+        Err(StorageError::Unmet) => too_late(&request, &hash).await,
+        Err(error) => Err(error.into()),
     }
 }
 
-/// What became of a code that looked good.
-enum Redeemed {
-    Now,
-    /// Somebody was faster.
-    Before,
-    /// What came through the browser together with the code was revoked since, and the code with it.
-    Revoked,
+/// Of a code that looked good, and was not any more when it was to be spent.
+async fn too_late(request: &TokenRequest<'_>, hash: &[u8; 32]) -> Result<TokenResponse, Failure> {
+    let stored = {
+        let mut conn = request.state.db.read().await?;
+        authorization_codes::load(&mut conn, hash).await?
+    };
+    match stored {
+        // Somebody was faster.
+        Some(stored) if stored.consumed_at.is_some() => replayed(request, &stored).await,
+        // What came through the browser together with the code was revoked since, and the code with it.
+        Some(_) => Err(invalid("grant_revoked").into()),
+        None => Err(invalid("code_unknown").into()),
+    }
 }
 
 /// What can be judged without writing: the time, the key, the redirect URI, the verifier.

@@ -65,16 +65,13 @@ impl Family {
         &self.token.claims
     }
 
-    /// `false`: the grant began when its code was given out, and was revoked since. Nothing is written then.
-    pub async fn store(&self, tx: &mut Tx) -> Result<bool, StorageError> {
-        if !grants::insert(tx, &self.grant).await? {
-            return Ok(false);
-        }
+    /// Nothing is written if the grant began when its code was given out, and was revoked since.
+    pub async fn store(&self, tx: &mut Tx) -> Result<(), StorageError> {
+        grants::insert(tx, &self.grant).await?;
         if let Some((_, row)) = &self.refresh {
             refresh_tokens::insert(tx, row).await?;
         }
-        self.token.store(tx).await?;
-        Ok(true)
+        self.token.store(tx).await
     }
 
     /// The answer. What is signed is signed here: after the commit.

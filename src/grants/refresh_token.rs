@@ -190,10 +190,14 @@ async fn rotate(
     let replayed = audit::refresh_token_replayed(context, client, grant);
     // None lives longer.
     let access_token_end = context.now + Seconds(MAX_ACCESS_TOKEN_LIFETIME.max(state.config.tokens.access_token));
-    let rotation = state
-        .db
-        .write(async |tx| {
-            let rotation = refresh_tokens::rotate(tx, stored, &successor, grace, context.now).await?;
+    let write = async |again: bool| {
+        let written = state.db.write(async |tx| {
+            let rotation = if again {
+                refresh_tokens::rotate_again(tx, stored, &successor, grace, context.now).await?
+            } else {
+                refresh_tokens::rotate(tx, stored, &successor, context.now).await?;
+                Rotation::Rotated
+            };
             match &rotation {
                 Rotation::Rotated => {}
                 Rotation::Retried { dead_access_token_id } => {
@@ -218,8 +222,14 @@ async fn rotate(
             seen(tx, grant, context.now).await?;
             storage::audit::insert(tx, &issued).await?;
             Ok(rotation)
-        })
-        .await?;
+        });
+        written.await
+    };
+    let rotation = match write(stored.dead || stored.used_at.is_some()).await {
+        // Somebody was faster.
+        Err(StorageError::Unmet) => write(true).await?,
+        rotation => rotation?,
+    };
     match rotation {
         Rotation::Rotated | Rotation::Retried { .. } => Ok(secret),
         Rotation::Expired => Err(invalid("refresh_token_expired").into()),

@@ -114,16 +114,17 @@ pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<Authorizati
     .await
 }
 
-/// Spends the code: `true` for one caller alone, and before it expires. The others present it a second time, and the caller
-/// revokes the grant (RFC 6749 §4.1.2).
-pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<bool, Error> {
-    let updated = tx
-        .query("UPDATE authorization_codes SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL AND expires_at > $2")
-        .bind(Hash(*hash))
-        .bind(now)
-        .execute()
-        .await?;
-    Ok(updated == 1)
+/// Spends the code, for one caller alone and before it expires. The transactions of the others are undone ([`Tx::require`]): they
+/// present it a second time, and revoke the grant (RFC 6749 §4.1.2).
+pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<(), Error> {
+    tx.require(
+        "UPDATE authorization_codes SET consumed_at = $2 WHERE hash = $1 AND consumed_at IS NULL AND expires_at > $2 \
+         RETURNING hash",
+    )
+    .bind(Hash(*hash))
+    .bind(now)
+    .run()
+    .await
 }
 
 /// Deletes up to `limit` codes that expired before `before`. Spent ones should stay for a while: they tell a replay.

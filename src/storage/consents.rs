@@ -31,11 +31,30 @@ macro_rules! consent_columns {
         "user_id, client_id, scope, claims, agreements, created_at, updated_at"
     };
 }
+pub(super) use consent_columns;
 
 impl Record for Consent {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        let user_id = columns.read()?;
+        Self::of(user_id, columns)
+    }
+}
+
+/// Of a LEFT JOIN.
+impl Record for Option<Consent> {
+    fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
+        columns.read::<Option<UserId>>()?.map(|user_id| Consent::of(user_id, columns)).transpose()
+    }
+}
+
+/// How many agreements with different APIs are remembered: for more, the person is asked again.
+const MOST_AGREEMENTS: usize = 32;
+
+impl Consent {
+    /// The row whose first column was read.
+    fn of(user_id: UserId, columns: &mut Columns<'_>) -> Result<Self, Error> {
         let mut consent = Self {
-            user_id: columns.read()?,
+            user_id,
             client_id: columns.read()?,
             scope: columns.read()?,
             claims: columns.read::<Json<_>>()?.0,
@@ -49,12 +68,7 @@ impl Record for Consent {
         }
         Ok(consent)
     }
-}
 
-/// How many agreements with different APIs are remembered: for more, the person is asked again.
-const MOST_AGREEMENTS: usize = 32;
-
-impl Consent {
     /// All resources that an agreement names.
     pub fn resources(&self) -> BTreeSet<String> {
         self.agreements.iter().flat_map(|agreement| &agreement.reach.resources).cloned().collect()
@@ -125,6 +139,17 @@ pub async fn load_for_use(tx: &mut Tx, user: &UserId, client: &ClientId) -> Resu
         .bind(user)
         .bind(client)
         .fetch_optional()
+        .await
+}
+
+/// The same of a consent that was looked at before: the transaction is undone if these are not the agreements any more
+/// ([`Tx::require`]).
+pub async fn must_stand(tx: &mut Tx, user: &UserId, client: &ClientId, agreements: &[ConsentedScope]) -> Result<(), Error> {
+    tx.require(sharing!("SELECT client_id FROM consents WHERE user_id = $1 AND client_id = $2 AND agreements = $3"))
+        .bind(user)
+        .bind(client)
+        .bind(Json(agreements.to_vec()))
+        .run()
         .await
 }
 

@@ -164,14 +164,14 @@ impl Db {
                             let result = work.run(&mut tx).await;
                             tx.finish(result, &self.0.subscribers).await
                         }
-                        // The server was restarted while the connection lay in the pool: nothing has happened yet.
-                        Err(error) if error.is_lost_connection() && attempt < RETRIES => {
-                            attempt += 1;
-                            continue;
-                        }
                         Err(error) => Err(error),
                     };
                     match result {
+                        // The server was restarted while the connection lay in the pool.
+                        Err(error) if error.is_before_anything() && attempt < RETRIES => {
+                            attempt += 1;
+                            continue;
+                        }
                         // Another server may have become the primary: a new connection leads there, or to nowhere.
                         Err(error) if error.is_read_only() && attempt < RETRIES => {
                             pool.distrust();

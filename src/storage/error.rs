@@ -16,6 +16,10 @@ pub enum Error {
     /// A row clashes with one that is there already, or names one that is gone.
     #[error("conflicts with another row")]
     Conflict,
+    /// What the transaction rests on is not there any more: a statement that had to concern a row concerned none
+    /// ([`Tx::require`](super::db::Tx::require)).
+    #[error("what it rests on is gone")]
+    Unmet,
     /// Anything else: a mistake of ours, or a row that can't be read.
     #[error("storage: {0}")]
     Other(Cause),
@@ -30,6 +34,9 @@ pub enum Cause {
     Sqlite(Arc<rusqlite::Error>),
     #[error("{0}")]
     Text(Arc<str>),
+    /// The connection was cut before a transaction began on it.
+    #[error("the connection was lost before the transaction began")]
+    LostBefore,
 }
 
 impl Error {
@@ -58,6 +65,26 @@ impl Error {
         match self {
             Self::Unavailable(Cause::Postgres(error)) if matches!(**error, sqlx::Error::Io(_)) => true,
             _ => matches!(self.sqlstate().as_deref(), Some("57P01" | "57P02")),
+        }
+    }
+
+    /// The same of the statement with which a transaction begins: nothing has happened then.
+    pub(super) fn before_anything(self) -> Self {
+        if self.is_lost_connection() { Self::Unavailable(Cause::LostBefore) } else { self }
+    }
+
+    pub(super) fn is_before_anything(&self) -> bool {
+        matches!(self, Self::Unavailable(Cause::LostBefore))
+    }
+
+    /// Whether PostgreSQL refused to divide by nothing (`division_by_zero`), which in a transaction's statements says that
+    /// something they rest on isn't there.
+    pub(super) fn is_division_by_zero(&self) -> bool {
+        match self {
+            Self::Other(Cause::Postgres(error)) => {
+                error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("22012")
+            }
+            _ => false,
         }
     }
 

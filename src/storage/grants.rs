@@ -70,34 +70,32 @@ impl Record for Grant {
 }
 
 /// Stores one. One that is there already began with a token that came through the browser together with a code: it goes on as long
-/// as what the code gives. `false`: it was revoked since.
-pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<bool, Error> {
-    let written = tx
-        .query(
-            "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, reach, auth_time, amr, acr, \
+/// as what the code gives. Where it was revoked since, the transaction is undone ([`Tx::require`]).
+pub async fn insert(tx: &mut Tx, grant: &Grant) -> Result<(), Error> {
+    tx.require(
+        "INSERT INTO grants (id, client_id, user_id, session_id, own_session, scope, claims, reach, auth_time, amr, acr, \
          created_at, expires_at, revoked_at, cnf) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
          ON CONFLICT (id) DO UPDATE SET cnf = excluded.cnf, expires_at = CASE \
          WHEN excluded.expires_at > grants.expires_at THEN excluded.expires_at ELSE grants.expires_at END \
-         WHERE grants.revoked_at IS NULL",
-        )
-        .bind(&grant.id)
-        .bind(&grant.client_id)
-        .bind(&grant.user_id)
-        .bind(&grant.session_id)
-        .bind(grant.own_session)
-        .bind(&grant.scope)
-        .bind(grant.claims.clone().map(Json))
-        .bind(Json(grant.reach.clone()))
-        .bind(grant.auth_time)
-        .bind(Json(grant.amr.clone()))
-        .bind(grant.acr.as_str())
-        .bind(grant.created_at)
-        .bind(grant.expires_at)
-        .bind(grant.revoked_at)
-        .bind(grant.confirmation.map(Json))
-        .execute()
-        .await?;
-    Ok(written == 1)
+         WHERE grants.revoked_at IS NULL RETURNING id",
+    )
+    .bind(&grant.id)
+    .bind(&grant.client_id)
+    .bind(&grant.user_id)
+    .bind(&grant.session_id)
+    .bind(grant.own_session)
+    .bind(&grant.scope)
+    .bind(grant.claims.clone().map(Json))
+    .bind(Json(grant.reach.clone()))
+    .bind(grant.auth_time)
+    .bind(Json(grant.amr.clone()))
+    .bind(grant.acr.as_str())
+    .bind(grant.created_at)
+    .bind(grant.expires_at)
+    .bind(grant.revoked_at)
+    .bind(grant.confirmation.map(Json))
+    .run()
+    .await
 }
 
 pub async fn load(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, Error> {

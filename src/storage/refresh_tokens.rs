@@ -111,36 +111,36 @@ pub enum Rotation {
     Expired,
 }
 
-/// Exchanges `presented` for `successor`.
-///
-/// A token is exchanged once. After that it works again until its successor has been used once, within `grace` of the first
-/// exchange, and [`MAX_RETRIES`] times at most; each time the unused successor dies. Presented at any other time, and a dead
-/// token at all times, it is a replay, and this revokes the grant. A `grace` of 0 seconds is the strict rule: once means once.
+/// Exchanges `presented` for `successor`. A token is exchanged once: the transaction is undone ([`Tx::require`]) where that was done
+/// already, or where it or its grant counts no more. [`rotate_again`] is for that.
 ///
 /// The caller has made sure that it is the same client's.
-pub async fn rotate(
+pub async fn rotate(tx: &mut Tx, presented: &RefreshToken, successor: &RefreshToken, now: Timestamp) -> Result<(), Error> {
+    tx.require(
+        "UPDATE refresh_tokens SET used_at = $2, successor = $3 \
+         WHERE hash = $1 AND used_at IS NULL AND NOT dead AND expires_at > $2 AND EXISTS (\
+            SELECT 1 FROM grants g WHERE g.id = grant_id AND g.revoked_at IS NULL AND g.expires_at > $2) RETURNING hash",
+    )
+    .bind(Hash(presented.hash))
+    .bind(now)
+    .bind(Hash(successor.hash))
+    .run()
+    .await?;
+    insert(tx, successor).await
+}
+
+/// What a token gets that can't be exchanged, or not for the first time.
+///
+/// It works again until its successor has been used once, within `grace` of the first exchange, and [`MAX_RETRIES`] times at most;
+/// each time the unused successor dies. Presented at any other time, and a dead token at all times, it is a replay, and this revokes
+/// the grant. A `grace` of 0 seconds is the strict rule: once means once.
+pub async fn rotate_again(
     tx: &mut Tx,
     presented: &RefreshToken,
     successor: &RefreshToken,
     grace: Seconds,
     now: Timestamp,
 ) -> Result<Rotation, Error> {
-    // Nearly always this is all: of two at once, one finds the row as it was.
-    let exchanged = tx
-        .query(
-            "UPDATE refresh_tokens SET used_at = $2, successor = $3 \
-             WHERE hash = $1 AND used_at IS NULL AND NOT dead AND expires_at > $2 AND EXISTS (\
-                SELECT 1 FROM grants g WHERE g.id = grant_id AND g.revoked_at IS NULL AND g.expires_at > $2)",
-        )
-        .bind(Hash(presented.hash))
-        .bind(now)
-        .bind(Hash(successor.hash))
-        .execute()
-        .await?;
-    if exchanged == 1 {
-        insert(tx, successor).await?;
-        return Ok(Rotation::Rotated);
-    }
     let rotation = exchange_again(tx, presented, successor, grace, now).await?;
     if rotation == Rotation::Replayed {
         grants::revoke(tx, &presented.grant_id, now).await?;
@@ -148,7 +148,6 @@ pub async fn rotate(
     Ok(rotation)
 }
 
-/// What a used, dead or expired token gets.
 async fn exchange_again(
     tx: &mut Tx,
     presented: &RefreshToken,

@@ -157,6 +157,11 @@ pub async fn stands(tx: &mut Tx, id: &SessionId) -> Result<bool, Error> {
     Ok(found.is_some())
 }
 
+/// The same of a session that is there as far as anybody knows: the transaction is undone if it has ended ([`Tx::require`]).
+pub async fn must_stand(tx: &mut Tx, id: &SessionId) -> Result<(), Error> {
+    tx.require(locking!("SELECT id FROM sessions WHERE id = $1")).bind(id).run().await
+}
+
 /// Makes a session that has just begun that of an application which logged its person in without a browser: it lives as long as
 /// the grant that is stored next, however little it is used. `false`: it has ended already.
 pub async fn hand_over(tx: &mut Tx, id: &SessionId, expires_at: Timestamp) -> Result<bool, Error> {

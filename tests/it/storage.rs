@@ -13,6 +13,7 @@ mod mail_counts;
 mod migrations;
 mod persona;
 mod refresh_tokens;
+mod required;
 mod resources;
 mod sessions;
 mod signing_keys;

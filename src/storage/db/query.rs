@@ -23,8 +23,7 @@ enum Statement<'c> {
     Postgres(Line<'c>, sqlx::query::Query<'static, Postgres, PgArguments>),
 }
 
-/// A SELECT whose rows stay as they are until the transaction ends. Made by `locking!` or
-/// `sharing!`.
+/// A SELECT whose rows stay as they are until the transaction ends, made by `locking!` or `sharing!`; or a statement that changes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Locking {
     /// SQLite has one writer at a time, and that is the transaction.
@@ -49,42 +48,66 @@ macro_rules! sharing {
 }
 pub(in crate::storage) use sharing;
 
+impl From<&'static str> for Locking {
+    fn from(sql: &'static str) -> Self {
+        Self { sqlite: sql, postgres: sql }
+    }
+}
+
 impl Tx {
     /// Reads rows that nobody changes or deletes before the transaction ends. Where somebody is doing that already it waits,
     /// and reads what they left.
     pub fn lock(&mut self, select: Locking) -> Query<'_> {
-        let is_sqlite = matches!(self.0, Link::Reader(_) | Link::Writer(_));
-        self.query(if is_sqlite { select.sqlite } else { select.postgres })
+        let sql = self.text(select);
+        self.query(sql)
     }
 
     /// Starts a statement whose result nobody needs, and nobody before the end of the transaction but through another statement. On
     /// PostgreSQL it is put off, so that several go there together; an error is then that of a later statement or of the
     /// transaction.
     pub fn put(&mut self, sql: &'static str) -> Put<'_> {
+        self.put_off(sql, false)
+    }
+
+    /// The same of a statement that must give a row: a SELECT, or one with RETURNING. Where it gives none, everything is undone, and the
+    /// transaction's error is [`Error::Unmet`]; on PostgreSQL that may be said at its end only, and not which one it was. A caller
+    /// who wants to know looks at what is there then.
+    pub fn require(&mut self, statement: impl Into<Locking>) -> Put<'_> {
+        let sql = self.text(statement.into());
+        self.put_off(sql, true)
+    }
+
+    fn text(&self, statement: Locking) -> &'static str {
+        let is_sqlite = matches!(self.0, Link::Reader(_) | Link::Writer(_));
+        if is_sqlite { statement.sqlite } else { statement.postgres }
+    }
+
+    fn put_off(&mut self, sql: &'static str, required: bool) -> Put<'_> {
         Put(match &mut self.conn.0 {
             Link::Transaction(lease) => {
                 let (line, failure) = lease.parts();
                 if line.pending.holds(sql) {
-                    Putting::Now(Query::postgres((line, failure), sql))
+                    Putting::Now(Query::postgres((line, failure), sql), required)
                 } else {
-                    line.pending.add(sql);
+                    line.pending.add(sql, required);
                     Putting::Later(line.pending, failure)
                 }
             }
-            Link::Pooled(lease) => Putting::Now(Query::postgres(lease.parts(), sql)),
-            Link::Reader(lease) => Putting::Now(Query::sqlite(lease.parts(), sql)),
-            Link::Writer(turn) => Putting::Now(Query::sqlite(turn.parts(), sql)),
+            Link::Pooled(lease) => Putting::Now(Query::postgres(lease.parts(), sql), required),
+            Link::Reader(lease) => Putting::Now(Query::sqlite(lease.parts(), sql), required),
+            Link::Writer(turn) => Putting::Now(Query::sqlite(turn.parts(), sql), required),
         })
     }
 }
 
-/// One statement whose result nobody needs, with its parameters. Made by [`Tx::put`].
+/// One statement whose result nobody needs, with its parameters. Made by [`Tx::put`] and [`Tx::require`].
 #[must_use = "a statement does nothing until it is run"]
 pub struct Put<'c>(Putting<'c>);
 
 #[expect(clippy::large_enum_variant, reason = "it lives for one expression")]
 enum Putting<'c> {
-    Now(Query<'c>),
+    /// Whether it must give a row.
+    Now(Query<'c>, bool),
     Later(&'c mut Pending, &'c mut Option<Error>),
 }
 
@@ -92,7 +115,7 @@ impl Put<'_> {
     /// Binds the next parameter.
     pub fn bind<'v, V: Value<'v>>(self, value: V) -> Self {
         Self(match self.0 {
-            Putting::Now(query) => Putting::Now(query.bind(value)),
+            Putting::Now(query, required) => Putting::Now(query.bind(value), required),
             Putting::Later(pending, failure) => {
                 // What is not said here is said at the end: a transaction in which something failed is rolled back.
                 let _ = remember(failure, pending.bind(value));
@@ -104,7 +127,8 @@ impl Put<'_> {
     /// Runs the statement, now or before the transaction ends.
     pub async fn run(self) -> Result<(), Error> {
         match self.0 {
-            Putting::Now(query) => query.execute().await.map(drop),
+            Putting::Now(query, false) => query.execute().await.map(drop),
+            Putting::Now(query, true) => query.must_find().await,
             Putting::Later(_, failure) => failure.clone().map_or(Ok(()), Err),
         }
     }
@@ -159,6 +183,13 @@ impl Query<'_> {
             Statement::Sqlite { connection, parameters } => settle(failure, || sqlite::run(connection, sql, parameters)),
             Statement::Postgres(line, query) => remember(failure, line.execute(query).await),
         }
+    }
+
+    /// Spoils the transaction where there is no row.
+    async fn must_find(self) -> Result<(), Error> {
+        let Self { statement, sql, failure } = self;
+        let found = Query { statement, sql, failure: &mut *failure }.fetch_optional::<Anything>().await?;
+        remember(failure, found.map(drop).ok_or(Error::Unmet))
     }
 
     /// The first row, if there is one.
@@ -248,6 +279,15 @@ impl<'r> Columns<'r> {
 /// What a row becomes. Records compose: one of a join reads the columns of its parts one after the other.
 pub trait Record: Sized {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error>;
+}
+
+/// A row, whatever is in it.
+struct Anything;
+
+impl Record for Anything {
+    fn read(_: &mut Columns<'_>) -> Result<Self, Error> {
+        Ok(Self)
+    }
 }
 
 macro_rules! tuples {

@@ -79,11 +79,7 @@ impl Tx {
                 count(&self.recorded);
                 Ok(value)
             }
-            Link::Transaction(mut lease) => {
-                if result.is_ok() && lease.failure().is_none() {
-                    // Its error is the transaction's.
-                    let _ = lease.send_pending().await;
-                }
+            Link::Transaction(lease) => {
                 let failure = lease.failure().cloned();
                 let value = match (result, failure) {
                     (Ok(value), None) => value,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -74,9 +74,14 @@ impl Browser {
 
     /// The element `selector`, as soon as it is there.
     pub async fn find(&self, selector: &str) -> Element {
-        match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await {
-            Ok(element) => element,
-            Err(error) => panic!("{selector} at {}: {error}\n{}", self.url().await, self.text().await),
+        let started = Instant::now();
+        loop {
+            match self.client.wait().at_most(PATIENCE).for_element(Locator::Css(selector)).await {
+                Ok(element) => return element,
+                // The next page came while this one was being searched.
+                Err(error) if error.to_string().contains("aborted by navigation") && started.elapsed() < PATIENCE => {}
+                Err(error) => panic!("{selector} at {}: {error}\n{}", self.url().await, self.text().await),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! fault; what a slow line costs is told by it (docs/performance.md).
 
 use crate::support::database::TestDatabase;
-use crate::support::flow::{AuthorizationUrl, authorize, redeem, refresh, text};
+use crate::support::flow::{AuthorizationUrl, authorize, redeem, refresh, text, tokens};
 use crate::support::postgres::Database;
 use crate::support::proxy::Proxy;
 use crate::support::server::{Persona, TestServer};
@@ -31,21 +31,21 @@ async fn a_request_goes_to_the_database_no_more_often_than_it_must() {
     let url = AuthorizationUrl::new(&client);
     let mut browser = server.browser();
     let code = authorize(&mut browser, &url, "anna").await.remove("code").expect("a code");
-    let tokens = redeem(&server, &client, &code).await.json();
+    let given = redeem(&server, &client, &code).await.json();
 
     let mut codes = Vec::new();
     let authorization = ways(&proxy, async || {
         codes.push(authorize(&mut browser, &url, "anna").await.remove("code").expect("a code"));
     });
-    // Session, factors, consent; then BEGIN, session and consent once more, the code with its entry of the audit log, COMMIT.
-    assert_eq!(authorization.await, 8, "an authorization");
+    // The session; factors and consent; then session and consent once more, the code and its entry of the audit log.
+    assert_eq!(authorization.await, 3, "an authorization");
     let redemption = ways(&proxy, async || {
         let code = codes.pop().expect("as many as before");
         assert_eq!(redeem(&server, &client, &code).await.status, 200);
     });
-    // The code; then BEGIN, it is spent, the grant, the refresh token with its entry, COMMIT.
-    assert_eq!(redemption.await, 6, "the redemption of a code");
-    let (refresh_token, access_token) = (text(&tokens, "refresh_token"), text(&tokens, "access_token"));
+    // The code; then it is spent, with the grant, the refresh token and the entry of the audit log.
+    assert_eq!(redemption.await, 2, "the redemption of a code");
+    let (refresh_token, access_token) = (text(&given, "refresh_token"), text(&given, "access_token"));
     let refreshing = ways(&proxy, async || {
         assert_eq!(refresh(&server, &client, &refresh_token).await.status, 200);
     });
@@ -55,4 +55,12 @@ async fn a_request_goes_to_the_database_no_more_often_than_it_must() {
         assert_eq!(server.post_as(&client, "/introspect", &[("token", &access_token)]).await.status, 200);
     });
     assert_eq!(introspection.await, 1, "an introspection");
+
+    let client = server.client(Persona::Spa, |_| {}).await;
+    let mut refresh_token = text(&tokens(&server, &client, "anna").await, "refresh_token");
+    let rotation = ways(&proxy, async || {
+        refresh_token = text(&refresh(&server, &client, &refresh_token).await.json(), "refresh_token");
+    });
+    // The token with its grant; then it is used, with its successor and the entry of the audit log.
+    assert_eq!(rotation.await, 2, "a refresh with rotation");
 }

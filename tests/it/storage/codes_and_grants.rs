@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ostiary::storage::db::Db;
+use ostiary::storage::error::Error;
 use ostiary::storage::users::{self, UserStatus};
 use ostiary::storage::{authorization_codes, clients, grants, sessions};
 use tokio::sync::Barrier;
@@ -12,6 +14,19 @@ use super::persona::{
     user_id,
 };
 use crate::support::database::{TestDatabase, on_both};
+
+/// Whether the code was spent and its grant begun, both or neither.
+async fn redeem(db: &Db) -> bool {
+    let redeemed = db.write(async |tx| {
+        authorization_codes::consume(tx, &hash(1), at(1)).await?;
+        grants::insert(tx, &grant("g-1")).await
+    });
+    match redeemed.await {
+        Ok(()) => true,
+        Err(Error::Unmet) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
 
 on_both! {
     async fn a_code_comes_back_as_stored(database: TestDatabase) {
@@ -31,10 +46,10 @@ on_both! {
         let db = &database.db;
         anna_and_app(db).await;
         db.write(async |tx| authorization_codes::insert(tx, &code(1)).await).await.unwrap();
-        let consume = async |now| db.write(async |tx| authorization_codes::consume(tx, &hash(1), at(now)).await).await.unwrap();
-        assert!(!consume(60).await, "expired");
-        assert!(consume(59).await);
-        assert!(!consume(59).await, "spent");
+        let consume = async |now| db.write(async |tx| authorization_codes::consume(tx, &hash(1), at(now)).await).await;
+        assert!(matches!(consume(60).await, Err(Error::Unmet)), "expired");
+        consume(59).await.expect("it is good");
+        assert!(matches!(consume(59).await, Err(Error::Unmet)), "spent");
         let stored = authorization_codes::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().unwrap();
         assert_eq!(stored.consumed_at, Some(at(59)));
     }
@@ -48,15 +63,7 @@ on_both! {
             let (db, barrier) = (database.db.clone(), Arc::clone(&barrier));
             tasks.spawn(async move {
                 barrier.wait().await;
-                db.write(async |tx| {
-                    let won = authorization_codes::consume(tx, &hash(1), at(1)).await?;
-                    if won {
-                        grants::insert(tx, &grant("g-1")).await?;
-                    }
-                    Ok(won)
-                })
-                .await
-                .unwrap()
+                redeem(&db).await
             });
         }
         assert_eq!(tasks.join_all().await.into_iter().filter(|won| *won).count(), 1);
@@ -70,15 +77,9 @@ on_both! {
         for _ in 0..10 {
             let db = database.db.clone();
             tasks.spawn(async move {
-                db.write(async |tx| {
-                    if authorization_codes::consume(tx, &hash(1), at(1)).await? {
-                        grants::insert(tx, &grant("g-1")).await.map(drop)
-                    } else {
-                        grants::revoke(tx, &grant_id("g-1"), at(1)).await.map(drop)
-                    }
-                })
-                .await
-                .unwrap();
+                if !redeem(&db).await {
+                    db.write(async |tx| grants::revoke(tx, &grant_id("g-1"), at(1)).await).await.unwrap();
+                }
             });
         }
         tasks.join_all().await;
@@ -187,15 +188,13 @@ on_both! {
             database.db.write(async |tx| authorization_codes::insert(tx, &code(number)).await).await.unwrap();
             let id = format!("g-{number}");
             let redeem = database.db.write(async |tx| {
-                if authorization_codes::consume(tx, &hash(number), at(1)).await? {
-                    grants::insert(tx, &grant(&id)).await?;
-                }
-                Ok(())
+                authorization_codes::consume(tx, &hash(number), at(1)).await?;
+                grants::insert(tx, &grant(&id)).await
             });
             let anna = user_id("u-anna");
             let revoke = database.db.write(async |tx| grants::revoke_for_user(tx, &anna, at(1)).await);
             let (redeemed, revoked) = tokio::join!(redeem, revoke);
-            redeemed.unwrap();
+            assert!(matches!(redeemed, Ok(()) | Err(Error::Unmet)), "{redeemed:?}");
             revoked.unwrap();
             let live = grants::live(&mut database.db.read().await.unwrap(), &grant_id(&id), at(1)).await.unwrap();
             assert_eq!(live, None);

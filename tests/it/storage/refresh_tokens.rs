@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ostiary::protocol::time::Seconds;
-use ostiary::storage::db::Db;
+use ostiary::storage::db::{Db, Tx};
+use ostiary::storage::error::Error;
 use ostiary::storage::grants;
 use ostiary::storage::refresh_tokens::{self, Rotation};
 use ostiary::storage::users::{self, UserStatus};
@@ -23,7 +24,14 @@ async fn family(db: &Db) {
 
 async fn rotate(db: &Db, presented: u8, successor: u8, grace: Seconds, now: i64) -> Rotation {
     let (presented, successor) = (refresh_token(presented, at(0)), refresh_token(successor, at(now)));
-    db.write(async |tx| refresh_tokens::rotate(tx, &presented, &successor, grace, at(now)).await).await.unwrap()
+    match db.write(async |tx| refresh_tokens::rotate(tx, &presented, &successor, at(now)).await).await {
+        Ok(()) => Rotation::Rotated,
+        Err(Error::Unmet) => {
+            let again = async |tx: &mut Tx| refresh_tokens::rotate_again(tx, &presented, &successor, grace, at(now)).await;
+            db.write(again).await.unwrap()
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 fn retried(number: u8) -> Rotation {

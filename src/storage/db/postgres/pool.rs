@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use super::line::Transaction;
 use super::{Line, Pending, WAY, bounded, must_be_the_primary};
 use crate::config::DatabaseConfig;
 use crate::storage::db::Connections;
@@ -117,17 +118,16 @@ impl Pool {
             failure: None,
             pending: Pending::default(),
             asking: false,
-            in_transaction: false,
+            transaction: Transaction::None,
             pool: Arc::clone(pool),
             _permits: permits,
         })
     }
 
-    /// A transaction on one.
+    /// One for a transaction, which begins with its first statement that has a result.
     pub(in crate::storage::db) async fn begin(&self, purpose: Purpose) -> Result<Lease, Error> {
-        let mut lease = self.acquire(purpose).await?;
-        lease.in_transaction = true;
-        lease.command("BEGIN").await?;
+        let mut lease = self.acquire(purpose).await.map_err(Error::before_anything)?;
+        lease.transaction = Transaction::Due;
         Ok(lease)
     }
 
@@ -277,8 +277,7 @@ pub(in crate::storage::db) struct Lease {
     pending: Pending,
     /// A question was sent that has no answer yet.
     asking: bool,
-    /// Whether there is a transaction on it, or may be.
-    in_transaction: bool,
+    transaction: Transaction,
     pool: Arc<Shared>,
     /// Given back after the connection is.
     _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
@@ -289,36 +288,44 @@ impl Lease {
     #[expect(clippy::expect_used, reason = "only drop takes the connection")]
     pub(in crate::storage::db) fn parts(&mut self) -> (Line<'_>, &mut Option<Error>) {
         let open = self.open.as_mut().expect("a lease holds a connection");
-        let (pending, asking) = (&mut self.pending, &mut self.asking);
-        (Line { connection: &mut open.connection, pending, patience: self.pool.patience, asking }, &mut self.failure)
+        let (pending, asking, transaction) = (&mut self.pending, &mut self.asking, &mut self.transaction);
+        let line = Line { connection: &mut open.connection, pending, patience: self.pool.patience, asking, transaction };
+        (line, &mut self.failure)
     }
 
     pub(in crate::storage::db) fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
     }
 
-    /// Sends what was put off.
-    pub(in crate::storage::db) async fn send_pending(&mut self) -> Result<(), Error> {
-        let (mut line, failure) = self.parts();
-        line.send_pending().await.map_err(|error| failure.insert(error).clone())
-    }
-
+    /// Sends what was put off, and ends the transaction: where nothing was sent before, that is all of it, and one statement is a
+    /// transaction by itself.
     pub(in crate::storage::db) async fn commit(mut self) -> Result<(), Error> {
+        let (mut line, failure) = self.parts();
+        if let Err(error) = line.send_pending().await {
+            *failure = Some(error.clone());
+            self.roll_back().await;
+            return Err(error);
+        }
+        if self.transaction != Transaction::Begun {
+            return Ok(());
+        }
         let committed = self.command("COMMIT").await;
         // Where the server answered, there is no transaction any more.
-        self.in_transaction = committed.as_ref().is_err_and(Error::is_silence);
+        if !committed.as_ref().is_err_and(Error::is_silence) {
+            self.transaction = Transaction::None;
+        }
         committed
     }
 
     pub(in crate::storage::db) async fn roll_back(mut self) {
-        if !self.is_lost() && self.command("ROLLBACK").await.is_ok() {
-            self.in_transaction = false;
+        if self.transaction == Transaction::Begun && !self.is_lost() && self.command("ROLLBACK").await.is_ok() {
+            self.transaction = Transaction::None;
         }
     }
 
     /// Runs a statement without parameters.
     async fn command(&mut self, sql: &'static str) -> Result<(), Error> {
-        let (line, failure) = self.parts();
+        let (mut line, failure) = self.parts();
         line.command(sql).await.map_err(|error| failure.insert(error).clone())
     }
 
@@ -336,7 +343,7 @@ impl Drop for Lease {
             Some(error @ Error::Unavailable(_)) => error.is_worth_retrying() || error.is_read_only(),
             _ => true,
         };
-        if is_well && !self.in_transaction && !self.asking {
+        if is_well && self.transaction != Transaction::Begun && !self.asking {
             open.used = Instant::now();
             self.pool.resting().connections.push(open);
         }
