@@ -1,8 +1,9 @@
 //! What stands between a program and its database, and fails on command: it cuts, keeps silent, takes its time, or loses an answer.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -111,7 +112,8 @@ impl Proxy {
         self.ends.send_modify(|times| *times += 1);
     }
 
-    /// The next COMMIT reaches the server; its answer gets lost, and the connection with it.
+    /// The next COMMIT, or a statement that writes and is a transaction by itself, reaches the server; its answer gets lost, and the
+    /// connection with it.
     pub fn lose_the_next_commits_answer(&self) {
         self.lost.store(false, Ordering::SeqCst);
         self.loses.store(true, Ordering::SeqCst);
@@ -143,10 +145,10 @@ async fn connection(
     let Ok(server) = UnixStream::connect(target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let swallows = AtomicBool::new(false);
+    let (swallows, said) = (AtomicBool::new(false), Mutex::new(Said::default()));
     let there = pump(from_client, to_server, mood.clone(), |bytes| {
         questions.fetch_add(1, Ordering::SeqCst);
-        let commits = bytes.windows(6).any(|window| window == b"COMMIT");
+        let commits = said.lock().unwrap().commits(bytes);
         if commits && loses.swap(false, Ordering::SeqCst) {
             swallows.store(true, Ordering::SeqCst);
         }
@@ -161,6 +163,40 @@ async fn connection(
     tokio::select! {
         () = there => {}
         () = back => {}
+    }
+}
+
+/// What a client of PostgreSQL has said so far on one connection (documentation, 54.7 "Message Formats").
+#[derive(Default)]
+struct Said {
+    /// The names of the prepared statements that write.
+    writing: HashSet<Vec<u8>>,
+    in_transaction: bool,
+}
+
+impl Said {
+    /// Whether something is committed by these messages. Each write of the client is whole messages.
+    fn commits(&mut self, mut bytes: &[u8]) -> bool {
+        let mut commits = false;
+        while let Some((&[kind, a, b, c, d], rest)) = bytes.split_first_chunk() {
+            let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
+            let Some((body, rest)) = length.checked_sub(4).and_then(|length| rest.split_at_checked(length)) else { break };
+            let mut words = body.split(|byte| *byte == 0);
+            match (kind, words.next().unwrap_or_default(), words.next().unwrap_or_default()) {
+                (b'Q', b"BEGIN", _) => self.in_transaction = true,
+                (b'Q', command @ (b"COMMIT" | b"ROLLBACK"), _) => {
+                    self.in_transaction = false;
+                    commits |= command == b"COMMIT";
+                }
+                (b'P', name, sql) if sql.windows(12).any(|window| window == b"INSERT INTO ") => {
+                    self.writing.insert(name.to_vec());
+                }
+                (b'B', _, name) => commits |= !self.in_transaction && self.writing.contains(name),
+                _ => {}
+            }
+            bytes = rest;
+        }
+        commits
     }
 }
 
