@@ -64,7 +64,10 @@ async fn take_back(state: &AppState, context: &RequestContext, client: &Client, 
             })
             .await?);
     }
-    let Some((_, grant)) = refresh_token::find(state, token).await? else { return Ok(()) };
+    let Some((_, grant)) = refresh_token::find(state, token).await? else {
+        // It may have been revoked this very moment, by somebody who is not answered yet.
+        return Ok(state.db.settled().await?);
+    };
     if grant.client_id != client.id {
         return foreign(client);
     }

@@ -2,6 +2,7 @@
 
 mod change;
 mod group_commit;
+mod log;
 mod postgres;
 mod query;
 mod readers;
@@ -91,7 +92,7 @@ impl Db {
                 let patience = Duration::from_secs(config.acquire_timeout);
                 Backend::Sqlite {
                     readers: Arc::new(Readers::new(path, config.max_connections, patience)),
-                    writer: Writer::new(path.clone(), connection, subscribers.clone(), patience),
+                    writer: Writer::new(path, connection, subscribers.clone(), patience)?,
                 }
             }
             DatabaseTarget::Postgres(url) => {
@@ -186,6 +187,15 @@ impl Db {
                     tokio::time::sleep(pause(attempt)).await;
                 }
             }
+        }
+    }
+
+    /// Waits until all that can be read now lasts: for an answer that vouches for what somebody else wrote. SQLite shows what was
+    /// committed before it is on the disk, PostgreSQL after.
+    pub async fn settled(&self) -> Result<(), Error> {
+        match &self.0.backend {
+            Backend::Sqlite { writer, .. } => writer.settled().await,
+            Backend::Postgres { .. } => Ok(()),
         }
     }
 

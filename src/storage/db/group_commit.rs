@@ -1,17 +1,21 @@
 //! The one writer of SQLite, which commits the work of many callers at once.
 //!
-//! A commit waits for the disk, and that costs far more than the statements in it. So the callers share one. They stand in the
+//! To wait for the disk costs far more than the statements that are to last. So the callers share it. They stand in the
 //! queue of a lock: the first opens a transaction, those after it get a savepoint each, and behind those who wait already
-//! stands the task that commits. One COMMIT then makes all of it durable, and nobody is answered before it. What one caller
-//! undoes leaves the others' work alone.
+//! stands the committer. One COMMIT puts the work of all of them into the write-ahead log, one order to the disk makes that last
+//! ([`Log`]), and nobody is answered before it. What one caller undoes leaves the others' work alone.
+//!
+//! While the disk works the next callers have their turns; their COMMIT comes when it has finished. So the longer the disk takes the
+//! more of them share the next order, and neither the disk nor the processors wait for each other.
 //!
 //! Whatever happens to a caller, even that its future is dropped between two statements, dropping its [`Turn`] undoes what
 //! isn't expressly kept, and lets the next one in. After the work of [`MOST`] callers the last of them commits itself.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, mem};
 
 use rusqlite::Connection;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
@@ -19,9 +23,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::change::{Change, Subscribers};
-use super::sqlite::{self, Access};
+use super::log::Log;
+use super::sqlite;
 use crate::storage::error::Error;
-use crate::telemetry::metrics::{COMMIT_CALLERS, COMMIT_TIME, TRANSACTIONS_LOST};
+use crate::telemetry::metrics::{COMMIT_CALLERS, COMMIT_TIME, TRANSACTIONS_LOST, Timer};
 
 /// The most callers in one transaction.
 const MOST: usize = 64;
@@ -35,10 +40,20 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, connection: Connection, subscribers: Subscribers, patience: Duration) -> Self {
-        let desk =
-            Desk { path, connection: Some(connection), standing: Standing::None, kept: Vec::new(), closed: false, subscribers };
-        Self { desk: Arc::new(Mutex::new(desk)), closed: AtomicBool::new(false), patience }
+    pub(super) fn new(path: &Path, connection: Connection, subscribers: Subscribers, patience: Duration) -> Result<Self, Error> {
+        let log = Log::of(path, &connection)?;
+        let desk = Desk {
+            log: Arc::new(log),
+            connection: Some(connection),
+            standing: Standing::None,
+            kept: Vec::new(),
+            committed: Vec::new(),
+            committing: false,
+            copying: Arc::default(),
+            closed: false,
+            subscribers,
+        };
+        Ok(Self { desk: Arc::new(Mutex::new(desk)), closed: AtomicBool::new(false), patience })
     }
 
     /// Waits for a turn.
@@ -69,11 +84,14 @@ impl Writer {
             return;
         }
         let desk = Arc::clone(&self.desk).lock_owned().await;
-        // The task that commits may stand behind this one.
+        // The committer may stand behind this one.
         let ended = spawn_blocking(move || {
             let mut desk = desk;
-            desk.commit();
+            if let Some(Err((error, callers))) = desk.round().map(Round::sync) {
+                desk.doubt(&error, callers);
+            }
             desk.closed = true;
+            desk.log.close();
             desk.connection.take()
         });
         if let Ok(Some(connection)) = ended.await
@@ -81,6 +99,18 @@ impl Writer {
         {
             tracing::warn!(%error, "closing the database failed");
         }
+    }
+
+    /// Waits until everything that can be read now is on the disk.
+    pub(super) async fn settled(&self) -> Result<(), Error> {
+        let (done, settled) = oneshot::channel();
+        let mut desk = self.desk.lock().await;
+        if !desk.committing {
+            return Ok(());
+        }
+        desk.committed.push(Kept { changes: Vec::new(), done });
+        drop(desk);
+        settled.await.map_err(|_| stopped())?
     }
 }
 
@@ -113,10 +143,9 @@ impl Turn {
         if let Some(mut desk) = self.desk.take() {
             desk.standing = Standing::Holding { marked: desk.standing == Standing::Marked };
             desk.kept.push(Kept { changes, done });
-            match desk.kept.len() {
-                1 => commit_after_the_others(&desk),
-                MOST => commit_now(desk),
-                _ => {}
+            call_the_committer(&mut desk);
+            if desk.kept.len() == MOST {
+                spawn_blocking(move || desk.commit());
             }
         }
         committed.await.map_err(|_| stopped())?
@@ -131,36 +160,73 @@ impl Drop for Turn {
     }
 }
 
-/// Commits when those who wait at the desk have had their turn.
-fn commit_after_the_others(desk: &OwnedMutexGuard<Desk>) {
+/// The committer has its turn when those who wait at the desk have had theirs, and goes on as long as there is something to commit. It
+/// runs on a thread that may wait for the disk.
+fn call_the_committer(desk: &mut OwnedMutexGuard<Desk>) {
+    if mem::replace(&mut desk.committing, true) {
+        return;
+    }
     let lock = Arc::clone(OwnedMutexGuard::mutex(desk));
-    tokio::spawn(async move { commit_now(lock.lock_owned().await) });
-}
-
-/// Commits on a thread that may wait for the disk, and leaves the desk to the next caller then.
-fn commit_now(mut desk: OwnedMutexGuard<Desk>) {
-    spawn_blocking(move || desk.commit());
+    spawn_blocking(move || {
+        loop {
+            let round = lock.blocking_lock().round();
+            let Some(round) = round else { break };
+            if let Err((error, callers)) = round.sync() {
+                lock.blocking_lock().doubt(&error, callers);
+            }
+        }
+    });
 }
 
 /// The connection, and how its transaction stands.
 #[derive(Debug)]
 struct Desk {
-    path: PathBuf,
+    log: Arc<Log>,
     /// `None` after a failure that left the transaction in doubt: closing the connection rolled it back, and the next caller
     /// gets a new one.
     connection: Option<Connection>,
     standing: Standing,
     /// Those whose work is in the transaction.
     kept: Vec<Kept>,
+    /// Those whose work is committed, and perhaps not on the disk yet.
+    committed: Vec<Kept>,
+    /// Whether there is a committer, who looks again before it goes.
+    committing: bool,
+    /// Whether a checkpoint is being made.
+    copying: Arc<AtomicBool>,
     closed: bool,
     subscribers: Subscribers,
 }
 
-/// A caller whose work is in the transaction and who waits for the commit.
+/// A caller whose work is done and who waits until it lasts.
 #[derive(Debug)]
 struct Kept {
     changes: Vec<Change>,
     done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// Those whose work is committed and waits for the disk.
+struct Round {
+    callers: Vec<Kept>,
+    log: Arc<Log>,
+    subscribers: Subscribers,
+    time: Timer,
+}
+
+impl Round {
+    /// Makes it last and answers them; or gives them back.
+    fn sync(self) -> Result<(), (io::Error, Vec<Kept>)> {
+        if let Err(error) = self.log.sync() {
+            return Err((error, self.callers));
+        }
+        drop(self.time);
+        for Kept { changes, done } in self.callers {
+            self.subscribers.tell(&changes);
+            // Nobody waits when the caller was dropped; its work stays.
+            done.send(Ok(())).ok();
+        }
+        Ok(())
+    }
 }
 
 /// How the transaction stands.
@@ -181,7 +247,11 @@ impl Desk {
         Ok(match &mut self.connection {
             _ if self.closed => return Err(stopped()),
             Some(connection) => connection,
-            connection @ None => connection.insert(sqlite::open(&self.path, Access::Write)?),
+            connection @ None => {
+                let opened = self.log.open()?;
+                self.log.heal(&opened)?;
+                connection.insert(opened)
+            }
         })
     }
 
@@ -224,26 +294,59 @@ impl Desk {
         }
     }
 
-    /// Makes what was kept durable, and answers those who wait for it.
+    /// Commits what was kept. It lasts when the log is [synced](Log::sync).
     fn commit(&mut self) {
-        if self.standing == Standing::None {
+        if self.kept.is_empty() {
             return;
         }
-        let time = COMMIT_TIME.timer();
         if let Some(connection) = &self.connection
             && let Err(error) = sqlite::command(connection, "COMMIT")
         {
             self.lose(error.into());
             return;
         }
-        drop(time);
+        if !self.copying.load(Ordering::Relaxed) && self.log.is_due() {
+            self.start_a_checkpoint();
+        }
         COMMIT_CALLERS.observe(self.kept.len() as u64);
         self.standing = Standing::None;
-        for Kept { changes, done } in self.kept.drain(..) {
-            self.subscribers.tell(&changes);
-            // Nobody waits when the caller was dropped; its work stays.
-            done.send(Ok(())).ok();
+        self.committed.append(&mut self.kept);
+    }
+
+    /// Nobody waits for it.
+    fn start_a_checkpoint(&self) {
+        self.copying.store(true, Ordering::Relaxed);
+        let (log, copying) = (Arc::clone(&self.log), Arc::clone(&self.copying));
+        spawn_blocking(move || {
+            if let Err(error) = log.checkpoint() {
+                tracing::debug!(%error, "a checkpoint failed; the next commits try again");
+            }
+            copying.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// What the disk is to be asked for next.
+    fn round(&mut self) -> Option<Round> {
+        if self.kept.is_empty() && self.committed.is_empty() {
+            self.committing = false;
+            return None;
         }
+        let time = COMMIT_TIME.timer();
+        self.commit();
+        self.committing = !self.committed.is_empty();
+        self.committing.then(|| Round {
+            callers: mem::take(&mut self.committed),
+            log: Arc::clone(&self.log),
+            subscribers: self.subscribers.clone(),
+            time,
+        })
+    }
+
+    /// The disk did not take what was committed for `callers`. What was done since rests on it, and goes with it.
+    fn doubt(&mut self, error: &io::Error, callers: Vec<Kept>) {
+        let committed = mem::take(&mut self.committed);
+        self.kept.splice(0..0, callers.into_iter().chain(committed));
+        self.lose(Error::unavailable(&format!("the disk did not keep what was written: {error}")));
     }
 
     /// Gives the transaction up: closing the connection rolls it back. Everybody whose work was in it is told.
@@ -252,7 +355,9 @@ impl Desk {
         self.connection = None;
         self.standing = Standing::None;
         TRANSACTIONS_LOST.add(self.kept.len() as u64);
-        for Kept { done, .. } in self.kept.drain(..) {
+        for Kept { changes, done } in self.kept.drain(..) {
+            // What failed may be there all the same.
+            self.subscribers.tell(&changes);
             done.send(Err(error.clone())).ok();
         }
         error

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostiary::storage::db::{Db, Tx};
+use ostiary::storage::db::{DatabaseTarget, Db, Tx};
 use ostiary::storage::error::Error;
 use ostiary::storage::instance;
 use tokio::sync::Notify;
@@ -308,4 +308,52 @@ async fn closing_waits_for_what_was_ordered_before() {
     closing.await.unwrap();
     let db = database.another_node().await;
     assert!(exists(&db, "a").await && exists(&db, "b").await && !exists(&db, "late").await);
+}
+
+/// Checkpoints are made beside the writer, and the log begins anew although somebody always writes and reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_does_not_grow_without_end() {
+    let database = TestDatabase::sqlite().await;
+    let db = &database.db;
+    let DatabaseTarget::Sqlite(path) = &database.target else { panic!("a file") };
+    let log = path.with_extension("db-wal");
+    let write = async |writer: usize| {
+        let mut longest = 0;
+        for number in 0..250 {
+            // Ten pages and more.
+            let (name, value) = (format!("{writer}-{number}"), vec![b'x'; 40_000]);
+            db.write(async |tx| instance::insert_if_absent(tx, &name, &value).await).await.unwrap();
+            assert!(exists(db, &name).await, "{name}");
+            longest = longest.max(std::fs::metadata(&log).unwrap().len());
+        }
+        longest
+    };
+    let longest = tokio::join!(write(0), write(1), write(2), write(3), write(4), write(5), write(6), write(7));
+    // 80 MB were written.
+    let longest = <[u64; 8]>::from(longest).into_iter().max().unwrap();
+    assert!(longest < 40_000_000, "{longest}");
+    db.close().await;
+    assert!(!log.exists(), "nobody has it open");
+    let db = database.another_node().await;
+    for writer in 0..8 {
+        assert!(exists(&db, &format!("{writer}-249")).await, "{writer}");
+    }
+}
+
+/// What another one wrote can be read before it lasts.
+#[tokio::test]
+async fn who_waits_until_all_is_settled_is_answered_after_those_who_wrote_it() {
+    let database = TestDatabase::sqlite().await;
+    let db = &database.db;
+    db.settled().await.unwrap();
+    let first = Holding::start(db, "first", Ok(())).await;
+    let mut settled = tokio::spawn({
+        let db = db.clone();
+        async move { db.settled().await }
+    });
+    assert!(timeout(MOMENT, &mut settled).await.is_err(), "somebody writes");
+    let written = first.finish().await;
+    settled.await.unwrap().unwrap();
+    written.unwrap();
+    assert!(exists(db, "first").await);
 }
