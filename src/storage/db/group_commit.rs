@@ -150,6 +150,21 @@ impl Turn {
         }
         committed.await.map_err(|_| stopped())?
     }
+
+    /// Undoes what was done, and waits until that lasts which others did before: what the caller found rests on it, and so does whatever
+    /// it concludes. Should that be lost, the error says so.
+    pub(super) async fn refuse(mut self) -> Result<(), Error> {
+        let (done, settled) = oneshot::channel();
+        if let Some(mut desk) = self.desk.take() {
+            desk.undo();
+            if !desk.committing {
+                return Ok(());
+            }
+            let nothing = Kept { changes: Vec::new(), done };
+            if desk.kept.is_empty() { desk.committed.push(nothing) } else { desk.kept.push(nothing) }
+        }
+        settled.await.map_err(|_| stopped())?
+    }
 }
 
 impl Drop for Turn {

@@ -71,7 +71,7 @@ impl Tx {
 
     /// The same of a statement that must give a row: a SELECT, or one with RETURNING. Where it gives none, everything is undone, and the
     /// transaction's error is [`Error::Unmet`]; on PostgreSQL that may be said at its end only, and not which one it was. A caller
-    /// who wants to know looks at what is there then.
+    /// who wants to know looks at what is there then: what made it so was committed when the error is returned.
     pub fn require(&mut self, statement: impl Into<Locking>) -> Put<'_> {
         let sql = self.text(statement.into());
         self.put_off(sql, true)
@@ -240,9 +240,16 @@ fn settle<T>(failure: &mut Option<Error>, run: impl FnOnce() -> rusqlite::Result
 }
 
 /// Keeps a statement's error with its connection: a transaction in which one failed must not be committed, whatever the
-/// closure made of the error. (PostgreSQL would answer such a COMMIT with a silent ROLLBACK.)
+/// closure made of the error. (PostgreSQL would answer such a COMMIT with a silent ROLLBACK, and each statement before it with an error
+/// that says nothing: the first one counts, unless the connection no longer answers.)
 fn remember<T, E: Into<Error>>(failure: &mut Option<Error>, result: Result<T, E>) -> Result<T, Error> {
-    result.map_err(|error| failure.insert(error.into()).clone())
+    result.map_err(|error| {
+        let error = error.into();
+        if error.is_silence() {
+            *failure = Some(error.clone());
+        }
+        failure.get_or_insert(error).clone()
+    })
 }
 
 /// The columns of one row, read from left to right in the order in which the statement names them.

@@ -70,8 +70,17 @@ impl Tx {
         }
         match self.conn.0 {
             Link::Writer(turn) => {
-                // Dropping the turn undoes what was done in it.
-                let value = result?;
+                let value = match result {
+                    Ok(value) => value,
+                    Err(error) => {
+                        // What was found missing or in the way may be another caller's work, not committed yet.
+                        if matches!(error, Error::Unmet | Error::Conflict) {
+                            turn.refuse().await?;
+                        }
+                        // Dropping the turn undoes what was done in it.
+                        return Err(error);
+                    }
+                };
                 match turn.failure() {
                     Some(error) => return Err(error.clone()),
                     None => turn.keep(self.changes).await?,

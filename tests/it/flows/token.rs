@@ -1,12 +1,33 @@
 //! Codes and what they are exchanged for: behaviours 1.4.
 
 use ostiary::protocol::client::AccessTokenFormat;
+use ostiary::storage::instance;
+use tokio::task::JoinSet;
 
 use crate::support::database::{TestDatabase, on_both};
 use crate::support::flow::{
     AuthorizationUrl, VERIFIER, assert_error, authorize, claims, code, header, redeem, refresh, text, tokens,
 };
-use crate::support::server::{Persona, TestServer};
+use crate::support::server::{Persona, TestClient, TestServer};
+
+/// One of so many who redeem a code at once gets tokens, and they are worth nothing: somebody else had the code too.
+async fn race(server: &TestServer, client: &TestClient, code: &str, many: usize) {
+    let tries: Vec<_> = (0..many)
+        .map(|_| {
+            let (server, client, code) = (server.clone(), client.clone(), code.to_owned());
+            tokio::spawn(async move { redeem(&server, &client, &code).await })
+        })
+        .collect();
+    let mut won = Vec::new();
+    for attempt in tries {
+        let answer = attempt.await.unwrap();
+        if answer.status == 200 { won.push(answer.json()) } else { assert_error(&answer, 400, "invalid_grant") }
+    }
+    assert_eq!(won.len(), 1);
+    let inactive = server.introspect(client, &text(&won[0], "access_token")).await;
+    assert_eq!(inactive["active"], false, "somebody else had the code too");
+    assert_eq!(server.last_reason("code.replayed").await.as_deref(), Some("code_replayed"));
+}
 
 on_both! {
     async fn a_code_cannot_be_redeemed_twice_and_a_second_try_revokes_the_first(database: TestDatabase) {
@@ -33,20 +54,27 @@ on_both! {
         server.person("anna").await;
         let client = server.client(Persona::Web, |_| {}).await;
         let code = code(&server, &client, "anna").await;
-        let tries: Vec<_> = (0..50)
-            .map(|_| {
-                let (server, client, code) = (server.clone(), client.clone(), code.clone());
-                tokio::spawn(async move { redeem(&server, &client, &code).await })
-            })
-            .collect();
-        let mut won = Vec::new();
-        for attempt in tries {
-            let answer = attempt.await.unwrap();
-            if answer.status == 200 { won.push(answer.json()) } else { assert_error(&answer, 400, "invalid_grant") }
+        race(&server, &client, &code, 50).await;
+    }
+
+    async fn two_who_redeem_one_code_at_once_lose_it_while_others_write(database: TestDatabase) {
+        let server = TestServer::start(database).await;
+        server.person("anna").await;
+        let client = server.client(Persona::Web, |_| {}).await;
+        // So that the two share a commit with others, and wait for it.
+        let mut others = JoinSet::new();
+        for name in ["one", "another"] {
+            let db = server.state.db.clone();
+            others.spawn(async move {
+                loop {
+                    db.write(async |tx| instance::insert_if_absent(tx, name, b"x").await.map(drop)).await.unwrap();
+                }
+            });
         }
-        assert_eq!(won.len(), 1);
-        let inactive = server.introspect(&client, &text(&won[0], "access_token")).await;
-        assert_eq!(inactive["active"], false, "somebody else had the code too");
+        for _ in 0..10 {
+            let code = code(&server, &client, "anna").await;
+            race(&server, &client, &code, 2).await;
+        }
     }
 
     async fn a_code_dies_with_its_session(database: TestDatabase) {

@@ -357,3 +357,46 @@ async fn who_waits_until_all_is_settled_is_answered_after_those_who_wrote_it() {
     written.unwrap();
     assert!(exists(db, "first").await);
 }
+
+/// Who finds something in the way concludes from it: so it must be there to stay.
+#[tokio::test]
+async fn what_a_refusal_rests_on_is_committed_before_it_or_the_refusal_is_none() {
+    let database = TestDatabase::sqlite().await;
+    let db = &database.db;
+    let refused = |outcome: Result<(), Error>| {
+        let db = db.clone();
+        tokio::spawn(async move { db.write(async |tx| put(tx, "lost").await.and(outcome.clone())).await })
+    };
+    let first = Holding::start(db, "first", Ok(())).await;
+    let mut unmet = refused(Err(Error::Unmet));
+    let last = {
+        let db = db.clone();
+        tokio::spawn(async move { Holding::start(&db, "last", Ok(())).await })
+    };
+    sleep(MOMENT).await;
+    first.release.notify_one();
+    let last = last.await.unwrap();
+    assert!(timeout(MOMENT, &mut unmet).await.is_err(), "what it rests on is not committed");
+    last.finish().await.unwrap();
+    assert!(matches!(unmet.await.unwrap(), Err(Error::Unmet)));
+    assert!(exists(db, "first").await && !exists(db, "lost").await);
+
+    // What it rests on is lost.
+    let second = Holding::start(db, "second", Ok(())).await;
+    let unmet = refused(Err(Error::Unmet));
+    let culprit = {
+        let db = db.clone();
+        tokio::spawn(async move {
+            db.write(async |tx| {
+                tx.query("PRAGMA defer_foreign_keys = ON").execute().await?;
+                tx.query("INSERT INTO profiles (user_id, claims, updated_at) VALUES ('nobody', '{}', 0)").execute().await
+            })
+            .await
+        })
+    };
+    sleep(MOMENT).await;
+    assert!(second.finish().await.is_err() && culprit.await.unwrap().is_err());
+    let answer = unmet.await.unwrap();
+    assert!(matches!(answer, Err(Error::Conflict)), "the commit's error: {answer:?}");
+    assert!(!exists(db, "second").await);
+}
