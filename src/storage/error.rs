@@ -1,5 +1,6 @@
 //! What can go wrong in storage.
 
+use std::io;
 use std::sync::Arc;
 
 use sqlx::error::ErrorKind;
@@ -71,6 +72,18 @@ impl Error {
     /// The same of the statement with which a transaction begins: nothing has happened then.
     pub(super) fn before_anything(self) -> Self {
         if self.is_lost_connection() { Self::Unavailable(Cause::LostBefore) } else { self }
+    }
+
+    /// The same of a statement that is a whole transaction: where the system refuses to send, the end of it can't have arrived, and
+    /// without that nothing is committed.
+    pub(super) fn before_it_was_sent(self) -> Self {
+        match &self {
+            Self::Unavailable(Cause::Postgres(error)) => match &**error {
+                sqlx::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Unavailable(Cause::LostBefore),
+                _ => self,
+            },
+            _ => self,
+        }
     }
 
     pub(super) fn is_before_anything(&self) -> bool {

@@ -212,6 +212,27 @@ async fn a_write_after_a_restart_of_postgres_notices_nothing() {
     assert!(exists(db, "after").await);
 }
 
+/// Where the whole transaction is one statement nobody knows whether it arrived, unless the system refused to send it. Either way it
+/// is done once or not at all, and the lost connection is left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn a_write_that_is_one_statement_is_done_once_or_told_after_a_restart_of_postgres() {
+    let database = TestDatabase::postgres().await;
+    let db = &database.db;
+    let write = async |name: &'static str| {
+        let sql = "INSERT INTO instance (name, value) VALUES ($1, $2)";
+        db.write(async |tx| tx.put(sql).bind(name).bind(b"x".as_slice()).run().await).await
+    };
+    for (name, again) in [("a", "a again"), ("b", "b again"), ("c", "c again")] {
+        write(name).await.unwrap();
+        database.cut_connections().await;
+        let result = write(again).await;
+        assert!(matches!(result, Ok(()) | Err(Error::Unavailable(_))), "{result:?}");
+        assert_eq!(exists(db, again).await, result.is_ok(), "the statement can't have arrived at a server that was gone");
+        write(format!("{name} at last").leak()).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: --include-ignored"]
 async fn a_connection_to_postgres_that_is_lost_in_a_transaction_is_told() {

@@ -303,6 +303,7 @@ impl Lease {
         let (mut line, failure) = self.parts();
         if let Err(error) = line.send_pending().await {
             *failure = Some(error.clone());
+            let error = if self.transaction == Transaction::Begun { error } else { error.before_it_was_sent() };
             self.roll_back().await;
             return Err(error);
         }
