@@ -11,6 +11,7 @@
 //! Whatever happens to a caller, even that its future is dropped between two statements, dropping its [`Turn`] undoes what
 //! isn't expressly kept, and lets the next one in. After the work of [`MOST`] callers the last of them commits itself.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -144,7 +145,7 @@ impl Turn {
             desk.standing = Standing::Holding { marked: desk.standing == Standing::Marked };
             desk.kept.push(Kept { changes, done });
             call_the_committer(&mut desk);
-            if desk.kept.len() == MOST {
+            if desk.kept.len() >= MOST {
                 spawn_blocking(move || desk.commit());
             }
         }
@@ -186,7 +187,9 @@ fn call_the_committer(desk: &mut OwnedMutexGuard<Desk>) {
         loop {
             let round = lock.blocking_lock().round();
             let Some(round) = round else { break };
-            if let Err((error, callers)) = round.sync() {
+            // Should a subscriber panic, the committer goes on all the same.
+            let synced = catch_unwind(AssertUnwindSafe(|| round.sync()));
+            if let Ok(Err((error, callers))) = synced {
                 lock.blocking_lock().doubt(&error, callers);
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostiary::storage::db::{DatabaseTarget, Db, Tx};
+use ostiary::storage::db::{Change, DatabaseTarget, Db, Tx};
 use ostiary::storage::error::Error;
 use ostiary::storage::instance;
 use tokio::sync::Notify;
@@ -356,6 +356,24 @@ async fn who_waits_until_all_is_settled_is_answered_after_those_who_wrote_it() {
     settled.await.unwrap().unwrap();
     written.unwrap();
     assert!(exists(db, "first").await);
+}
+
+/// A subscriber that panics costs those who wait for that commit their answer, and nobody after them.
+#[tokio::test]
+async fn a_subscriber_that_panics_stops_no_commit() {
+    let database = TestDatabase::sqlite().await;
+    let db = &database.db;
+    db.subscribe(|change| assert_ne!(*change, Change::Outbox, "a mistake"));
+    let told = db.write(async |tx| {
+        put(tx, "told").await?;
+        tx.changed(Change::Outbox);
+        Ok(())
+    });
+    assert!(told.await.is_err());
+    assert!(exists(db, "told").await);
+    for name in ["after", "and after"] {
+        db.write(async |tx| put(tx, name).await).await.unwrap();
+    }
 }
 
 /// Who finds something in the way concludes from it: so it must be there to stay.
