@@ -21,3 +21,4 @@ mod spent;
 mod transactions;
 mod upgrade;
 mod users;
+mod write_ahead_log;
