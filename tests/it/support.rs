@@ -11,6 +11,7 @@ pub mod dpop;
 pub mod encryption;
 pub mod factors;
 pub mod flow;
+pub mod holding;
 pub mod keys;
 pub mod logout;
 pub mod mailbox;

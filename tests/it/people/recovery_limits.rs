@@ -1,15 +1,13 @@
 //! How often somebody may say to have forgotten a password: E11.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use ostiary::guard::limit::Action;
-use tokio::sync::Notify;
 
 use super::recovery::{choose, person};
 use super::{NEW_PASSWORD, code, enter, recover};
 use crate::guard::attack::{limited, solve};
 use crate::support::database::TestDatabase;
+use crate::support::holding::Holding;
 use crate::support::server::TestServer;
 
 #[tokio::test]
@@ -59,19 +57,7 @@ async fn of_many_new_passwords_at_once_few_are_hashed() {
         assert!(!choose(&mut browser, &page, "short").await.body.contains("too-many"), "what is not hashed is not counted");
     }
     // Nobody's password is set before all have tried.
-    let (held, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let holding = tokio::spawn({
-        let (db, held, release) = (server.state.db.clone(), Arc::clone(&held), Arc::clone(&release));
-        async move {
-            db.write(async |_| {
-                held.notify_one();
-                release.notified().await;
-                Ok(())
-            })
-            .await
-        }
-    });
-    held.notified().await;
+    let holding = Holding::start(&server.state.db, "held", Ok(())).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..30 {
         let (mut browser, form) =
@@ -81,8 +67,7 @@ async fn of_many_new_passwords_at_once_few_are_hashed() {
     for _ in 0..25 {
         assert_eq!(tasks.join_next().await.unwrap().unwrap(), StatusCode::TOO_MANY_REQUESTS);
     }
-    release.notify_one();
-    holding.await.unwrap().unwrap();
+    holding.finish().await.unwrap();
     let mut hashed = tasks.join_all().await;
     hashed.sort_unstable();
     assert_eq!(hashed[0], StatusCode::SEE_OTHER);

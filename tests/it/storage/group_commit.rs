@@ -1,18 +1,15 @@
 //! SQLite's one writer: callers share a commit and nothing else.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ostiary::storage::db::{Db, Tx};
 use ostiary::storage::error::Error;
 use ostiary::storage::instance;
-use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::support::database::TestDatabase;
-
-pub(super) const MOMENT: Duration = Duration::from_millis(100);
+use crate::support::holding::{Holding, MOMENT};
 
 pub(super) async fn put(tx: &mut Tx, name: &str) -> Result<(), Error> {
     instance::insert_if_absent(tx, name, b"x").await.map(drop)
@@ -22,38 +19,22 @@ pub(super) async fn exists(db: &Db, name: &str) -> bool {
     instance::load(&mut db.read().await.unwrap(), name).await.unwrap().is_some()
 }
 
-/// A caller in the middle of its turn: those who come now are in one transaction with it.
-pub(super) struct Holding {
-    task: JoinHandle<Result<(), Error>>,
-    pub(super) release: Arc<Notify>,
-}
-
-impl Holding {
-    /// Writes `name` and holds its turn, at the end of which `outcome` is returned.
-    pub(super) async fn start(db: &Db, name: &'static str, outcome: Result<(), Error>) -> Self {
-        let (started, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let (db, started_too, release_too) = (db.clone(), Arc::clone(&started), Arc::clone(&release));
-        let task = tokio::spawn(async move {
-            db.write(async |tx| {
-                put(tx, name).await?;
-                started_too.notify_one();
-                release_too.notified().await;
-                outcome.clone()
-            })
-            .await
-        });
-        started.notified().await;
-        Self { task, release }
-    }
-
-    pub(super) async fn finish(self) -> Result<(), Error> {
-        self.release.notify_one();
-        self.task.await.unwrap()
-    }
+/// Starts a writer whose fault COMMIT finds, and not its statement.
+pub(super) async fn culprit(db: &Db) -> JoinHandle<Result<u64, Error>> {
+    let db = db.clone();
+    let task = tokio::spawn(async move {
+        db.write(async |tx| {
+            tx.query("PRAGMA defer_foreign_keys = ON").execute().await?;
+            tx.query("INSERT INTO profiles (user_id, claims, updated_at) VALUES ('nobody', '{}', 0)").execute().await
+        })
+        .await
+    });
+    sleep(MOMENT).await;
+    task
 }
 
 /// Starts writers that queue, in this order; one whose name begins with `bad` fails after it has written.
-pub(super) async fn queue(db: &Db, names: &[&'static str]) -> Vec<JoinHandle<Result<(), Error>>> {
+async fn queue(db: &Db, names: &[&'static str]) -> Vec<JoinHandle<Result<(), Error>>> {
     let mut tasks = Vec::new();
     for &name in names {
         let db = db.clone();
@@ -95,14 +76,8 @@ async fn nobody_is_answered_before_the_commit() {
     let db = &database.db;
     let first = Holding::start(db, "first", Ok(())).await;
     let mut waiting = queue(db, &["early"]).await;
-    let last = {
-        // It queues behind `early`, and so keeps the transaction open when that is done.
-        let db = db.clone();
-        tokio::spawn(async move { Holding::start(&db, "last", Ok(())).await })
-    };
-    sleep(MOMENT).await;
-    first.release.notify_one();
-    let last = last.await.unwrap();
+    // It queues behind `early`, and so keeps the transaction open when that is done.
+    let last = first.hand_on(db, "last").await;
     let mut early = waiting.remove(0);
     assert!(timeout(MOMENT, &mut early).await.is_err(), "answered while its transaction is open");
     assert!(!first.task.is_finished());
@@ -163,13 +138,7 @@ async fn the_work_of_a_caller_dropped_while_it_waits_for_the_commit_is_kept() {
     let database = TestDatabase::sqlite().await;
     let db = &database.db;
     let first = Holding::start(db, "first", Ok(())).await;
-    let last = {
-        let db = db.clone();
-        tokio::spawn(async move { Holding::start(&db, "last", Ok(())).await })
-    };
-    sleep(MOMENT).await;
-    first.release.notify_one();
-    let last = last.await.unwrap();
+    let last = first.hand_on(db, "last").await;
     first.task.abort();
     last.finish().await.unwrap();
     assert!(exists(db, "first").await && exists(db, "last").await);
@@ -180,18 +149,7 @@ async fn a_failed_commit_fails_everybody_in_it_and_nobody_after() {
     let database = TestDatabase::sqlite().await;
     let db = &database.db;
     let first = Holding::start(db, "first", Ok(())).await;
-    let culprit = {
-        let db = db.clone();
-        tokio::spawn(async move {
-            db.write(async |tx| {
-                // So that COMMIT finds the fault, and not the statement.
-                tx.query("PRAGMA defer_foreign_keys = ON").execute().await?;
-                tx.query("INSERT INTO profiles (user_id, claims, updated_at) VALUES ('nobody', '{}', 0)").execute().await
-            })
-            .await
-        })
-    };
-    sleep(MOMENT).await;
+    let culprit = culprit(db).await;
     let tasks = queue(db, &["a", "b"]).await;
     assert!(first.finish().await.is_err());
     assert!(culprit.await.unwrap().is_err());

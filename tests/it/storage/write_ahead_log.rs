@@ -3,10 +3,11 @@
 use ostiary::storage::db::{Change, DatabaseTarget};
 use ostiary::storage::error::Error;
 use ostiary::storage::instance;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::group_commit::{Holding, MOMENT, exists, put};
+use super::group_commit::{culprit, exists, put};
 use crate::support::database::TestDatabase;
+use crate::support::holding::{Holding, MOMENT};
 
 /// Checkpoints are made beside the writer, and the log begins anew although somebody always writes and reads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,13 +86,7 @@ async fn what_a_refusal_rests_on_is_committed_before_it_or_the_refusal_is_none()
     };
     let first = Holding::start(db, "first", Ok(())).await;
     let mut unmet = refused(Err(Error::Unmet));
-    let last = {
-        let db = db.clone();
-        tokio::spawn(async move { Holding::start(&db, "last", Ok(())).await })
-    };
-    sleep(MOMENT).await;
-    first.release.notify_one();
-    let last = last.await.unwrap();
+    let last = first.hand_on(db, "last").await;
     assert!(timeout(MOMENT, &mut unmet).await.is_err(), "what it rests on is not committed");
     last.finish().await.unwrap();
     assert!(matches!(unmet.await.unwrap(), Err(Error::Unmet)));
@@ -100,17 +95,7 @@ async fn what_a_refusal_rests_on_is_committed_before_it_or_the_refusal_is_none()
     // What it rests on is lost.
     let second = Holding::start(db, "second", Ok(())).await;
     let unmet = refused(Err(Error::Unmet));
-    let culprit = {
-        let db = db.clone();
-        tokio::spawn(async move {
-            db.write(async |tx| {
-                tx.query("PRAGMA defer_foreign_keys = ON").execute().await?;
-                tx.query("INSERT INTO profiles (user_id, claims, updated_at) VALUES ('nobody', '{}', 0)").execute().await
-            })
-            .await
-        })
-    };
-    sleep(MOMENT).await;
+    let culprit = culprit(db).await;
     assert!(second.finish().await.is_err() && culprit.await.unwrap().is_err());
     let answer = unmet.await.unwrap();
     assert!(matches!(answer, Err(Error::Conflict)), "the commit's error: {answer:?}");
