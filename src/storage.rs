@@ -18,6 +18,7 @@ pub mod email_codes;
 pub mod error;
 pub mod explanations;
 pub mod factors;
+pub mod files;
 pub mod grants;
 pub mod health;
 pub mod held;

@@ -11,7 +11,8 @@ use rustix::io::Errno;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
-use super::start::{create_private, sync_folder_of};
+use super::start::create_private;
+use crate::storage::files::sync_folder_of;
 
 /// Those of this process.
 static FILES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

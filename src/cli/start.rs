@@ -235,12 +235,6 @@ pub(super) fn new_private_file(path: &Path, content: &[u8]) -> Result<(), Failur
     file.write_all(content).and_then(|()| file.sync_all()).map_err(Failure::unusable)
 }
 
-/// Waits until a new name in the folder of `path` is on the disk.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
-
 fn unwritable(path: &Path, error: &io::Error) -> Failure {
     Failure::unusable(format!("can't write {}: {error}. Check its owner and permissions, or set server.data_dir", path.display()))
 }

@@ -4,7 +4,7 @@
 //! everything; whoever loses it has to make new signing keys and client secrets. It can be replaced: a database may accept several.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::seal::Sealer;
 use crate::random;
+use crate::storage::files::sync_folder_of;
 
 /// The environment variable that goes before the file.
 pub const VARIABLE: &str = "OSTIARY_MASTER_KEY";
@@ -195,7 +196,7 @@ fn create(path: &Path) -> io::Result<()> {
     });
     fs::remove_file(&temporary)?;
     named?;
-    File::open(folder)?.sync_all()
+    sync_folder_of(path)
 }
 
 #[cfg(test)]

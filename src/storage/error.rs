@@ -77,13 +77,13 @@ impl Error {
     /// The same of a statement that is a whole transaction: where the system refuses to send, the end of it can't have arrived, and
     /// without that nothing is committed.
     pub(super) fn before_it_was_sent(self) -> Self {
-        match &self {
-            Self::Unavailable(Cause::Postgres(error)) => match &**error {
-                sqlx::Error::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::Unavailable(Cause::LostBefore),
-                _ => self,
-            },
-            _ => self,
+        if let Self::Unavailable(Cause::Postgres(error)) = &self
+            && let sqlx::Error::Io(error) = &**error
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return Self::Unavailable(Cause::LostBefore);
         }
+        self
     }
 
     pub(super) fn is_before_anything(&self) -> bool {

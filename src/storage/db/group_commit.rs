@@ -50,7 +50,6 @@ impl Writer {
             kept: Vec::new(),
             committed: Vec::new(),
             committing: false,
-            copying: Arc::default(),
             closed: false,
             subscribers,
         };
@@ -210,8 +209,6 @@ struct Desk {
     committed: Vec<Kept>,
     /// Whether there is a committer, who looks again before it goes.
     committing: bool,
-    /// Whether a checkpoint is being made.
-    copying: Arc<AtomicBool>,
     closed: bool,
     subscribers: Subscribers,
 }
@@ -323,7 +320,7 @@ impl Desk {
             self.lose(error.into());
             return;
         }
-        if !self.copying.load(Ordering::Relaxed) && self.log.is_due() {
+        if self.log.is_due() {
             self.start_a_checkpoint();
         }
         COMMIT_CALLERS.observe(self.kept.len() as u64);
@@ -333,13 +330,11 @@ impl Desk {
 
     /// Nobody waits for it.
     fn start_a_checkpoint(&self) {
-        self.copying.store(true, Ordering::Relaxed);
-        let (log, copying) = (Arc::clone(&self.log), Arc::clone(&self.copying));
+        let log = Arc::clone(&self.log);
         spawn_blocking(move || {
             if let Err(error) = log.checkpoint() {
-                tracing::debug!(%error, "a checkpoint failed; the next commits try again");
+                tracing::debug!(%error, "a checkpoint failed; a later one does its work");
             }
-            copying.store(false, Ordering::Relaxed);
         });
     }
 

@@ -22,6 +22,7 @@ use rusqlite::Connection;
 
 use super::sqlite::{self, Access};
 use crate::storage::error::Error;
+use crate::storage::files::sync_folder_of;
 
 /// After how many pages there is a checkpoint (4 MB).
 const CHECKPOINT: i32 = 1000;
@@ -47,10 +48,19 @@ pub(super) struct Log {
     file: Mutex<Option<File>>,
     /// Whether the disk failed to keep what was committed: nothing may rest on that.
     failed: AtomicBool,
-    /// What checkpoints are made with.
-    copying: Mutex<Option<Connection>>,
-    /// How many pages it had at the last checkpoint.
+    copier: Mutex<Copier>,
+    /// How many pages it had when a checkpoint was last asked for.
     copied: AtomicI32,
+}
+
+/// What checkpoints are made with.
+#[derive(Debug, Default)]
+enum Copier {
+    #[default]
+    NotYet,
+    Open(Connection),
+    /// Whoever opened it again would keep the log's file from being deleted.
+    Closed,
 }
 
 impl Log {
@@ -62,7 +72,7 @@ impl Log {
             present: mode == "wal",
             file: Mutex::default(),
             failed: AtomicBool::new(false),
-            copying: Mutex::default(),
+            copier: Mutex::default(),
             copied: AtomicI32::new(0),
         };
         log.take_over(connection)?;
@@ -91,12 +101,16 @@ impl Log {
         Ok(())
     }
 
-    /// Whether there should be a checkpoint, after a COMMIT on this thread.
+    /// Whether there should be a checkpoint, after a COMMIT on this thread. Says so once.
     pub(super) fn is_due(&self) -> bool {
         let pages = PAGES.get();
         // It began anew.
-        self.copied.fetch_min(pages, Ordering::Relaxed);
-        self.present && pages >= self.copied.load(Ordering::Relaxed) + CHECKPOINT
+        let copied = self.copied.fetch_min(pages, Ordering::Relaxed).min(pages);
+        let due = self.present && pages >= copied + CHECKPOINT;
+        if due {
+            self.copied.store(pages, Ordering::Relaxed);
+        }
+        due
     }
 
     /// Makes what is committed last. Once it has failed it fails until the log is [healed](Self::heal): the system tells of a failure
@@ -121,21 +135,21 @@ impl Log {
         // For writing too: some systems sync nothing else.
         let opened = OpenOptions::new().read(true).write(true).open(&path)?;
         opened.sync_data()?;
-        sync_folder(Path::new(&path))?;
+        sync_folder_of(Path::new(&path))?;
         *file = Some(opened);
         Ok(())
     }
 
     /// Copies to the database's file what it can without anybody waiting for it.
     pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
-        let mut connection = lock(&self.copying);
-        let connection = match &mut *connection {
-            Some(connection) => connection,
-            none => none.insert(sqlite::open(&self.database, Access::Write)?),
-        };
-        let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |row| row.get(1))?;
-        self.copied.store(pages, Ordering::Relaxed);
-        Ok(())
+        let mut copier = lock(&self.copier);
+        if matches!(*copier, Copier::NotYet) {
+            *copier = Copier::Open(sqlite::open(&self.database, Access::Write)?);
+        }
+        match &*copier {
+            Copier::Open(connection) => connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())),
+            Copier::NotYet | Copier::Closed => Ok(()),
+        }
     }
 
     /// After a failure takes everything from the log to the database's file, which lasts then whatever became of the log.
@@ -156,25 +170,10 @@ impl Log {
 
     /// The writer closes its connection next.
     pub(super) fn close(&self) {
-        *lock(&self.copying) = None;
+        *lock(&self.copier) = Copier::Closed;
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The name of a new file lasts when its folder does.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if folder.as_os_str().is_empty() => File::open(".")?.sync_all(),
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
 }
