@@ -60,6 +60,7 @@ macro_rules! delete_all {
             if deleted == 0 {
                 break;
             }
+            $crate::telemetry::metrics::CLEANUP_TIME.took(took);
             batch.took(took);
         }
     }};

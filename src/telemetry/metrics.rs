@@ -71,6 +71,9 @@ pub static COMMIT_CALLERS: Histogram = Histogram::new(CALLERS);
 pub static TRANSACTION_RETRIES: Counter = Counter::new();
 pub static TRANSACTIONS_LOST: Counter = Counter::new();
 
+/// How long transactions take that delete what has expired.
+pub static CLEANUP_TIME: Histogram = Histogram::new(SECONDS);
+
 /// What is looked up in memory, each with how often it was found there and how often not.
 pub static CLIENT_CACHE: Cache = Cache::new("clients");
 pub static RESOURCE_CACHE: Cache = Cache::new("resources");
@@ -162,6 +165,7 @@ pub fn write(text: &mut Text) {
     text.histogram(&family::COMMIT_CALLERS, &COMMIT_CALLERS);
     text.value(&family::TRANSACTION_RETRIES, TRANSACTION_RETRIES.get());
     text.value(&family::TRANSACTIONS_LOST, TRANSACTIONS_LOST.get());
+    text.histogram(&family::CLEANUP_TIME, &CLEANUP_TIME);
     text.begin(&family::CACHE_LOOKUPS);
     for cache in CACHES {
         text.sample("", &[cache.name, "hit"], cache.hits.get());

@@ -82,6 +82,8 @@ families! {
         "Transactions that PostgreSQL gave up for another one, and that were run again.";
     TRANSACTIONS_LOST: Counter "ostiary_database_transactions_lost_total" [],
         "Transactions of callers that SQLite could not commit.";
+    CLEANUP_TIME: Histogram "ostiary_cleanup_transaction_duration_seconds" [],
+        "Time that a transaction took which deletes what has expired. On SQLite nobody else writes meanwhile.";
     // In memory
     CACHE_LOOKUPS: Counter "ostiary_cache_lookups_total" [cache, result],
         "What was looked up in memory: clients, resources, good signatures of access tokens.";

@@ -169,6 +169,27 @@ async fn logins_that_are_not_looked_at_are_counted_too() {
     assert_eq!(samples.get("ostiary_logins_total{method=\"password\",outcome=\"rate_limited\"}"), Some(&2.0), "{samples:#?}");
 }
 
+/// On SQLite others wait for it.
+#[tokio::test]
+async fn what_a_deletion_of_the_clean_up_takes_is_measured() {
+    let program = Program::new();
+    program.run(&["migrate"]).ok();
+    let database = rusqlite::Connection::open(program.folder().join("data/ostiary.db")).expect("database");
+    database.execute("INSERT INTO spent (hash, expires_at) VALUES (x'00', 0)", ()).expect("long spent");
+    drop(database);
+    let server = Server::start_with(program, ON);
+    let began = Instant::now();
+    loop {
+        let samples = samples(&server).await;
+        if samples.get("ostiary_cleanup_transaction_duration_seconds_count") == Some(&1.0) {
+            assert!(samples["ostiary_cleanup_transaction_duration_seconds_sum"] > 0.0, "{samples:#?}");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing was deleted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test]
 async fn every_figure_of_the_table_is_exported_in_both_formats() {
     let server = start();
