@@ -80,10 +80,11 @@ impl Look {
                 }
                 if matches!(basis, Basis::Remembered(_)) {
                     let consent = consents::load_for_use(tx, user, client).await?;
-                    let stands = |consent: Consent| consent.agreements.iter().any(|given| given.covers(request));
-                    if !consent.is_some_and(stands) {
+                    let stands = |consent: &Consent| consent.agreements.iter().any(|given| given.covers(request));
+                    let Some(consent) = consent.filter(stands) else {
                         return Ok(Some(Issued::ConsentGone));
-                    }
+                    };
+                    consents::write_anew(tx, &consent).await?;
                 }
             }
         }

@@ -153,6 +153,17 @@ pub async fn must_stand(tx: &mut Tx, user: &UserId, client: &ClientId, agreement
         .await
 }
 
+/// Writes the agreements down as this version does, if an older one wrote the same otherwise: [`must_stand`] compares the text.
+pub async fn write_anew(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
+    tx.query("UPDATE consents SET agreements = $3 WHERE user_id = $1 AND client_id = $2 AND agreements <> $3")
+        .bind(&consent.user_id)
+        .bind(&consent.client_id)
+        .bind(Json(consent.agreements.clone()))
+        .execute()
+        .await
+        .map(drop)
+}
+
 /// Takes a consent back. The caller revokes the grants that rest on it, after this ([`load_for_use`]).
 pub async fn delete(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<bool, Error> {
     let deleted =

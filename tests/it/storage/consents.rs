@@ -7,6 +7,7 @@ use ostiary::protocol::resource::Reach;
 use ostiary::protocol::scope::Scope;
 use ostiary::protocol::time::Timestamp;
 use ostiary::storage::consents::{self, Consent};
+use ostiary::storage::error::Error as StorageError;
 use tokio::task::JoinSet;
 
 use super::persona::{anna_and_app, at, client_id, user_id};
@@ -57,6 +58,21 @@ on_both! {
         assert!(db.write(async |tx| consents::delete(tx, &anna, &app).await).await.unwrap());
         assert!(!db.write(async |tx| consents::delete(tx, &anna, &app).await).await.unwrap());
         assert_eq!(consents::load(&mut db.read().await.unwrap(), &anna, &app).await.unwrap(), None);
+    }
+
+    async fn a_consent_as_an_older_version_wrote_it_stands_once_it_is_written_anew(database: TestDatabase) {
+        let db = &database.db;
+        anna_and_app(db).await;
+        let older = Consent { agreements: Vec::new(), ..consent("openid email", &["name"], at(1)) };
+        db.write(async |tx| consents::save(tx, &older).await).await.unwrap();
+        let (anna, app) = (user_id("u-anna"), client_id("app"));
+        let read = consents::load(&mut db.read().await.unwrap(), &anna, &app).await.unwrap().unwrap();
+        assert_eq!(read, consent("openid email", &["name"], at(1)));
+        let stands = async || db.write(async |tx| consents::must_stand(tx, &anna, &app, &read.agreements).await).await;
+        assert!(matches!(stands().await, Err(StorageError::Unmet)));
+        db.write(async |tx| consents::write_anew(tx, &read).await).await.unwrap();
+        stands().await.unwrap();
+        assert_eq!(consents::load(&mut db.read().await.unwrap(), &anna, &app).await.unwrap(), Some(read));
     }
 
     async fn of_parallel_consents_none_is_lost(database: TestDatabase) {
