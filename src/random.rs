@@ -24,10 +24,10 @@ pub fn fill(buffer: &mut [u8]) {
     aws_lc_rs::rand::fill(buffer).expect("the operating system gives randomness");
 }
 
-/// 128 bits that only have to be different each time: everybody may see them. They are drawn for many at a time, since each
-/// request needs some.
+/// 128 bits that only have to be different each time: everybody may see them. They are drawn for many at a time: each request needs some, and
+/// each draw mixes in fresh numbers of the processor's own generator, which is slow.
 pub fn unique() -> [u8; 16] {
-    const MANY: usize = 32;
+    const MANY: usize = 256;
     thread_local! {
         /// How many of them are taken.
         static DRAWN: RefCell<(usize, [[u8; 16]; MANY])> = const { RefCell::new((MANY, [[0; 16]; MANY])) };
