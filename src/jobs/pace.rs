@@ -48,7 +48,7 @@ impl Batch {
 /// Deletes until nothing is left: `delete` says what goes in one transaction, of at most so many rows, and how many went.
 macro_rules! delete_all {
     ($db:expr, |$tx:ident, $rows:ident| $delete:expr) => {{
-        let mut batch = $crate::jobs::pace::Batch::between(16, 512);
+        let mut batch = $crate::jobs::pace::Batch::between(16, 256);
         loop {
             let $rows = batch.rows();
             let deleted = $db.write(async |$tx| {
