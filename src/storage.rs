@@ -16,6 +16,7 @@ pub mod device_codes;
 pub mod email_addresses;
 pub mod email_codes;
 pub mod error;
+mod expiry;
 pub mod explanations;
 pub mod factors;
 pub mod files;

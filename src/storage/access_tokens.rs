@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::users::UserStatus;
 use super::value::{Hash, Json};
 use crate::protocol::confirmation::Confirmation;
@@ -208,20 +209,10 @@ pub async fn standing(
 
 /// Deletes up to `limit` opaque tokens that expired before `before`.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM access_tokens WHERE hash IN (SELECT hash FROM access_tokens WHERE expires_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("access_tokens", "hash", "expires_at"), before, limit).await
 }
 
 /// Deletes up to `limit` revocations of tokens that expired before `before`.
 pub async fn delete_expired_revocations(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query(
-        "DELETE FROM revoked_access_tokens WHERE id IN (SELECT id FROM revoked_access_tokens WHERE expires_at <= $1 LIMIT $2)",
-    )
-    .bind(before)
-    .bind(limit)
-    .execute()
-    .await
+    expiry::delete(tx, oldest!("revoked_access_tokens", "id", "expires_at"), before, limit).await
 }

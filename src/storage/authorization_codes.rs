@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::value::{Hash, Json, stored_as};
 use crate::protocol::claims_request::ClaimsRequest;
 use crate::protocol::confirmation::Thumbprint;
@@ -129,11 +130,5 @@ pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<(),
 
 /// Deletes up to `limit` codes that expired before `before`. Spent ones should stay for a while: they tell a replay.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query(
-        "DELETE FROM authorization_codes WHERE hash IN (SELECT hash FROM authorization_codes WHERE expires_at <= $1 LIMIT $2)",
-    )
-    .bind(before)
-    .bind(limit)
-    .execute()
-    .await
+    expiry::delete(tx, oldest!("authorization_codes", "hash", "expires_at"), before, limit).await
 }

@@ -4,6 +4,7 @@ use super::audit::{self, Actor, Event};
 use super::clients;
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::page::{Listed, Page};
 use super::value::Hash;
 use crate::protocol::client::ClientStatus;
@@ -151,13 +152,7 @@ pub async fn delete_initial(tx: &mut Tx, id: &str) -> Result<bool, Error> {
 
 /// Deletes up to `limit` initial access tokens that can't be used any more.
 pub async fn delete_expired_initial(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query(
-        "DELETE FROM initial_access_tokens WHERE id IN (SELECT id FROM initial_access_tokens WHERE expires_at <= $1 LIMIT $2)",
-    )
-    .bind(now)
-    .bind(limit)
-    .execute()
-    .await
+    expiry::delete(tx, oldest!("initial_access_tokens", "id", "expires_at"), now, limit).await
 }
 
 /// Deletes up to `limit` clients that registered themselves, that nobody has touched since `before`, that nobody has agreed to, and

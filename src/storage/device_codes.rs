@@ -320,6 +320,7 @@ pub async fn delete_expired(tx: &mut Tx, before: Timestamp, undecided: Timestamp
         "DELETE FROM device_codes WHERE hash IN (SELECT hash FROM device_codes WHERE expires_at <= $2 \
          AND (expires_at <= $1 OR user_id IS NULL AND denied_at IS NULL) LIMIT $3)",
     )
+    .unprepared()
     .bind(before)
     .bind(undecided)
     .bind(limit)

@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::value::{Hash, words};
 use crate::protocol::id::UserId;
 use crate::protocol::time::Timestamp;
@@ -200,9 +201,5 @@ pub async fn delete_for_user(tx: &mut Tx, user: &UserId) -> Result<(), Error> {
 
 /// Deletes up to `limit` codes that had expired by `now`.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM email_codes WHERE id IN (SELECT id FROM email_codes WHERE expires_at <= $1 LIMIT $2)")
-        .bind(now)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("email_codes", "id", "expires_at"), now, limit).await
 }

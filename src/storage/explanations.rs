@@ -46,9 +46,7 @@ pub async fn trim(tx: &mut Tx, keep: i64, limit: i64) -> Result<u64, Error> {
 
 /// Deletes up to `limit` rows of before `before`.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM explanations WHERE trace_id IN (SELECT trace_id FROM explanations WHERE created_at < $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    let sql = "DELETE FROM explanations WHERE trace_id IN \
+         (SELECT trace_id FROM explanations WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+    tx.query(sql).unprepared().bind(before).bind(limit).execute().await
 }

@@ -3,6 +3,7 @@
 use super::db::{Columns, Conn, Record, Tx, locking};
 use super::device_codes;
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::sessions;
 use super::users::UserStatus;
 use super::value::Json;
@@ -270,9 +271,5 @@ pub async fn revoke_for_client_and_user(tx: &mut Tx, client: &ClientId, user: &U
 
 /// Deletes up to `limit` grants that ended before `before`, and with them all their tokens.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("grants", "id", "expires_at"), before, limit).await
 }

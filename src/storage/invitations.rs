@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::page::{Listed, Page};
 use super::value::{Hash, Json};
 use crate::protocol::id::UserId;
@@ -106,9 +107,5 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool, Error> {
 
 /// Deletes up to `limit` invitations that had expired by `now`.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM invitations WHERE id IN (SELECT id FROM invitations WHERE expires_at <= $1 LIMIT $2)")
-        .bind(now)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("invitations", "id", "expires_at"), now, limit).await
 }

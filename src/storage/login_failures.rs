@@ -254,6 +254,7 @@ pub async fn delete_expired(tx: &mut Tx, now: Timestamp, devices: Seconds, limit
          OR (kind = 'device' AND last_at <= $3) \
          OR (user_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = login_failures.user_id)) LIMIT $4)",
     )
+    .unprepared()
     .bind(now - Seconds::days(1))
     .bind(now)
     .bind(now - devices)

@@ -2,6 +2,7 @@
 
 use super::db::Tx;
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::instance;
 use super::value::Hash;
 use crate::protocol::time::{Seconds, Timestamp};
@@ -49,9 +50,5 @@ pub async fn take(tx: &mut Tx, mailbox: &[u8; 32], kind: &str, quota: Quota, now
 
 /// Deletes up to `limit` counts of before `before`.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM mail_counts WHERE id IN (SELECT id FROM mail_counts WHERE created_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("mail_counts", "id", "created_at"), before, limit).await
 }

@@ -122,6 +122,7 @@ pub async fn take_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec
          WHERE expires_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1) LIMIT $2) \
          RETURNING id, client_id, user_id, session_id, notification, attempts, created_at, expires_at",
     )
+    .unprepared()
     .bind(now)
     .bind(limit)
     .fetch_all()

@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::value::Hash;
 use crate::protocol::id::ClientId;
 use crate::protocol::time::Timestamp;
@@ -74,9 +75,5 @@ pub async fn consume(tx: &mut Tx, hash: &[u8; 32], now: Timestamp) -> Result<boo
 
 /// Deletes up to `limit` requests that could not be opened any more since `before`. A login without its row can't end.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM pushed_requests WHERE hash IN (SELECT hash FROM pushed_requests WHERE expires_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("pushed_requests", "hash", "expires_at"), before, limit).await
 }

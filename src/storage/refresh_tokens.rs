@@ -2,6 +2,7 @@
 
 use super::db::{Columns, Conn, Record, Tx};
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::grants::{self, Grant, grant_columns};
 use super::users::UserStatus;
 use super::value::Hash;
@@ -212,9 +213,5 @@ pub async fn extend(tx: &mut Tx, hash: &[u8; 32], expires_at: Timestamp) -> Resu
 /// Deletes up to `limit` tokens that expired before `before`. A replay of one of them is then refused as unknown, and does
 /// not revoke its family.
 pub async fn delete_expired(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM refresh_tokens WHERE hash IN (SELECT hash FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)")
-        .bind(before)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("refresh_tokens", "hash", "expires_at"), before, limit).await
 }

@@ -279,6 +279,7 @@ pub async fn delete_expired(tx: &mut Tx, now: Timestamp, idle: Seconds, limit: i
         "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
          WHERE expires_at <= $1 OR (last_seen_at <= $2 AND NOT remembered) LIMIT $3)",
     )
+    .unprepared()
     .bind(now)
     .bind(now - idle)
     .bind(limit)

@@ -2,6 +2,7 @@
 
 use super::db::Tx;
 use super::error::Error;
+use super::expiry::{self, oldest};
 use super::value::Hash;
 use crate::protocol::time::Timestamp;
 
@@ -22,9 +23,5 @@ pub async fn spend(tx: &mut Tx, hash: &[u8; 32], expires_at: Timestamp, now: Tim
 
 /// Deletes up to `limit` rows that expired: [`spend`] refuses what they are about without them.
 pub async fn delete_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<u64, Error> {
-    tx.query("DELETE FROM spent WHERE hash IN (SELECT hash FROM spent WHERE expires_at <= $1 LIMIT $2)")
-        .bind(now)
-        .bind(limit)
-        .execute()
-        .await
+    expiry::delete(tx, oldest!("spent", "hash", "expires_at"), now, limit).await
 }

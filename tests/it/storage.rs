@@ -3,6 +3,7 @@
 mod access_tokens;
 mod audit;
 mod changes;
+mod clean_up;
 mod clients;
 mod codes_and_grants;
 mod consents;

@@ -289,11 +289,11 @@ pub async fn reaches_back_to(conn: &mut Conn, sequence: i64) -> Result<bool, Err
 /// Deletes up to `limit` entries, the oldest first, none after the sequence `until`.
 pub async fn delete_entries(tx: &mut Tx, until: i64, limit: i64) -> Result<u64, Error> {
     let sql = "DELETE FROM audit_log WHERE sequence IN (SELECT sequence FROM audit_log WHERE sequence <= $1 ORDER BY sequence LIMIT $2)";
-    tx.query(sql).bind(until).bind(limit).execute().await
+    tx.query(sql).unprepared().bind(until).bind(limit).execute().await
 }
 
 /// Deletes up to `limit` checkpoints before the number `before`.
 pub async fn delete_checkpoints(tx: &mut Tx, before: i64, limit: i64) -> Result<u64, Error> {
     let sql = "DELETE FROM audit_checkpoints WHERE number IN (SELECT number FROM audit_checkpoints WHERE number < $1 ORDER BY number LIMIT $2)";
-    tx.query(sql).bind(before).bind(limit).execute().await
+    tx.query(sql).unprepared().bind(before).bind(limit).execute().await
 }

@@ -175,6 +175,16 @@ impl Query<'_> {
         self
     }
 
+    /// Lets PostgreSQL plan the statement for the values that are bound now. A prepared one gets the same plan for all of them after a few times,
+    /// made without knowing how few rows a limit lets through: of a large table it reads everything then.
+    pub fn unprepared(mut self) -> Self {
+        self.statement = match self.statement {
+            Statement::Postgres(line, query) => Statement::Postgres(line, query.persistent(false)),
+            sqlite @ Statement::Sqlite { .. } => sqlite,
+        };
+        self
+    }
+
     /// Runs the statement and tells how many rows it inserted, changed or deleted.
     pub async fn execute(self) -> Result<u64, Error> {
         let Self { statement, sql, failure } = self;
