@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::db::{Columns, Conn, Record, Tx, sharing};
+use super::db::{Columns, Conn, Record, Tx, locking, sharing};
 use super::error::Error;
 use super::value::Json;
 use crate::protocol::authorize::ConsentedScope;
@@ -133,9 +133,10 @@ pub async fn save(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
 }
 
 /// What is allowed at this moment; it stays so until this transaction ends. What rests on it is stored after this: taking
-/// it back then either comes first and is seen here, or comes later and ends what was given.
+/// it back then either comes first and is seen here, or comes later and ends what was given. Nobody else holds it meanwhile, so that it
+/// may be [written anew](write_anew).
 pub async fn load_for_use(tx: &mut Tx, user: &UserId, client: &ClientId) -> Result<Option<Consent>, Error> {
-    tx.lock(sharing!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 AND client_id = $2"))
+    tx.lock(locking!("SELECT ", consent_columns!(), " FROM consents WHERE user_id = $1 AND client_id = $2"))
         .bind(user)
         .bind(client)
         .fetch_optional()
