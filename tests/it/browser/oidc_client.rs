@@ -95,6 +95,7 @@ async fn oidc_client_ts_logs_in_renews_in_a_frame_and_notices_the_end_of_the_ses
     // Somebody logs out at the server; the application is open again, and asks its frame.
     browser.goto(&format!("{}/end-session", server.issuer())).await;
     browser.click("#log-out").await;
+    browser.find("#log-in-again").await;
     browser.goto(&origin).await;
     browser.find("#signed-out").await;
     let refused = promised(&browser, "manager.signinSilent()").await;
