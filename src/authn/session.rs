@@ -144,10 +144,7 @@ pub async fn resume(
         return Ok(None);
     }
     let hash = tokens.hash(TokenKind::Session, secret.expose_secret());
-    let found = {
-        let mut conn = db.read().await?;
-        sessions::by_hash(&mut conn, &hash, now, Seconds(config.idle)).await?
-    };
+    let found = sessions::by_hash(db, &hash, now, Seconds(config.idle)).await?;
     if let Some((session, _)) = &found
         && now >= session.last_seen_at + TOUCH_EVERY
     {
@@ -286,8 +283,7 @@ mod tests {
         let begun = house.log_in(None).await;
         let seen = async |seconds: i64| {
             house.resumes(&begun.secret, seconds).await;
-            let mut conn = house.db.read().await.unwrap();
-            let found = sessions::by_hash(&mut conn, &begun.session.hash, NOON, Seconds(600)).await.unwrap();
+            let found = sessions::by_hash(&house.db, &begun.session.hash, NOON, Seconds(600)).await.unwrap();
             found.unwrap().0.last_seen_at
         };
         assert_eq!(seen(59).await, NOON);

@@ -250,7 +250,7 @@ async fn signed(state: &AppState, token: &str, now: Timestamp) -> Result<Option<
 
 async fn stored(state: &AppState, token: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
     let hash = state.tokens.hash(TokenKind::AccessToken, token);
-    let found = access_tokens::load(&mut state.db.read().await?, &hash, now).await?;
+    let found = access_tokens::load(&state.db, &hash, now).await?;
     let Some((row, standing)) = found.filter(|(row, _)| now < row.expires_at) else { return Ok(None) };
     let (auth_time, acr, amr) = match row.authentication {
         Some(Authentication { auth_time, acr, amr }) => (auth_time, Some(acr), amr),

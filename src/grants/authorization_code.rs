@@ -26,10 +26,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
     let TokenRequest { state, context, client, confirmation, .. } = request;
     let code = request.required("code")?;
     let hash = state.tokens.hash(TokenKind::Code, code);
-    let stored = {
-        let mut conn = state.db.read().await?;
-        authorization_codes::load(&mut conn, &hash).await?
-    };
+    let stored = authorization_codes::load(&state.db, &hash).await?;
     let stored = stored.ok_or(invalid("code_unknown"))?;
     if stored.client_id != client.id {
         note("code_client", "presented_by", &client.id);
@@ -64,11 +61,7 @@ pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, F
 
 /// Of a code that looked good, and was not any more when it was to be spent.
 async fn too_late(request: &TokenRequest<'_>, hash: &[u8; 32]) -> Result<TokenResponse, Failure> {
-    let stored = {
-        let mut conn = request.state.db.read().await?;
-        authorization_codes::load(&mut conn, hash).await?
-    };
-    match stored {
+    match authorization_codes::load(&request.state.db, hash).await? {
         // Somebody was faster.
         Some(stored) if stored.consumed_at.is_some() => replayed(request, &stored).await,
         // What came through the browser together with the code was revoked since, and the code with it.

@@ -40,7 +40,7 @@ pub fn allowed(client: &Client, scope: &Scope) -> bool {
 pub(super) async fn redeem(request: TokenRequest<'_>) -> Result<TokenResponse, Failure> {
     let TokenRequest { state, context, client, confirmation, .. } = request;
     let hash = state.tokens.hash(TokenKind::RefreshToken, request.required("refresh_token")?);
-    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    let found = refresh_tokens::load(&state.db, &hash).await?;
     let (stored, grant, status) = found.ok_or(invalid("refresh_token_unknown"))?;
     if grant.client_id != client.id {
         note("refresh_token_client", "presented_by", &client.id);
@@ -285,7 +285,7 @@ async fn seen(tx: &mut Tx, grant: &Grant, now: Timestamp) -> Result<(), StorageE
 /// The refresh token, and the grant it belongs to, whatever their state.
 pub async fn find(state: &AppState, token: &str) -> Result<Option<(RefreshToken, Grant)>, Problem> {
     let hash = state.tokens.hash(TokenKind::RefreshToken, token);
-    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    let found = refresh_tokens::load(&state.db, &hash).await?;
     Ok(found.map(|(token, grant, _)| (token, grant)))
 }
 
@@ -297,7 +297,7 @@ pub async fn active(
     now: Timestamp,
 ) -> Result<Option<RefreshTokenFacts>, Problem> {
     let hash = state.tokens.hash(TokenKind::RefreshToken, token);
-    let found = refresh_tokens::load(&mut state.db.read().await?, &hash).await?;
+    let found = refresh_tokens::load(&state.db, &hash).await?;
     let Some((stored, grant, status)) = found else { return Ok(None) };
     let usable = grant.client_id == client.id
         && stored.used_at.is_none()

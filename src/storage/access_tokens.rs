@@ -1,6 +1,6 @@
 //! Opaque access tokens, and the identifiers of access tokens that were revoked.
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Conn, Db, Record, Tx};
 use super::error::Error;
 use super::expiry::{self, oldest};
 use super::users::UserStatus;
@@ -103,32 +103,43 @@ pub async fn insert(tx: &mut Tx, token: &AccessToken) -> Result<(), Error> {
     Ok(())
 }
 
-struct Loaded(AccessToken, Standing);
+struct Loaded {
+    token: AccessToken,
+    revoked: bool,
+    /// Of its grant's person.
+    status: Option<UserStatus>,
+    grant_revoked_at: Option<Timestamp>,
+    grant_expires_at: Option<Timestamp>,
+}
 
 impl Record for Loaded {
     fn read(columns: &mut Columns<'_>) -> Result<Self, Error> {
-        Ok(Self(AccessToken::read(columns)?, Standing::read(columns)?))
+        Ok(Self {
+            token: AccessToken::read(columns)?,
+            revoked: columns.read()?,
+            status: columns.read()?,
+            grant_revoked_at: columns.read()?,
+            grant_expires_at: columns.read()?,
+        })
     }
 }
 
 /// The token, an expired one too, and whether it counts, as [`standing`] tells: one statement, for introspection.
-pub async fn load(conn: &mut Conn, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
-    let found = conn
-        .query(
-            "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.authorization_details, t.created_at, \
-             t.expires_at, t.cnf, t.auth_time, t.acr, t.amr, t.subject, t.act, t.may_act, \
-             EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), \
-             COALESCE(t.grant_id IS NULL OR u.status = $3, FALSE), \
-             COALESCE(t.grant_id IS NULL OR (g.revoked_at IS NULL AND g.expires_at > $2), FALSE) \
-             FROM access_tokens t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN users u ON u.id = g.user_id \
-             WHERE t.hash = $1",
-        )
-        .bind(Hash(*hash))
-        .bind(now)
-        .bind(UserStatus::Active)
-        .fetch_optional::<Loaded>()
-        .await?;
-    Ok(found.map(|Loaded(token, standing)| (token, standing)))
+pub async fn load(db: &Db, hash: &[u8; 32], now: Timestamp) -> Result<Option<(AccessToken, Standing)>, Error> {
+    let select = "SELECT t.hash, t.id, t.grant_id, t.client_id, t.user_id, t.scope, t.audience, t.authorization_details, t.created_at, \
+         t.expires_at, t.cnf, t.auth_time, t.acr, t.amr, t.subject, t.act, t.may_act, \
+         EXISTS (SELECT 1 FROM revoked_access_tokens WHERE id = t.id), u.status, g.revoked_at, g.expires_at \
+         FROM access_tokens t LEFT JOIN grants g ON g.id = t.grant_id LEFT JOIN users u ON u.id = g.user_id \
+         WHERE t.hash = $1";
+    let Some(found) = db.find::<Loaded>(select, hash).await? else { return Ok(None) };
+    let alone = found.token.grant_id.is_none();
+    let lives = found.grant_revoked_at.is_none() && found.grant_expires_at.is_some_and(|expires_at| expires_at > now);
+    let standing = Standing {
+        revoked: found.revoked,
+        user_active: alone || found.status == Some(UserStatus::Active),
+        grant_live: alone || lives,
+    };
+    Ok(Some((found.token, standing)))
 }
 
 /// Revokes one access token of either format, by its `jti`. `expires_at` is when it would have expired, or later.

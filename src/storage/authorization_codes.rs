@@ -1,6 +1,6 @@
 //! Authorization codes: stored as hashes, spent once.
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Db, Record, Tx};
 use super::error::Error;
 use super::expiry::{self, oldest};
 use super::value::{Hash, Json, stored_as};
@@ -105,13 +105,12 @@ pub async fn insert(tx: &mut Tx, code: &AuthorizationCode) -> Result<(), Error> 
 }
 
 /// The code, spent and expired ones too: the caller tells a replay from an unknown code.
-pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<AuthorizationCode>, Error> {
-    conn.query(
+pub async fn load(db: &Db, hash: &[u8; 32]) -> Result<Option<AuthorizationCode>, Error> {
+    db.find(
         "SELECT hash, grant_id, client_id, user_id, session_id, redirect_uri, scope, claims, reach, nonce, code_challenge, \
          auth_time, amr, acr, created_at, expires_at, consumed_at, dpop_jkt FROM authorization_codes WHERE hash = $1",
+        hash,
     )
-    .bind(Hash(*hash))
-    .fetch_optional()
     .await
 }
 

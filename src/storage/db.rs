@@ -29,6 +29,7 @@ use self::transaction::Link;
 use super::audit::Marker;
 use super::error::Error;
 use super::migrations::{self, MigrationError};
+use super::value::Hash;
 use crate::config::DatabaseConfig;
 use crate::telemetry::metrics::TRANSACTION_RETRIES;
 use crate::telemetry::spans;
@@ -76,7 +77,7 @@ struct Shared {
 #[derive(Debug)]
 enum Backend {
     Sqlite { readers: Arc<Readers>, writer: Writer },
-    Postgres { pool: postgres::Pool, listening: Box<PgConnectOptions> },
+    Postgres { pool: postgres::Pool, gather: postgres::Gather, listening: Box<PgConnectOptions> },
 }
 
 impl Db {
@@ -99,7 +100,11 @@ impl Db {
                 let url = url.expose_secret();
                 migrations::postgres(url).await?;
                 let pool = postgres::Pool::new(url, config)?;
-                Backend::Postgres { pool, listening: Box::new(postgres::options(url)?) }
+                Backend::Postgres {
+                    gather: postgres::Gather::new(pool.clone()),
+                    pool,
+                    listening: Box::new(postgres::options(url)?),
+                }
             }
         };
         Ok(Self(Arc::new(Shared { backend, subscribers, marker: OnceLock::new() }), Purpose::Requests))
@@ -122,6 +127,19 @@ impl Db {
             Backend::Sqlite { readers, .. } => Link::Reader(readers.lease().await?),
             Backend::Postgres { pool, .. } => Link::Pooled(pool.acquire(self.1).await?),
         }))
+    }
+
+    /// The row that a SELECT gives for a hash, its one parameter: what somebody may have who knows a secret. On PostgreSQL those who ask
+    /// at the same moment ask together.
+    pub async fn find<R: Record>(&self, select: &'static str, hash: &[u8; 32]) -> Result<Option<R>, Error> {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => self.read().await?.query(select).bind(Hash(*hash)).fetch_optional().await,
+            Backend::Postgres { gather, .. } => {
+                let _span = spans::statement(select);
+                let row = gather.find(select, *hash).await?;
+                row.map(|row| R::read(&mut Columns::postgres(&row))).transpose()
+            }
+        }
     }
 
     /// How many connections there are to read with, or in the pool.

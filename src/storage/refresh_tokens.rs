@@ -1,6 +1,6 @@
 //! Refresh tokens: rotation, reuse detection, and the retry after a lost answer.
 
-use super::db::{Columns, Conn, Record, Tx};
+use super::db::{Columns, Db, Record, Tx};
 use super::error::Error;
 use super::expiry::{self, oldest};
 use super::grants::{self, Grant, grant_columns};
@@ -63,19 +63,15 @@ impl Record for Loaded {
 
 /// The token with its grant and the state of its person. It may be used, dead or expired: [`rotate`] tells a retry from a
 /// replay, and needs to see those too.
-pub async fn load(conn: &mut Conn, hash: &[u8; 32]) -> Result<Option<(RefreshToken, Grant, UserStatus)>, Error> {
-    let found = conn
-        .query(concat!(
-            "SELECT ",
-            token_columns!(),
-            ", ",
-            grant_columns!(),
-            ", u.status FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id \
-             WHERE t.hash = $1"
-        ))
-        .bind(Hash(*hash))
-        .fetch_optional::<Loaded>()
-        .await?;
+pub async fn load(db: &Db, hash: &[u8; 32]) -> Result<Option<(RefreshToken, Grant, UserStatus)>, Error> {
+    let select = concat!(
+        "SELECT ",
+        token_columns!(),
+        ", ",
+        grant_columns!(),
+        ", u.status FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id JOIN users u ON u.id = g.user_id WHERE t.hash = $1"
+    );
+    let found = db.find::<Loaded>(select, hash).await?;
     Ok(found.map(|Loaded(token, grant, status)| (token, grant, status)))
 }
 

@@ -4,7 +4,7 @@ mod ending;
 
 use std::collections::BTreeMap;
 
-use super::db::{Columns, Conn, Record, Tx, locking};
+use super::db::{Columns, Conn, Db, Record, Tx, locking};
 use super::error::Error;
 use super::page::{Listed, Page};
 use super::users::{User, UserStatus, user_columns};
@@ -108,23 +108,18 @@ pub async fn insert(tx: &mut Tx, session: &Session) -> Result<(), Error> {
 
 /// The live session of a cookie, with its person: neither past its absolute limit nor, unless it is remembered, unseen for
 /// longer than `idle`, and of somebody who is active.
-pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Timestamp, idle: Seconds) -> Result<Option<(Session, User)>, Error> {
-    let found = conn
-        .query(concat!(
-            "SELECT ",
-            session_columns!(),
-            ", ",
-            user_columns!(),
-            " FROM sessions s JOIN users u ON u.id = s.user_id \
-             WHERE s.hash = $1 AND s.expires_at > $2 AND (s.remembered OR s.last_seen_at > $3) AND u.status = $4"
-        ))
-        .bind(Hash(*hash))
-        .bind(now)
-        .bind(now - idle)
-        .bind(UserStatus::Active)
-        .fetch_optional::<SessionOfUser>()
-        .await?;
-    Ok(found.map(|SessionOfUser(session, user)| (session, user)))
+pub async fn by_hash(db: &Db, hash: &[u8; 32], now: Timestamp, idle: Seconds) -> Result<Option<(Session, User)>, Error> {
+    let select = concat!(
+        "SELECT ",
+        session_columns!(),
+        ", ",
+        user_columns!(),
+        " FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1"
+    );
+    let Some(SessionOfUser(session, user)) = db.find(select, hash).await? else { return Ok(None) };
+    let is_idle = !session.remembered && session.last_seen_at <= now - idle;
+    let lives = session.expires_at > now && !is_idle && user.status == UserStatus::Active;
+    Ok(lives.then_some((session, user)))
 }
 
 /// By its `sid`, live or not.

@@ -8,6 +8,7 @@ mod clients;
 mod codes_and_grants;
 mod consents;
 mod email_addresses;
+mod finding;
 mod fixture;
 mod group_commit;
 mod mail_counts;

@@ -1,5 +1,6 @@
 //! PostgreSQL: how its connections are opened, and how long an answer is waited for.
 
+mod gather;
 mod line;
 mod pool;
 mod watch;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Executor};
 
+pub(super) use self::gather::Gather;
 pub(super) use self::line::{Line, Pending};
 pub(super) use self::pool::{Lease, Pool, Purpose};
 pub(super) use self::watch::watch;

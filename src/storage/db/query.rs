@@ -278,7 +278,7 @@ impl<'r> Columns<'r> {
         Self { row: AnyRow::Sqlite(row), next: 0 }
     }
 
-    fn postgres(row: &'r PgRow) -> Self {
+    pub(super) fn postgres(row: &'r PgRow) -> Self {
         Self { row: AnyRow::Postgres(row), next: 0 }
     }
 

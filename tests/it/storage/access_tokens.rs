@@ -42,10 +42,9 @@ on_both! {
         for token in [&token(), &machine] {
             db.write(async |tx| access_tokens::insert(tx, token).await).await.unwrap();
         }
-        let mut conn = db.read().await.unwrap();
-        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), Some((token(), GOOD)));
-        assert_eq!(access_tokens::load(&mut conn, &hash(2), at(1)).await.unwrap(), Some((machine, GOOD)));
-        assert_eq!(access_tokens::load(&mut conn, &hash(3), at(1)).await.unwrap(), None);
+        assert_eq!(access_tokens::load(db, &hash(1), at(1)).await.unwrap(), Some((token(), GOOD)));
+        assert_eq!(access_tokens::load(db, &hash(2), at(1)).await.unwrap(), Some((machine, GOOD)));
+        assert_eq!(access_tokens::load(db, &hash(3), at(1)).await.unwrap(), None);
     }
 
     async fn a_token_stands_with_its_grant_and_its_person(database: TestDatabase) {
@@ -56,7 +55,7 @@ on_both! {
             let mut conn = db.read().await.unwrap();
             let of_a_jwt = access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(now)).await.unwrap().0;
             // An opaque token goes with its grant, and with that its person.
-            if let Some((_, of_an_opaque_token)) = access_tokens::load(&mut conn, &hash(1), at(now)).await.unwrap() {
+            if let Some((_, of_an_opaque_token)) = access_tokens::load(db, &hash(1), at(now)).await.unwrap() {
                 assert_eq!(of_an_opaque_token, of_a_jwt);
             }
             of_a_jwt
@@ -88,7 +87,7 @@ on_both! {
         let standing = async || {
             let mut conn = db.read().await.unwrap();
             let of_a_jwt = access_tokens::standing(&mut conn, "jti", None, at(1)).await.unwrap().0;
-            let (_, of_an_opaque_token) = access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap().unwrap();
+            let (_, of_an_opaque_token) = access_tokens::load(db, &hash(1), at(1)).await.unwrap().unwrap();
             assert_eq!(of_an_opaque_token, of_a_jwt);
             of_a_jwt
         };
@@ -108,7 +107,7 @@ on_both! {
         db.write(async |tx| access_tokens::insert(tx, &token()).await).await.unwrap();
         db.write(async |tx| clients::delete(tx, &client_id("app")).await).await.unwrap();
         let mut conn = db.read().await.unwrap();
-        assert_eq!(access_tokens::load(&mut conn, &hash(1), at(1)).await.unwrap(), None);
+        assert_eq!(access_tokens::load(db, &hash(1), at(1)).await.unwrap(), None);
         assert!(!access_tokens::standing(&mut conn, "g.jti", Some(&grant_id("g")), at(1)).await.unwrap().0.is_good());
     }
 

@@ -36,10 +36,9 @@ on_both! {
         let mut bare = code(2);
         (bare.claims, bare.nonce) = (None, None);
         db.write(async |tx| authorization_codes::insert(tx, &bare).await).await.unwrap();
-        let mut conn = db.read().await.unwrap();
-        assert_eq!(authorization_codes::load(&mut conn, &hash(1)).await.unwrap(), Some(code(1)));
-        assert_eq!(authorization_codes::load(&mut conn, &hash(2)).await.unwrap(), Some(bare));
-        assert_eq!(authorization_codes::load(&mut conn, &hash(3)).await.unwrap(), None);
+        assert_eq!(authorization_codes::load(db, &hash(1)).await.unwrap(), Some(code(1)));
+        assert_eq!(authorization_codes::load(db, &hash(2)).await.unwrap(), Some(bare));
+        assert_eq!(authorization_codes::load(db, &hash(3)).await.unwrap(), None);
     }
 
     async fn a_code_is_spent_once_and_before_it_expires(database: TestDatabase) {
@@ -50,7 +49,7 @@ on_both! {
         assert!(matches!(consume(60).await, Err(Error::Unmet)), "expired");
         consume(59).await.expect("it is good");
         assert!(matches!(consume(59).await, Err(Error::Unmet)), "spent");
-        let stored = authorization_codes::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().unwrap();
+        let stored = authorization_codes::load(db, &hash(1)).await.unwrap().unwrap();
         assert_eq!(stored.consumed_at, Some(at(59)));
     }
 
@@ -174,11 +173,11 @@ on_both! {
             })
             .await
             .unwrap();
-            let loaded = authorization_codes::load(&mut db.read().await.unwrap(), &hash(number)).await.unwrap();
+            let loaded = authorization_codes::load(db, &hash(number)).await.unwrap();
             assert_eq!(loaded, None, "{number}");
         }
         // A spent one stays: it tells a replay.
-        assert!(authorization_codes::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().is_some());
+        assert!(authorization_codes::load(db, &hash(1)).await.unwrap().is_some());
     }
 
     /// A password is changed while a code is being redeemed: whichever comes first, no grant survives.

@@ -46,13 +46,13 @@ on_both! {
     async fn a_token_comes_back_with_its_grant_and_person(database: TestDatabase) {
         let db = &database.db;
         family(db).await;
-        let loaded = refresh_tokens::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap();
+        let loaded = refresh_tokens::load(db, &hash(1)).await.unwrap();
         assert_eq!(loaded, Some((refresh_token(1, at(0)), grant("g"), UserStatus::Active)));
-        assert_eq!(refresh_tokens::load(&mut db.read().await.unwrap(), &hash(9)).await.unwrap(), None);
+        assert_eq!(refresh_tokens::load(db, &hash(9)).await.unwrap(), None);
         let mut anna = user("anna");
         anna.status = UserStatus::Disabled;
         db.write(async |tx| users::update(tx, &anna, 1).await).await.unwrap();
-        let (_, _, status) = refresh_tokens::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().unwrap();
+        let (_, _, status) = refresh_tokens::load(db, &hash(1)).await.unwrap().unwrap();
         assert_eq!(status, UserStatus::Disabled);
     }
 
@@ -63,7 +63,7 @@ on_both! {
             assert_eq!(rotate(db, number, number + 1, GRACE, i64::from(number) * 900).await, Rotation::Rotated);
         }
         assert!(!is_revoked(db).await);
-        let (first, ..) = refresh_tokens::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().unwrap();
+        let (first, ..) = refresh_tokens::load(db, &hash(1)).await.unwrap().unwrap();
         assert_eq!((first.used_at, first.successor, first.dead), (Some(at(900)), Some(hash(2)), false));
     }
 
@@ -154,7 +154,7 @@ on_both! {
         assert_eq!(rotate(db, 2, 3, GRACE, 30 * 86_400).await, Rotation::Expired, "the absolute limit");
         db.write(async |tx| grants::revoke(tx, &grant_id("g"), at(1)).await).await.unwrap();
         assert_eq!(rotate(db, 1, 4, GRACE, 2).await, Rotation::Expired, "revoked since it was loaded");
-        assert_eq!(refresh_tokens::load(&mut db.read().await.unwrap(), &hash(4)).await.unwrap(), None);
+        assert_eq!(refresh_tokens::load(db, &hash(4)).await.unwrap(), None);
     }
 
     async fn of_fifty_parallel_rotations_without_grace_one_wins(database: TestDatabase) {
@@ -172,7 +172,7 @@ on_both! {
         assert_eq!(results.iter().filter(|result| matches!(result, Rotation::Retried { .. })).count(), 3, "{results:?}");
         let mut living = 0;
         for number in 100..104 {
-            let (token, ..) = refresh_tokens::load(&mut database.db.read().await.unwrap(), &hash(number)).await.unwrap().unwrap();
+            let (token, ..) = refresh_tokens::load(&database.db, &hash(number)).await.unwrap().unwrap();
             living += i32::from(!token.dead);
         }
         assert_eq!(living, 1);
@@ -199,7 +199,7 @@ on_both! {
         let db = &database.db;
         family(db).await;
         assert!(db.write(async |tx| refresh_tokens::extend(tx, &hash(1), at(1_000_000)).await).await.unwrap());
-        let (token, ..) = refresh_tokens::load(&mut db.read().await.unwrap(), &hash(1)).await.unwrap().unwrap();
+        let (token, ..) = refresh_tokens::load(db, &hash(1)).await.unwrap().unwrap();
         assert_eq!(token.expires_at, at(1_000_000));
         rotate(db, 1, 2, GRACE, 1).await;
         assert!(!db.write(async |tx| refresh_tokens::extend(tx, &hash(1), at(2_000_000)).await).await.unwrap());

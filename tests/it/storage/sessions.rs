@@ -47,7 +47,7 @@ on_both! {
         assert_ne!(second, first);
         let mut conn = db.read().await.unwrap();
         for (number, id) in [(2, &first), (3, &second)] {
-            let (found, _) = sessions::by_hash(&mut conn, &hash(number), at(1), IDLE).await.unwrap().unwrap();
+            let (found, _) = sessions::by_hash(db, &hash(number), at(1), IDLE).await.unwrap().unwrap();
             assert_eq!(&found.id, id);
         }
         assert_eq!(notices::count(&mut conn).await.unwrap(), 0, "it goes on");
@@ -58,18 +58,17 @@ on_both! {
         let db = &database.db;
         anna_and_app(db).await;
         db.write(async |tx| sessions::insert(tx, &session("s", 1)).await).await.unwrap();
-        let mut conn = db.read().await.unwrap();
-        let (stored, anna) = sessions::by_hash(&mut conn, &hash(1), at(1), IDLE).await.unwrap().unwrap();
+        let (stored, anna) = sessions::by_hash(db, &hash(1), at(1), IDLE).await.unwrap().unwrap();
         assert_eq!(stored, session("s", 1));
         assert_eq!(anna.id, user_id("u-anna"));
-        assert!(sessions::by_hash(&mut conn, &hash(2), at(1), IDLE).await.unwrap().is_none());
+        assert!(sessions::by_hash(db, &hash(2), at(1), IDLE).await.unwrap().is_none());
     }
 
     async fn a_session_ends_at_its_limits(database: TestDatabase) {
         let db = &database.db;
         anna_and_app(db).await;
         db.write(async |tx| sessions::insert(tx, &session("s", 1)).await).await.unwrap();
-        let lives = async |now| sessions::by_hash(&mut db.read().await.unwrap(), &hash(1), at(now), IDLE).await.unwrap().is_some();
+        let lives = async |now| sessions::by_hash(db, &hash(1), at(now), IDLE).await.unwrap().is_some();
         assert!(lives(3_599).await);
         assert!(!lives(3_600).await, "idle");
         assert!(db.write(async |tx| sessions::touch(tx, &session_id("s"), at(86_399)).await).await.unwrap());
@@ -85,7 +84,7 @@ on_both! {
         let mut anna = user("anna");
         anna.status = UserStatus::Disabled;
         db.write(async |tx| users::update(tx, &anna, 1).await).await.unwrap();
-        assert!(sessions::by_hash(&mut db.read().await.unwrap(), &hash(1), at(1), IDLE).await.unwrap().is_none());
+        assert!(sessions::by_hash(db, &hash(1), at(1), IDLE).await.unwrap().is_none());
     }
 
     async fn no_session_of_the_old_password_survives_a_new_one(database: TestDatabase) {
