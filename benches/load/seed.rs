@@ -31,6 +31,9 @@ use super::Result;
 /// Rows in one transaction.
 const BATCH: usize = 2_000;
 
+/// Entries sealed by one statement: a database walks through all their ids for each of them.
+const SEALED: usize = 250;
+
 /// Refresh tokens of a family: the last of them works, the ones before were used.
 const FAMILY: usize = 4;
 
@@ -224,15 +227,20 @@ impl Seed {
                 for event in &batch {
                     audit::insert(tx, event).await?;
                 }
-                let head = chain::head(tx).await?.unwrap_or(Head::BEGINNING);
-                let rows = chain::pending(tx, i64::MAX).await?;
-                let (mut next, mut seals) = (head, Vec::with_capacity(rows.len()));
-                for row in &rows {
-                    let sequence = next.sequence + 1;
-                    next = Head { sequence, seal: evidence.seal(&next.seal, sequence, row) };
-                    seals.push(next.seal);
+                let mut head = chain::head(tx).await?.unwrap_or(Head::BEGINNING);
+                for rows in chain::pending(tx, i64::MAX).await?.chunks(SEALED) {
+                    let (mut next, mut seals) = (head, Vec::with_capacity(rows.len()));
+                    for row in rows {
+                        let sequence = next.sequence + 1;
+                        next = Head { sequence, seal: evidence.seal(&next.seal, sequence, row) };
+                        seals.push(next.seal);
+                    }
+                    if !chain::append(tx, head, next, rows, &seals).await? {
+                        return Ok(false);
+                    }
+                    head = next;
                 }
-                chain::append(tx, head, next, &rows, &seals).await
+                Ok(true)
             });
             if !added.await? {
                 return Err("somebody else seals the audit log: stop the server while this runs".into());
