@@ -180,3 +180,33 @@ async fn all_who_wait_are_told_that_nothing_answers() {
     proxy.forget_connections();
     all_are_right(at_once(&db, 50)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: --include-ignored"]
+async fn nobody_waits_longer_than_for_a_connection() {
+    let database = TestDatabase::postgres().await;
+    every_other_token(&database.db).await;
+    let proxy = Proxy::to(Database::socket()).await;
+    let url = format!("postgres://ostiary@127.0.0.1:{}/{}", proxy.port, database.server().name());
+    let config = DatabaseConfig { acquire_timeout: 1, ..DatabaseConfig::default() };
+    let db = Db::open(&DatabaseTarget::Postgres(url.into()), &config).await.expect("the test's database opens");
+    for _ in 0..3 {
+        all_are_right(at_once(&db, 100)).await;
+    }
+    // Of 400 callers two ask at once, and 128 with the next two: when they are told, it is too late for the others.
+    proxy.slow_down(Duration::from_millis(300));
+    let began = Instant::now();
+    let (first, second) = (at_once(&db, TOKENS), at_once(&db, TOKENS));
+    let mut late = 0;
+    for (number, found) in first.join_all().await.into_iter().chain(second.join_all().await) {
+        match found {
+            Ok(found) => assert_eq!(found, number % 2 == 0, "{number}"),
+            Err(Error::Unavailable(_)) => late += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!((1..=270).contains(&late), "{late}");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    proxy.pass();
+    all_are_right(at_once(&db, TOKENS)).await;
+}

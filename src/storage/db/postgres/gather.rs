@@ -6,12 +6,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 use tokio::sync::oneshot;
 
-use super::pool::{Pool, Purpose};
+use super::pool::{Pool, Purpose, timed_out};
 use crate::storage::error::Error;
 use crate::storage::value::Hash;
 
@@ -41,6 +42,7 @@ struct Queue {
 #[derive(Debug)]
 struct Caller {
     hash: [u8; 32],
+    since: Instant,
     tell: oneshot::Sender<Told>,
 }
 
@@ -90,8 +92,22 @@ impl Gather {
             return Ok(Place { gather: self.clone(), select });
         }
         let (tell, told) = oneshot::channel();
-        queue.waiting.push_back(Caller { hash, tell });
+        queue.waiting.push_back(Caller { hash, since: Instant::now(), tell });
         Err(told)
+    }
+
+    /// The first who still waits. Who did so for as long as for a connection is told that there was none.
+    fn first(&self, queue: &mut Queue) -> Option<Caller> {
+        while let Some(caller) = queue.waiting.pop_front() {
+            if caller.tell.is_closed() {
+                continue;
+            }
+            if caller.since.elapsed() < self.0.pool.acquire_timeout() {
+                return Some(caller);
+            }
+            let _ = caller.tell.send(Told::Answer(Err(timed_out().into())));
+        }
+        None
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<&'static str, Queue>> {
@@ -153,15 +169,14 @@ impl Place {
     fn waiting(&self, most: usize) -> Vec<Caller> {
         let mut queues = self.gather.queues();
         let Some(queue) = queues.get_mut(self.select) else { return Vec::new() };
-        let count = queue.waiting.len().min(most);
-        queue.waiting.drain(..count).collect()
+        std::iter::from_fn(|| self.gather.first(queue)).take(most).collect()
     }
 
     /// Who asks next; if nobody waits, there is a place.
     fn next(&self) -> Option<Caller> {
         let mut queues = self.gather.queues();
         let queue = queues.get_mut(self.select)?;
-        let next = queue.waiting.pop_front();
+        let next = self.gather.first(queue);
         if next.is_none() {
             queue.under_way -= 1;
         }
@@ -172,7 +187,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(next) = self.next() {
-            // Where that one went away the place is dropped again, and goes on to the next.
+            // Where that one went away just now the place is dropped again, and goes on to the next.
             let place = Self { gather: self.gather.clone(), select: self.select };
             let _ = next.tell.send(Told::Ask(place));
         }

@@ -112,7 +112,7 @@ impl Pool {
             let room = Arc::clone(&pool.room).acquire_owned().await.map_err(closed)?;
             Ok((pool.connection().await?, (room, share)))
         });
-        let (open, permits) = acquired.await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).inspect_err(count_timeout)?;
+        let (open, permits) = acquired.await.unwrap_or_else(|_| Err(timed_out()))?;
         Ok(Lease {
             open: Some(open),
             failure: None,
@@ -122,6 +122,11 @@ impl Pool {
             pool: Arc::clone(pool),
             _permits: permits,
         })
+    }
+
+    /// How long a connection is waited for.
+    pub(super) fn acquire_timeout(&self) -> Duration {
+        self.0.acquire_timeout
     }
 
     /// One for a transaction, which begins with its first statement that has a result.
@@ -255,10 +260,10 @@ fn may_change_soon(error: &sqlx::Error) -> bool {
     }
 }
 
-fn count_timeout(error: &sqlx::Error) {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
-        POOL_TIMEOUTS.count();
-    }
+/// What somebody is told who waited too long for a connection.
+pub(super) fn timed_out() -> sqlx::Error {
+    POOL_TIMEOUTS.count();
+    sqlx::Error::PoolTimedOut
 }
 
 /// Tells PostgreSQL that a connection ends, while nobody waits for that.
