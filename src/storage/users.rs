@@ -101,13 +101,16 @@ pub async fn insert(tx: &mut Tx, user: &User) -> Result<(), Error> {
 /// them have it, and the last id of all of them.
 ///
 /// Hashes are of one kind that are equally long and begin alike, up to the salt: the last two pieces between dollar signs are salt
-/// and hash. Of bcrypt they are one piece, and its cost stands before it.
+/// and hash. Of bcrypt they are one piece, and its cost stands before it. Nearly all are 16 bytes of salt and 32 of hash, and are known by
+/// where the dollar signs stand: that takes a third of the time.
 pub async fn password_kinds(conn: &mut Conn, after: &str, people: i64) -> Result<Vec<PasswordKind>, Error> {
     let rows = conn
         .query(
             "SELECT MIN(password_hash), COUNT(*), MAX(MAX(id)) OVER () \
              FROM (SELECT id, password_hash FROM users WHERE id > $1 ORDER BY id LIMIT $2) people GROUP BY length(password_hash), \
-             CASE WHEN password_hash LIKE '%$2_$%' THEN rtrim(password_hash, $3) \
+             CASE WHEN substr(password_hash, length(password_hash) - 43, 1) = '$' \
+             AND substr(password_hash, length(password_hash) - 66, 1) = '$' THEN substr(password_hash, 1, length(password_hash) - 66) \
+             WHEN password_hash LIKE '%$2_$%' THEN rtrim(password_hash, $3) \
              ELSE rtrim(rtrim(rtrim(password_hash, $3), '$'), $3) END",
         )
         .bind(after)

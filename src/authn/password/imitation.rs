@@ -85,8 +85,8 @@ fn count(kinds: &mut Kinds, hash: &SecretString, people: i64) {
     }
 }
 
-/// Looks at the hashes that people have now: at some thousand people at a time, and resting four fifths of the time, so that neither
-/// memory nor anybody who asks the database notices how many there are. What the first of them have counts until all were seen: ids
+/// Looks at the hashes that people have now: at some thousand people at a time, and resting nineteen twentieths of the time, so that
+/// neither memory nor anybody who asks the database notices how many there are. What the first of them have counts until all were seen: ids
 /// are random, and so these are as good as any.
 pub async fn learn(hasher: &PasswordHasher, db: &Db) -> Result<(), Error> {
     let (imitation, mut kinds, mut last) = (hasher.imitation(), Kinds::new(), String::new());
@@ -106,7 +106,7 @@ pub async fn learn(hasher: &PasswordHasher, db: &Db) -> Result<(), Error> {
         if imitation.kinds.load().is_empty() {
             imitation.learn(kinds.clone());
         }
-        sleep(begun.elapsed() * 4).await;
+        sleep(begun.elapsed() * 19).await;
     }
     imitation.learn(kinds);
     Ok(())
