@@ -28,6 +28,7 @@ pub mod evidence;
 pub mod foreign;
 pub mod hash;
 pub mod master;
+mod neighbours;
 pub mod notification;
 pub mod ring;
 pub mod root;

@@ -37,6 +37,9 @@ const SEALED: usize = 250;
 /// Refresh tokens of a family: the last of them works, the ones before were used.
 const FAMILY: usize = 4;
 
+/// Tokens that a server makes one after the other and that stand beside each other (`ostiary::keys::hash`).
+const NEIGHBOURS: usize = 1_024;
+
 /// Of how many families one has run out, so that there is something to clean up.
 const EXPIRED: usize = 10;
 
@@ -195,7 +198,9 @@ impl Seed {
             revoked_at: None,
             confirmation: None,
         };
-        let hashes: Vec<[u8; 32]> = (0..FAMILY).map(|place| ascending(number * FAMILY + place, count * FAMILY)).collect();
+        // Each was made when its predecessor was used: with those of other families, which it stands beside.
+        let when = |place: usize| (place * count + number) / NEIGHBOURS * NEIGHBOURS;
+        let hashes: Vec<[u8; 32]> = (0..FAMILY).map(|place| ascending(when(place), count * FAMILY)).collect();
         let tokens = hashes.iter().enumerate().map(|(place, hash)| {
             let successor = hashes.get(place + 1).copied();
             RefreshToken {

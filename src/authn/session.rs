@@ -72,7 +72,7 @@ pub fn begin(
     now: Timestamp,
     config: &SessionConfig,
 ) -> Begun {
-    let secret = random::secret();
+    let secret = TokenKind::Session.draw();
     let session = Session {
         id: new_id(),
         hash: tokens.hash(TokenKind::Session, &secret),
@@ -95,7 +95,7 @@ pub fn begin(
 /// by it. The `sid` stays, which is no secret and by which applications know it; and its limits do. `auth_time` stays: one more
 /// factor is no login.
 pub fn renew(tokens: &TokenHasher, session: &Session, method: Method, now: Timestamp) -> Begun {
-    let secret = random::secret();
+    let secret = TokenKind::Session.draw();
     let renewed = Session {
         hash: tokens.hash(TokenKind::Session, &secret),
         factors: session.factors.clone().and(method, now),
@@ -153,9 +153,9 @@ pub async fn resume(
     Ok(found)
 }
 
-/// What `random::secret` makes: anything else is not worth a query.
+/// What [`TokenKind::draw`] makes, or made in an earlier version: anything else is not worth a query.
 fn is_well_formed(secret: &str) -> bool {
-    secret.len() == 43 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    matches!(secret.len(), 43 | 48) && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ pub(super) async fn issue(
         revoked_at: None,
         confirmation: None,
     };
-    let code = request.response_type.has_code().then(random::secret);
+    let code = request.response_type.has_code().then(|| TokenKind::Code.draw());
     let row = code.as_deref().map(|code| row(state, (request, client), &grant, code));
     let described = |kind| Event {
         actor: Actor::User(session.user_id.clone()),

@@ -101,7 +101,7 @@ pub fn prepare_claims(
     let form = match format {
         AccessTokenFormat::Jwt => Form::Jwt(algorithm),
         AccessTokenFormat::Opaque => {
-            let token = random::secret();
+            let token = TokenKind::AccessToken.draw();
             let row = AccessToken {
                 hash: state.tokens.hash(TokenKind::AccessToken, &token),
                 id: claims.jti.as_str().to_owned(),

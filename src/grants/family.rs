@@ -11,7 +11,6 @@ use crate::protocol::confirmation::Confirmation;
 use crate::protocol::resource::Target;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
-use crate::random;
 use crate::state::AppState;
 use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
@@ -50,7 +49,7 @@ impl Family {
     ) -> Result<Self, Problem> {
         let grant = Grant { confirmation: confirmation.filter(|_| client.is_public()), ..grant };
         let token = access_token::prepare(state, Terms { client, grant: Some(&grant), target, confirmation }, now);
-        let refresh = refresh_token::allowed(client, &grant.scope).then(random::secret);
+        let refresh = refresh_token::allowed(client, &grant.scope).then(|| TokenKind::RefreshToken.draw());
         let refresh = refresh.map(|secret| {
             let row = first_refresh_token(state, &grant, &token, &secret, now);
             (secret, row)

@@ -15,7 +15,6 @@ use crate::protocol::error::{ErrorCode, OAuthError};
 use crate::protocol::introspection::RefreshTokenFacts;
 use crate::protocol::scope::Scope;
 use crate::protocol::time::{Seconds, Timestamp};
-use crate::random;
 use crate::state::AppState;
 use crate::storage::db::Tx;
 use crate::storage::error::Error as StorageError;
@@ -173,7 +172,7 @@ async fn rotate(
 ) -> Result<String, Failure> {
     let TokenRequest { state, context, client, confirmation, .. } = *request;
     let binding = confirmation.filter(|_| client.is_public() && grant.confirmation.is_none());
-    let secret = random::secret();
+    let secret = TokenKind::RefreshToken.draw();
     let successor = RefreshToken {
         hash: state.tokens.hash(TokenKind::RefreshToken, &secret),
         grant_id: grant.id.clone(),

@@ -8,7 +8,12 @@ use std::fmt;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use subtle::ConstantTimeEq;
 
+use super::neighbours;
 use super::root::Root;
+use crate::random::{self, Series};
+
+/// How many bytes of a hash say where it stands. The 224 bits of the HMAC behind them are far more than anybody can try.
+const PLACE: usize = 4;
 
 /// What is hashed. Each kind has a key of its own: the hash of a code is never that of a token with the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +80,19 @@ impl TokenKind {
         Self::RegistrationAccessToken,
     ];
 
+    /// A new token of this kind.
+    pub fn draw(self) -> String {
+        thread_local! {
+            static SERIES: [Series; TokenKind::ALL.len()] = const { [const { Series::new() }; TokenKind::ALL.len()] };
+        }
+        if self.has_neighbours() { SERIES.with(|series| neighbours::draw(&series[self as usize])) } else { random::secret() }
+    }
+
+    /// Whether one is made with each login or request, so that it matters where their hashes stand.
+    const fn has_neighbours(self) -> bool {
+        matches!(self, Self::Code | Self::AccessToken | Self::RefreshToken | Self::Session)
+    }
+
     /// What the key is derived for. Changing one makes every stored hash of the kind worthless.
     const fn purpose(self) -> &'static str {
         match self {
@@ -112,10 +130,14 @@ impl TokenHasher {
         Self(TokenKind::ALL.map(|kind| hmac::Key::new(HMAC_SHA256, root.derive(kind.purpose()).as_slice())))
     }
 
-    /// The hash to store or to look up.
+    /// The hash to store or to look up. That of a token with neighbours is the HMAC of what they share, four bytes of it, and then its own.
     pub fn hash(&self, kind: TokenKind, token: &str) -> [u8; 32] {
+        let hmac = |text: &str| hmac::sign(&self.0[kind as usize], text.as_bytes());
+        let place = kind.has_neighbours().then(|| neighbours::shared(token)).flatten().map(hmac);
+        let (place, own) = (place.as_ref().map_or(&[][..], |place| &place.as_ref()[..PLACE]), hmac(token));
         let mut hash = [0; 32];
-        hash.copy_from_slice(hmac::sign(&self.0[kind as usize], token.as_bytes()).as_ref());
+        hash[..place.len()].copy_from_slice(place);
+        hash[place.len()..].copy_from_slice(&own.as_ref()[..32 - place.len()]);
         hash
     }
 
@@ -133,6 +155,11 @@ impl fmt::Debug for TokenHasher {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn hasher() -> TokenHasher {
@@ -154,6 +181,34 @@ mod tests {
         assert_eq!(hashes.len(), TokenKind::ALL.len());
         for (index, kind) in TokenKind::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
+        }
+    }
+
+    #[test]
+    fn tokens_of_logins_and_requests_stand_beside_each_other() {
+        for kind in TokenKind::ALL {
+            let hashes: Vec<_> = (0..64).map(|_| hasher().hash(kind, &kind.draw())).collect();
+            let places: HashSet<_> = hashes.iter().map(|hash| &hash[..PLACE]).collect();
+            assert_eq!(places.len() <= 2, kind.has_neighbours(), "{kind:?}");
+            assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), hashes.len());
+        }
+    }
+
+    #[test]
+    fn where_a_hash_stands_tells_nothing_without_the_root() {
+        let (token, other) = (TokenKind::Code.draw(), TokenHasher::new(&Root::from_bytes([2; 32])));
+        let place = |hasher: &TokenHasher, kind| hasher.hash(kind, &token)[..PLACE].to_vec();
+        assert_ne!(place(&hasher(), TokenKind::Code), place(&other, TokenKind::Code));
+        assert_ne!(place(&hasher(), TokenKind::Code), place(&hasher(), TokenKind::Session));
+        assert_ne!(place(&hasher(), TokenKind::Code), URL_SAFE_NO_PAD.decode(&token).unwrap()[..PLACE]);
+    }
+
+    #[test]
+    fn what_was_drawn_by_an_earlier_version_keeps_its_hash() {
+        for kind in TokenKind::ALL {
+            let earlier = random::secret();
+            let whole = hmac::sign(&hasher().0[kind as usize], earlier.as_bytes());
+            assert_eq!(hasher().hash(kind, &earlier), whole.as_ref(), "{kind:?}");
         }
     }
 
